@@ -1,0 +1,1 @@
+"""Contracts, errors, configuration, the registry and the bundle. No torch."""

@@ -1,0 +1,56 @@
+"""What goes wrong, said so that a person knows what to do next.
+
+Two families. A `UserError` is a mistake in what was asked for (exit code 2); a `Failure` is something that went wrong
+while doing it (exit code 1). Both carry one line: what was given, what is allowed, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConvscopeError(Exception):
+    """The parent of every error that Convscope raises on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UserError(ConvscopeError):
+    """What was asked for cannot be done as it was asked: a wrong path, name, value or file."""
+
+    exit_code = 2
+
+
+class ShapeError(UserError):
+    """An image or an array does not fit a layer; the message names the layer, what it got and what it needs."""
+
+
+class Failure(ConvscopeError):
+    """The request was fine and the work failed: a NaN loss, a full disk, a broken download."""
+
+    exit_code = 1
+
+
+def nearest(name: str, allowed: Iterable[str], *, cutoff: float = 0.5) -> str | None:
+    """The allowed name that looks most like `name`, or None when none is close.
+
+    >>> nearest("smal_cnn", ["lenet5", "small_cnn"])
+    'small_cnn'
+    """
+    folded = {a.lower(): a for a in allowed}
+    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
+    return folded[found[0]] if found else None
+
+
+def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> UserError:
+    """The error for a name that is not on a list: it names the nearest right one and, up to 24 of them, all.
+
+    >>> str(unknown_name("network", "smal_cnn", ["lenet5", "small_cnn"]))
+    "there is no network 'smal_cnn'; did you mean 'small_cnn'? allowed: lenet5, small_cnn"
+    """
+    names = sorted(allowed)
+    guess = nearest(name, names)
+    hint = f"did you mean {guess!r}? " if guess else ""
+    shown = ", ".join(names[:24]) + (f" and {len(names) - 24} more" if len(names) > 24 else "")
+    return UserError(f"there is no {kind} {name!r}; {hint}allowed: {shown}")

@@ -1,0 +1,1 @@
+"""Figures about answers. Everything here takes any Predictor."""

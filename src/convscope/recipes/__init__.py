@@ -1,0 +1,1 @@
+"""Runnable experiments. Each docstring promises command, minutes, hardware and score."""
