@@ -26,7 +26,7 @@ class ShapeError(UserError):
     """An image or an array does not fit a layer; the message names the layer, what it got and what it needs."""
 
 
-class Failure(ConvscopeError):
+class Failure(ConvscopeError):  # noqa: N818 (a sentence: UserError or Failure)
     """The request was fine and the work failed: a NaN loss, a full disk, a broken download."""
 
     exit_code = 1

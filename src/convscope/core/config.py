@@ -1,0 +1,226 @@
+"""What a run is made from: frozen dataclasses, filled from defaults, a recipe, a TOML file and `--set`, in that order.
+
+Every value is checked for its type and range, and an unknown name is an error that says the nearest right one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from convscope.core.errors import UserError, nearest
+
+STRICT = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how they reach the network.
+
+    `size`: pixels a side, None for the images' own (128 for photographs). `channels`: 1 or 3, None for the images' own.
+    `normalise`: "statistics" of the training split, or "symmetric" to [−1, 1]. `validation` and `test`: the share to
+    carve where the source has no such split. `quarantine`: "auto" leaves out what a scan finds harmful, "none" keeps
+    every image that can be decoded.
+    """
+
+    __pydantic_config__ = STRICT
+    source: str = "fashion_mnist"
+    size: Annotated[int, Ge(8), Le(1024)] | None = None
+    channels: Literal[1, 3] | None = None
+    resize: Literal["crop", "stretch", "pad"] = "crop"
+    normalise: Literal["statistics", "symmetric"] = "statistics"
+    validation: Annotated[float, Gt(0), Lt(1)] = 0.1
+    test: Annotated[float, Gt(0), Lt(1)] = 0.15
+    quarantine: Literal["auto", "none"] = "auto"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network. `name` None lets the data choose; `options` are those of the network, see `convscope summary`."""
+
+    __pydantic_config__ = STRICT
+    name: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to training images. `flip`: may an image be mirrored? (No for digits and text.)
+
+    `mix`: mixup, cutmix, both or none, with strength `alpha` > 0 of their Beta distribution.
+    """
+
+    __pydantic_config__ = STRICT
+    policy: str = "basic"
+    flip: bool = True
+    mix: Literal["none", "mixup", "cutmix", "both"] = "none"
+    alpha: Annotated[float, Gt(0)] = 0.2
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the weights are found.
+
+    `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`:
+    batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a
+    better validation loss before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within an
+    epoch; there is one at the end of each epoch in any case.
+    """
+
+    __pydantic_config__ = STRICT
+    epochs: Annotated[int, Ge(1)] = 12
+    batch_size: Annotated[int, Ge(1)] = 128
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: Annotated[float, Gt(0)] = 0.1
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
+    nesterov: bool = True
+    weight_decay: Annotated[float, Ge(0)] = 5e-4
+    schedule: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "one_cycle"
+    warmup: Annotated[float, Ge(0), Le(1)] = 0.2
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    imbalance: Literal["none", "weights", "sampler", "focal"] = "none"
+    clip: Annotated[float, Ge(0)] = 0.0
+    accumulate: Annotated[int, Ge(1)] = 1
+    ema: Annotated[float, Ge(0), Lt(1)] = 0.0
+    patience: Annotated[int, Ge(0)] = 0
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    channels_last: bool = True
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: Annotated[int, Ge(1)] | None = None
+    checkpoint_seconds: Annotated[float, Ge(0)] = 60.0
+    gradient_norms: bool = False
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run. Two runs with equal RunConfigs on one machine give equal weights on a CPU."""
+
+    __pydantic_config__ = STRICT
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    seed: Annotated[int, Ge(0)] = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, as `from_dict` takes them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> RunConfig:
+        """A checked configuration; keys that are not given keep their defaults.
+
+        >>> RunConfig.from_dict({"train": {"lr": 0.05}}).train.lr
+        0.05
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(cls).validate_python(value)
+        except ValidationError as error:
+            raise _explain(error.errors()[0]) from None
+
+    def merge(self, changes: dict[str, Any]) -> RunConfig:
+        """The configuration with nested `changes` applied over it and checked."""
+        return RunConfig.from_dict(_merged(self.to_dict(), changes))
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """`["train.lr=0.1", "augment.policy=strong"]` as nested values; a value is read as TOML, else as text.
+
+    >>> parse_settings(["train.lr=0.1", "augment.policy=strong"])
+    {'train': {'lr': 0.1}, 'augment': {'policy': 'strong'}}
+    """
+    result: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"--set got {setting!r}; it takes KEY=VALUE, such as --set train.lr=0.1")
+        *parents, last = key.strip().split(".")
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise UserError(f"--set gives {parent!r} both a value and keys below it")
+        place[last] = _value(text.strip())
+    return result
+
+
+def read_toml(path: Path | str) -> dict[str, Any]:
+    """The nested values of a TOML file; a missing or broken file is a UserError with the line."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no configuration file at {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path} is not a TOML file that can be read: {error}") from None
+
+
+def differences(a: RunConfig, b: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """The dotted keys in which two configurations differ, with both values.
+
+    >>> differences(RunConfig(), RunConfig(seed=3))
+    {'seed': (0, 3)}
+    """
+    left, right = flat(a.to_dict()), flat(b.to_dict())
+    return {k: (left.get(k), right.get(k)) for k in left | right if left.get(k) != right.get(k)}
+
+
+def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values with dotted keys.
+
+    >>> flat({"train": {"lr": 0.1}, "seed": 0})
+    {'train.lr': 0.1, 'seed': 0}
+    """
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        result |= flat(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
+    return result
+
+
+def _value(text: str) -> Any:
+    if text.lower() in {"none", "null"}:
+        return None
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return {"True": True, "False": False}.get(text, text)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _keys(cls: Any) -> list[str]:
+    return [f.name for f in dataclasses.fields(cls)]
+
+
+def _explain(problem: Any) -> UserError:
+    """One teaching line from the first problem that validation found."""
+    path = [str(part) for part in problem["loc"]]
+    sections = {"data": DataConfig, "model": ModelConfig, "augment": AugmentConfig, "train": TrainConfig}
+    dotted = ".".join(p for p in path if not p.startswith(("constrained", "function-", "literal", "int", "none")))
+    if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        if len(path) > 1:
+            allowed = [f"{path[0]}.{key}" for key in _keys(sections[path[0]])]
+        else:
+            allowed = [*sections, "seed"]
+            everything = [f"{name}.{key}" for name, section in sections.items() for key in _keys(section)]
+            owner = next((full for full in everything if full.split(".")[1] == path[-1]), None)
+            if owner:
+                return UserError(f"there is no configuration key {dotted!r}; did you mean {owner!r}?")
+        guess = nearest(dotted, allowed)
+        hint = f"did you mean {guess!r}? " if guess else ""
+        return UserError(f"there is no configuration key {dotted!r}; {hint}allowed: {', '.join(allowed)}")
+    message = problem["msg"].removeprefix("Input should be ").replace("'", '"')
+    return UserError(f"{dotted} was given {problem['input']!r}; it must be {message}")
