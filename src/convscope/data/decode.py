@@ -35,21 +35,13 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-_CUT_SHORT = (
-    "truncated",
-    "unexpected end",
-    "broken png",
-    "broken data stream",
-    "cannot read that",
-    "not enough",
-    "eof",
-)
+_CUT_SHORT = ("truncated", "unexpected end", "broken png", "broken data stream", "cannot read that", "not enough")
 
 # `warnings.catch_warnings` changes a list that all threads share, so the two short calls that warn take turns.
 _quiet_turn = threading.Lock()
 
 
-class UnreadableImage(UserError):
+class UnreadableImage(UserError):  # noqa: N818, a fact about a file
     """An image that cannot be decoded: `name` is which, `trouble` the kind and `reason` what is wrong, in a few words.
 
     >>> str(UnreadableImage("cat.jpg", "the file has 0 bytes", "empty"))
@@ -67,7 +59,7 @@ class UnreadableImage(UserError):
 def decode(
     image: ImageLike, channels: int = 3, *, at_least: tuple[int, int] | None = None, name: str | None = None
 ) -> NDArray[np.uint8]:
-    """The pixels of an image, uint8 H×W×C, upright and writable.
+    """The pixels of an image, uint8 H×W×C, upright and writable; an array that fits already is returned itself.
 
     `image` is a path, the bytes of a file, a PIL image, or an array (uint8 H×W, H×W×1, H×W×3, or H×W×4 with alpha).
     `channels` is 1 or 3. Every mode has one meaning:
@@ -92,7 +84,8 @@ def decode(
     if isinstance(image, np.ndarray):
         return _from_array(image, channels)
     label = name or _name_of(image)
-    with open_image(image, name=label) as opened, explaining(label):
+    with explaining(label):
+        opened = open_image(image, name=label)
         if at_least is not None and opened.format == "JPEG" and not isinstance(image, Image.Image):
             # Upright or not is not known yet, so both sides allow for the larger one.
             side = 2 * max(at_least)
@@ -103,14 +96,14 @@ def decode(
 def open_image(image: bytes | str | Path | Image.Image, *, name: str | None = None) -> Image.Image:
     """A PIL image whose header is read and whose size is allowed; its pixels are not decoded yet.
 
-    Raises `UnreadableImage` as `decode` does. Use it as a context manager, so that it is closed.
+    Raises `UnreadableImage` as `decode` does.
 
     >>> open_image(Image.new("L", (4, 2))).size
     (4, 2)
     """
     label = name or _name_of(image)
     if isinstance(image, Image.Image):
-        opened = image.copy() if image.im is not None and not hasattr(image, "fp") else image
+        opened = image
     else:
         content = image if isinstance(image, bytes) else read_bytes(image)
         if not content:
@@ -186,12 +179,12 @@ def explaining(name: str) -> Iterator[None]:
         raise _bomb(name, "so many pixels that Pillow refuses it") from error
     except MemoryError as error:
         raise UnreadableImage(name, "decoding it needs more memory than there is") from error
-    except (
-        Exception
-    ) as error:  # Pillow's readers raise nearly everything on damaged files: SyntaxError, struct.error, …
+    except Exception as error:  # Damaged files make Pillow's readers raise nearly anything, SyntaxError included.
         said = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, EOFError) or any(words in said.lower() for words in _CUT_SHORT):
             raise UnreadableImage(name, "the file is cut short", "truncated") from error
+        if isinstance(error, OSError) and error.errno:
+            raise UnreadableImage(name, f"the system says: {error.strerror}") from error
         raise UnreadableImage(name, f"the file is damaged ({said[:120]})") from error
 
 

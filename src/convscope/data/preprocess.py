@@ -130,7 +130,8 @@ class Preprocess:
         missing = [name for name in known if name not in saved]
         if missing:
             raise UserError(f"saved preprocessing lacks {', '.join(missing)}; needed: {', '.join(known)}")
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()}
+        return cls(**values)
 
     def _resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = pixels.shape[:2]

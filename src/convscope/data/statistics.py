@@ -34,8 +34,8 @@ def channel_statistics(
     counts = np.zeros((images.shape[3], 256), np.int64)
     for start in range(0, len(chosen), step):
         piece = chosen[start : start + step]
-        whole = piece[-1] - piece[0] == len(piece) - 1
-        block = images[piece[0] : piece[-1] + 1] if whole else images[piece]
+        unbroken = bool((np.diff(piece) == 1).all())
+        block = images[piece[0] : piece[-1] + 1] if unbroken else images[piece]
         for channel in range(images.shape[3]):
             counts[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
     means, stds = zip(*(_moments([int(n) for n in histogram]) for histogram in counts), strict=True)
