@@ -37,6 +37,16 @@ _TRANSPOSE = {
 _METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _CUT_SHORT = ("truncated", "unexpected end", "broken png", "broken data stream", "cannot read that", "not enough")
 
+_PIXELS_ALLOWED = f"allowed are {PIXEL_LIMIT // 1_000_000} million; make it smaller, or leave it out"
+_REASONS: tuple[tuple[type[Exception], str, Trouble], ...] = (
+    (FileNotFoundError, "there is no such file", "missing"),
+    (IsADirectoryError, "this is a folder", "unreadable"),
+    (PermissionError, "no permission to read it", "unreadable"),
+    (UnidentifiedImageError, f"not an image, or of a format not read here ({', '.join(FORMATS)})", "unreadable"),
+    (Image.DecompressionBombError, f"its header promises far too many pixels; {_PIXELS_ALLOWED}", "bomb"),
+    (MemoryError, "decoding it needs more memory than there is", "unreadable"),
+)
+
 # `warnings.catch_warnings` changes a list that all threads share, so the two short calls that warn take turns.
 _quiet_turn = threading.Lock()
 
@@ -112,7 +122,7 @@ def open_image(image: bytes | str | Path | Image.Image, *, name: str | None = No
             opened = Image.open(BytesIO(content), formats=FORMATS)
     width, height = opened.size
     if width * height > PIXEL_LIMIT:
-        raise _bomb(label, f"{width}×{height} pixels")
+        raise UnreadableImage(label, f"its header promises {width}×{height} pixels; {_PIXELS_ALLOWED}", "bomb")
     return opened
 
 
@@ -166,26 +176,8 @@ def explaining(name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except FileNotFoundError as error:
-        raise UnreadableImage(name, "there is no such file", "missing") from error
-    except IsADirectoryError as error:
-        raise UnreadableImage(name, "this is a folder") from error
-    except PermissionError as error:
-        raise UnreadableImage(name, "no permission to read it") from error
-    except UnidentifiedImageError as error:
-        allowed = ", ".join(FORMATS)
-        raise UnreadableImage(name, f"not an image, or not in a format that is read here ({allowed})") from error
-    except Image.DecompressionBombError as error:
-        raise _bomb(name, "so many pixels that Pillow refuses it") from error
-    except MemoryError as error:
-        raise UnreadableImage(name, "decoding it needs more memory than there is") from error
     except Exception as error:  # Damaged files make Pillow's readers raise nearly anything, SyntaxError included.
-        said = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, EOFError) or any(words in said.lower() for words in _CUT_SHORT):
-            raise UnreadableImage(name, "the file is cut short", "truncated") from error
-        if isinstance(error, OSError) and error.errno:
-            raise UnreadableImage(name, f"the system says: {error.strerror}") from error
-        raise UnreadableImage(name, f"the file is damaged ({said[:120]})") from error
+        raise UnreadableImage(name, *_explanation(error)) from error
 
 
 @contextmanager
@@ -195,9 +187,16 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _bomb(name: str, size: str) -> UnreadableImage:
-    allowed = f"allowed are {PIXEL_LIMIT // 1_000_000} million; make it smaller, or leave it out"
-    return UnreadableImage(name, f"its header promises {size}; {allowed}", "bomb")
+def _explanation(error: Exception) -> tuple[str, Trouble]:
+    for kind, reason, trouble in _REASONS:
+        if isinstance(error, kind):
+            return reason, trouble
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, EOFError) or any(words in said.lower() for words in _CUT_SHORT):
+        return "the file is cut short", "truncated"
+    if isinstance(error, OSError) and error.errno:
+        return f"the system says: {error.strerror}", "unreadable"
+    return f"the file is damaged ({said[:120]})", "unreadable"
 
 
 def _name_of(image: bytes | str | Path | Image.Image) -> str:
