@@ -14,6 +14,7 @@ from torch import Tensor
 
 from convscope.core.errors import unknown_name
 from convscope.core.registry import Registry
+from convscope.data.erase import cutout, random_erasing
 from convscope.data.geometry import padded_crop, random_flip, random_vertical_flip
 
 Operation = Callable[..., Tensor]
@@ -24,6 +25,8 @@ operations: Registry[Operation] = Registry("augmentation")
 operations.add("flip")(random_flip)
 operations.add("vertical_flip")(random_vertical_flip)
 operations.add("padded_crop")(padded_crop)
+operations.add("cutout")(cutout)
+operations.add("random_erasing")(random_erasing)
 
 policies: dict[str, Steps] = {
     "none": (),
