@@ -68,7 +68,7 @@ class TrainConfig:
 
     `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`:
     batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a
-    better validation loss before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within an
+    better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within an
     epoch; there is one at the end of each epoch in any case.
     """
 

@@ -1,0 +1,85 @@
+"""Where a run lives: `artifacts/<engine>_<model>_<data>/`, never over another run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from convscope.core.atomic import make_folder, write_json
+from convscope.core.config import RunConfig, differences
+from convscope.core.errors import UserError
+
+CONFIG_FILE = "config.json"
+ARTIFACTS = Path("artifacts")
+
+
+def run_name(engine: str, model: str, data: str) -> str:
+    """The folder's name from its three words, with nothing in it that a file system minds.
+
+    >>> run_name("torch", "small_cnn", "My photos!")
+    'torch_small_cnn_My_photos'
+    """
+    return "_".join(re.sub(r"[^\w.-]+", "_", word).strip("_.") or "unnamed" for word in (engine, model, data))
+
+
+def new_folder(base: Path) -> Path:
+    """Make and return `base`, or the first of `base-2`, `base-3`, … that does not exist yet."""
+    number, folder = 1, base
+    make_folder(base.parent)
+    while True:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+            folder = base.with_name(f"{base.name}-{number}")
+        except OSError:
+            return make_folder(folder)  # says why it cannot be made
+        else:
+            return folder
+
+
+def runs_of(base: Path) -> list[Path]:
+    """The folders `base`, `base-2`, … that hold a run, newest (highest number) first."""
+    pattern = re.compile(re.escape(base.name) + r"(?:-(\d+))?")
+    found = []
+    for folder in base.parent.glob("*") if base.parent.is_dir() else []:
+        match = pattern.fullmatch(folder.name)
+        if match and (folder / CONFIG_FILE).is_file():
+            found.append((int(match[1] or 1), folder))
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def resumable(base: Path, config: RunConfig) -> Path | None:
+    """The newest run of `base` with this very configuration; None when `base` holds no run at all.
+
+    Raises UserError, naming the keys that differ, when there are runs and none of them matches.
+    """
+    newest: dict[str, tuple[Any, Any]] | None = None
+    for folder in runs_of(base):
+        changed = differences(read_config(folder), config)
+        if not changed:
+            return folder
+        newest = newest or changed
+    if newest is None:
+        return None
+    what = ", ".join(f"{key} was {old!r} and is now {new!r}" for key, (old, new) in list(newest.items())[:3])
+    raise UserError(
+        f"{runs_of(base)[0]} was started with other settings: {what}; "
+        "give the same words, or leave out --resume for a new run"
+    )
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The configuration that a run folder was started with."""
+    path = folder / CONFIG_FILE
+    try:
+        return RunConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); is {folder} a run folder?") from None
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write down what the run was started with."""
+    write_json(folder / CONFIG_FILE, config.to_dict())

@@ -1,0 +1,145 @@
+"""The training loop in PyTorch, to be read from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from convscope.core.config import TrainConfig
+from convscope.core.seeds import derive
+from convscope.data.loader import Loader
+from convscope.training.checkpoint import State, save_checkpoint
+from convscope.training.history import History
+from convscope.training.interrupt import Interrupt
+from convscope.training.losses import Loss
+from convscope.training.meter import Meter, gradient_norms
+from convscope.training.progress import Display
+from convscope.training.schedule import multiplier
+from convscope.training.tensorboard import TensorBoard
+
+Ending = Literal["finished", "early", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the loop is given. `validate`: network → (mean loss, accuracy) on the validation split."""
+
+    config: TrainConfig
+    seed: int
+    loader: Loader
+    loss: Loss
+    validate: Callable[[nn.Module], tuple[float, float]]
+    autocast: Callable[[], AbstractContextManager[Any]]
+    folder: Path
+    display: Display
+
+
+def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
+    """Train `state.network` from where `state.progress` stands, and say how it ended.
+
+    On return `state.best` holds the weights of the best validation accuracy. Raises DivergedError, naming the step,
+    when the loss is not a number; the last checkpoint is then still that of a sound epoch.
+    """
+    config, network, progress = job.config, state.network, state.progress
+    batches = len(job.loader)
+    record = _Record(job, progress.epoch)
+    meter = Meter(config, progress, job.display, batches)
+
+    while progress.epoch < config.epochs:
+        network.train()
+        meter.start_epoch()
+
+        for x, targets in job.loader.epoch(progress.epoch, start=progress.batch):
+            step = progress.epoch * batches + progress.batch
+            torch.manual_seed(derive(job.seed, "step", step))  # dropout, too, is a function of the step
+
+            if progress.batch % config.accumulate == 0:
+                state.optimizer.zero_grad(set_to_none=True)
+            with job.autocast():
+                logits = network(x)
+            loss = job.loss(logits, targets)
+            state.scaler.scale(loss / config.accumulate).backward()
+
+            whole = (progress.batch + 1) % config.accumulate == 0 or progress.batch + 1 == batches
+            if whole:
+                lr = set_rate(state, config, batches)
+                update_weights(state, config)
+
+            meter.add(loss, logits, targets, lr)
+            if whole and progress.batch < batches and (interrupt.asked or meter.checkpoint_due()):
+                meter.settle()
+                save_checkpoint(job.folder, state)
+                if interrupt.asked:
+                    return "interrupted"
+
+        meter.settle()
+        row = meter.row() | judge(job, state)
+        if config.gradient_norms:
+            row["gradient_norms"] = gradient_norms(network)
+        record.write(row)
+        meter.next_epoch()
+        save_checkpoint(job.folder, state)
+        if config.patience and progress.epoch - progress.best_epoch >= config.patience:
+            return "early"
+        if interrupt.asked and progress.epoch < config.epochs:
+            return "interrupted"
+
+    return "finished"
+
+
+def set_rate(state: State, config: TrainConfig, batches: int) -> float:
+    """Set and return the learning rate of the update that comes next: the peak times the schedule's multiplier."""
+    updates = -(-batches // config.accumulate)
+    total = config.epochs * updates
+    done = state.progress.epoch * updates + state.progress.batch // config.accumulate
+    warmup = round(config.warmup * total)
+    lr = config.lr * multiplier(config.schedule, done, total, warmup=warmup, losses=state.progress.losses)
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+def update_weights(state: State, config: TrainConfig) -> None:
+    """One step of the optimiser, with the gradient clipped where asked, and of the averaged weights."""
+    state.scaler.unscale_(state.optimizer)
+    if config.clip:
+        nn.utils.clip_grad_norm_(state.network.parameters(), config.clip)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    if state.ema:
+        state.ema.update(state.network)
+
+
+def judge(job: Job, state: State) -> dict[str, Any]:
+    """Validate, with the averaged weights where there are some, and keep the weights when they are the best yet."""
+    progress = state.progress
+    with state.ema.swapped(state.network) if state.ema else nullcontext():
+        loss, accuracy = job.validate(state.network)
+        better = accuracy > progress.best_score
+        if better:
+            state.best = {name: value.detach().clone() for name, value in state.network.state_dict().items()}
+            progress.best_score, progress.best_epoch = accuracy, progress.epoch + 1
+    progress.losses.append(loss)
+    return {"validation_loss": loss, "validation_accuracy": accuracy, "best": better}
+
+
+class _Record:
+    """Where the row of an epoch goes: the history file, the display and, where asked for, TensorBoard."""
+
+    def __init__(self, job: Job, epoch: int) -> None:
+        self.display, self.epochs = job.display, job.config.epochs
+        self.history = History(job.folder / "history.jsonl")
+        self.history.truncate(epoch + 1)
+        self.board = TensorBoard(job.folder / "tensorboard", epoch=epoch + 1) if job.config.tensorboard else None
+
+    def write(self, row: dict[str, Any]) -> None:
+        self.history.append(row)
+        self.display.epoch(row, self.epochs)
+        if self.board:
+            self.board.write(row)
