@@ -1,0 +1,74 @@
+"""A PyTorch network that answers: uint8 images in, logits out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from convscope.core.errors import ShapeError, UserError
+from convscope.data.normalise import normalise
+from convscope.data.preprocess import Preprocess
+from convscope.models.pytorch.network import Network
+
+BATCH = 256
+
+
+class TorchPredictor:
+    """A Predictor over a network: evaluation mode, no gradients, batches of 256, channels-last, always float32.
+
+    The network's mode is put back after each call, so one that is being trained may be asked in between. `preprocess`
+    gives the size, the channels and the statistics; `classes` the names of the K answers.
+
+    >>> from convscope.models.pytorch.zoo import create
+    >>> net = create("small_cnn", input_shape=(1, 8, 8), classes=2)
+    >>> predictor = TorchPredictor(net, Preprocess(1, 8, 8), ("cat", "dog"))
+    >>> predictor.predict(np.zeros((3, 8, 8, 1), np.uint8)).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        preprocess: Preprocess,
+        classes: tuple[str, ...],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if len(classes) != network.spec.classes:
+            raise UserError(
+                f"{network.spec.name} answers with {network.spec.classes} logits for {len(classes)} class names"
+            )
+        self.device = torch.device(device)
+        self.network = network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.preprocess = preprocess
+        self._classes = tuple(classes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the K answers."""
+        return self._classes
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits float32 N×K for prepared images, uint8 N×H×W×C; ShapeError where they are not that."""
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.preprocess.shape:
+            height, width, channels = self.preprocess.shape
+            raise ShapeError(
+                f"predict got {images.dtype} {images.shape}; it needs prepared images, uint8 N×{height}×{width}×{channels}"
+            )
+        logits = np.empty((len(images), len(self._classes)), np.float32)
+        modes = [(layer, layer.training) for layer in self.network.modules()]
+        self.network.eval()
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(images), BATCH):
+                    logits[start : start + BATCH] = self._answer(images[start : start + BATCH]).float().cpu().numpy()
+        finally:
+            for layer, mode in modes:
+                layer.training = mode
+        return logits
+
+    def _answer(self, images: NDArray[np.uint8]) -> Tensor:
+        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
+        answer: Tensor = self.network(normalise(batch, self.preprocess.mean, self.preprocess.std))
+        return answer

@@ -1,0 +1,64 @@
+"""All networks by name, and the one function that builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from convscope.core.registry import Registry
+from convscope.models.pytorch import small_cnn
+from convscope.models.pytorch.network import Network
+from convscope.models.spec import ModelSpec
+
+FAMILIES = (small_cnn,)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network on the list: its spec in the form it was designed in, and what builds it from a spec."""
+
+    spec: ModelSpec
+    build: Callable[..., Network]
+
+
+networks: Registry[Entry] = Registry("network")
+
+for _family in FAMILIES:
+    for _spec in _family.VARIANTS:
+        networks.add(_spec.name)(Entry(_spec, _family.build))
+
+
+def create(
+    name: str,
+    *,
+    input_shape: Sequence[int] | None = None,
+    classes: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Network:
+    """The network `name` with fresh weights, for images C×H×W and K classes; what is left out is as it was designed.
+
+    Convolutions start from He's normal distribution (He et al. 2015, fan-out: the variance of the gradient stays the
+    same from layer to layer) with biases 0; linear layers keep PyTorch's uniform start. The torch seed decides all.
+    UserError for an unknown network or option, ShapeError for an image too small.
+
+    >>> net = create("small_cnn", input_shape=(1, 28, 28), classes=10, options={"widths": [8, 16]})
+    >>> net.spec.options["widths"], sum(p.numel() for p in net.parameters())
+    ((8, 16), 103042)
+    """
+    entry = networks[name]
+    spec = entry.spec.with_changes(input_shape=input_shape, classes=classes, options=options)
+    network = entry.build(spec, **spec.options)
+    initialise(network)
+    return network
+
+
+def initialise(network: nn.Module) -> None:
+    """Give every convolution He's normal weights (fan-out) and a bias of 0, from torch's random state."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

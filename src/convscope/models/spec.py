@@ -1,0 +1,135 @@
+"""What a network is, before any framework builds it: its name, where it comes from, its options, input and classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from convscope.core.errors import UserError, unknown_name
+
+Shape = tuple[int, int, int]
+Option = bool | int | float | str | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One network: what it is called and comes from, and all that its builder needs to know.
+
+    `input_shape` is (C, H, W), `classes` is K. `parameters` is the exact count in the form the network was designed in
+    (None where nobody counted), and `deviations` says where ours is not what the paper wrote. `source` and
+    `source_sha256` name the file of a person's own network.
+
+    >>> spec = ModelSpec("tiny", input_shape=(3, 8, 8), classes=2, options={"width": 4})
+    >>> spec.with_changes(input_shape=(1, 8, 8), classes=5, options={"width": 8}).options["width"]
+    8
+    """
+
+    name: str
+    title: str = ""
+    year: int | None = None
+    paper: str = ""
+    idea: str = ""
+    input_shape: Shape = (3, 32, 32)
+    classes: int = 10
+    options: Mapping[str, Option] = field(default_factory=dict)
+    parameters: int | None = None
+    deviations: str = ""
+    source: str = ""
+    source_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        check_shape(self.input_shape)
+        if isinstance(self.classes, bool) or not isinstance(self.classes, int) or self.classes < 2:
+            raise UserError(f"{self.name} was given classes={self.classes!r}; a classifier needs an int of 2 or more")
+
+    def with_changes(
+        self,
+        *,
+        input_shape: Sequence[int] | None = None,
+        classes: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ModelSpec:
+        """The same network for another input, other classes or other options; UserError where one is not allowed."""
+        return replace(
+            self,
+            input_shape=self.input_shape if input_shape is None else check_shape(input_shape),
+            classes=self.classes if classes is None else classes,
+            options=merge_options(self.name, self.options, options or {}),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; tuples become lists there, and `from_dict` takes both."""
+        return {**asdict(self), "options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
+        """The spec that `to_dict` wrote, also after a trip through JSON.
+
+        >>> spec = ModelSpec("tiny", options={"widths": (4, 8)})
+        >>> ModelSpec.from_dict(spec.to_dict()) == spec
+        True
+        """
+        known = {f.name for f in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise unknown_name("field of a network's spec", name, known)
+        given = dict(values)
+        given["input_shape"] = check_shape(given.get("input_shape", (3, 32, 32)))
+        given["options"] = {name: _frozen(value) for name, value in given.get("options", {}).items()}
+        return cls(**given)
+
+
+def check_shape(shape: Sequence[int]) -> Shape:
+    """`shape` as (C, H, W); a UserError unless it is three ints with C 1 or 3 (4 with alpha) and H, W of 1 or more.
+
+    >>> check_shape([3, 32, 32])
+    (3, 32, 32)
+    """
+    if len(shape) != 3 or not all(_is_int(n) and n > 0 for n in shape) or shape[0] not in (1, 3, 4):
+        allowed = "channels × height × width with 1 or 3 channels, such as (3, 32, 32)"
+        raise UserError(f"input shape {shape!r} is not one; give {allowed}")
+    channels, height, width = shape
+    return channels, height, width
+
+
+def merge_options(name: str, defaults: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Option]:
+    """`defaults` with what was given put in, each value of the kind that its default has.
+
+    >>> merge_options("simple_cnn", {"widths": (16, 32), "pooling": "max"}, {"widths": [8]})
+    {'widths': (8,), 'pooling': 'max'}
+    """
+    merged = dict(defaults)
+    for option, value in given.items():
+        if option not in defaults:
+            if not defaults:
+                raise UserError(f"{name} has no options, and {option!r} was given; leave it out")
+            raise unknown_name(f"option of {name}", option, defaults)
+        merged[option] = _as_kind_of(defaults[option], _frozen(value), f"{name}'s option {option}")
+    return merged
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _as_kind_of(default: Option, value: Any, what: str) -> Option:
+    """`value` where it is of the default's kind; an int may stand for a float, and for a tuple of one."""
+    if isinstance(default, tuple):
+        value = (value,) if _is_int(value) else value
+        if isinstance(value, tuple) and value and all(_is_int(v) and v > 0 for v in value):
+            return value
+        raise UserError(f"{what} is {value!r}; give one or more whole numbers above 0, such as {list(default)}")
+    if isinstance(default, float):
+        if (_is_int(value) or isinstance(value, float)) and math.isfinite(value):
+            return float(value)
+        raise UserError(f"{what} is {value!r}; give a number, such as {default}")
+    if type(value) is type(default):
+        return default.__class__(value)
+    kinds = {bool: "true or false", int: "a whole number", str: "a word"}
+    raise UserError(f"{what} is {value!r}; give {kinds[type(default)]}, such as {default!r}")
