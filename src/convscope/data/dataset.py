@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import UserError
+from convscope.data.decode import decode, read_bytes
 
 
 def checked_labels(labels: Any, classes: Sequence[str], count: int) -> NDArray[np.int64]:
@@ -100,13 +101,14 @@ class _Decoded:
     def encoded(self, index: int) -> bytes:
         raise NotImplementedError
 
+    def name(self, index: int) -> str:
+        raise NotImplementedError
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
-        from convscope.data.decode import decode
-
-        return decode(self.encoded(index), 3), int(self.labels[index])
+        return decode(self.encoded(index), 3, name=self.name(index)), int(self.labels[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +128,8 @@ class FileDataset(_Decoded):
         return self.root / self.paths[index]
 
     def encoded(self, index: int) -> bytes:
-        """The bytes of one file; OSError where it cannot be read."""
-        return self.path(index).read_bytes()
+        """The bytes of one file; an UnreadableImage where it is gone or closed to us."""
+        return read_bytes(self.path(index))
 
     def name(self, index: int) -> str:
         """The path of one image, relative to the root of its source."""
