@@ -26,6 +26,8 @@ def conv(inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, bias: b
     """
     if kernel % 2 == 0 or kernel < 1:
         raise UserError(f"kernel {kernel} is not odd; give 1, 3, 5, …, so that the padding k//2 keeps the image's size")
+    if outputs < 1:
+        raise UserError(f"a convolution with {outputs} maps was asked for; give a width of 1 or more")
     return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=bias)
 
 
@@ -80,8 +82,15 @@ def pooled_stages(
 
 def dense_head(hidden: int, classes: int, *, dropout: float) -> Callable[[int, int, int], nn.Module]:
     """A head with one hidden layer: flatten → linear → ReLU → dropout → linear, made for maps C×H×W."""
+    if hidden < 1:
+        raise UserError(f"hidden is {hidden}; give a hidden layer 1 or more numbers")
     if not 0 <= dropout < 1:
         raise UserError(f"dropout is {dropout}; give a share from 0 up to, but not including, 1")
     return lambda c, h, w: nn.Sequential(
         nn.Flatten(), nn.Linear(c * h * w, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
     )
+
+
+def average_head(classes: int) -> Callable[[int, int, int], nn.Module]:
+    """A head for images of any size: the mean of each map, then a linear layer (Lin, Chen & Yan 2013)."""
+    return lambda c, _h, _w: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, classes))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from convscope.core.errors import ShapeError, UserError
 from convscope.data.normalise import normalise
 from convscope.data.preprocess import Preprocess
 from convscope.models.pytorch.network import Network
+from convscope.models.pytorch.shapes import at_rest
 
 BATCH = 256
 
@@ -53,22 +54,16 @@ class TorchPredictor:
         """Logits float32 N×K for prepared images, uint8 N×H×W×C; ShapeError where they are not that."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.preprocess.shape:
             height, width, channels = self.preprocess.shape
-            raise ShapeError(
-                f"predict got {images.dtype} {images.shape}; it needs prepared images, uint8 N×{height}×{width}×{channels}"
-            )
+            needs = f"prepared images, uint8 N×{height}×{width}×{channels}"
+            raise ShapeError(f"predict got {images.dtype} {images.shape}; it needs {needs}")
         logits = np.empty((len(images), len(self._classes)), np.float32)
-        modes = [(layer, layer.training) for layer in self.network.modules()]
-        self.network.eval()
-        try:
-            with torch.inference_mode():
-                for start in range(0, len(images), BATCH):
-                    logits[start : start + BATCH] = self._answer(images[start : start + BATCH]).float().cpu().numpy()
-        finally:
-            for layer, mode in modes:
-                layer.training = mode
+        with at_rest(self.network), torch.inference_mode():
+            for start in range(0, len(images), BATCH):
+                logits[start : start + BATCH] = self._answer(images[start : start + BATCH]).float().cpu().numpy()
         return logits
 
     def _answer(self, images: NDArray[np.uint8]) -> Tensor:
-        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
+        # torch warns about memory that it must not write to, such as a memory-mapped cache; that alone is copied.
+        batch = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self.device).permute(0, 3, 1, 2)
         answer: Tensor = self.network(normalise(batch, self.preprocess.mean, self.preprocess.std))
         return answer

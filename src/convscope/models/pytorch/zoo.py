@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 
 from convscope.core.registry import Registry
-from convscope.models.pytorch import small_cnn
+from convscope.models.pytorch import deeper_cnn, fashion_cnn, lab_cnn, lenet, resnet_cifar, simple_cnn, small_cnn
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
-FAMILIES = (small_cnn,)
+FAMILIES = (lenet, simple_cnn, small_cnn, deeper_cnn, fashion_cnn, lab_cnn, resnet_cifar)
 
 
 @dataclass(frozen=True)
