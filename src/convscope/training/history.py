@@ -67,11 +67,12 @@ class History:
         """All rows, oldest first."""
         return read_history(self.path)
 
-    def truncate(self, epochs: int) -> None:
-        """Keep the rows of the first `epochs` epochs: a run that resumes after them writes the others again."""
+    def truncate(self, epoch: int) -> None:
+        """Keep the rows with `row["epoch"] < epoch`: a run that resumes there writes the others again."""
         rows = self.rows()
-        if len(rows) > epochs:
-            self._replace(rows[:epochs])
+        kept = [row for row in rows if row.get("epoch", -1) < epoch]
+        if len(kept) < len(rows):
+            self._replace(kept)
 
     def _ends_whole(self) -> bool:
         with self.path.open("rb") as file:

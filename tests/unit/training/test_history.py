@@ -51,7 +51,7 @@ def test_wherever_a_kill_cuts_the_file_whole_rows_remain_and_the_next_one_follow
     assert read_history(path) == [*survivors, {"epoch": 99}]
 
 
-def test_truncate_keeps_the_first_epochs(file):
+def test_truncate_keeps_the_rows_before_an_epoch(file):
     history = History(file)
     history.truncate(2)
     assert history.rows() == ROWS[:2]
@@ -59,6 +59,14 @@ def test_truncate_keeps_the_first_epochs(file):
     assert history.rows() == ROWS[:2]
     history.truncate(0)
     assert history.rows() == []
+
+
+def test_truncate_goes_by_the_epoch_and_not_by_the_line(tmp_path):
+    history = History(tmp_path / "history.jsonl")
+    for epoch in (1, 2, 3):
+        history.append({"epoch": epoch})
+    history.truncate(3)
+    assert history.rows() == [{"epoch": 1}, {"epoch": 2}]
 
 
 def test_numbers_that_json_does_not_know_become_null(tmp_path):
