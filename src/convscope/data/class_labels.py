@@ -23,13 +23,13 @@ def natural_key(name: str) -> tuple[int | str, ...]:
 
 
 def class_names(values: Any) -> tuple[str, ...]:
-    """The distinct labels, as names: numbers by size, names in alphabetical order.
+    """The distinct labels, as names: in natural order.
 
     >>> class_names([10, 2, 2]), class_names(["dog", "cat"])
     (('2', '10'), ('cat', 'dog'))
     """
     found = np.unique(label_values(values))
-    return tuple(str(value) for value in found.tolist())
+    return tuple(sorted((str(value) for value in found.tolist()), key=natural_key))
 
 
 def class_indices(values: Any, classes: tuple[str, ...], *, numbered: bool, where: str) -> NDArray[np.int64]:

@@ -144,7 +144,7 @@ class FileDataset(_Decoded):
 class CellDataset(_Decoded):
     """Encoded images in the cells of a table: `cell(row)` gives the bytes, `row_name(row)` the name of a table row.
 
-    `rows` are the table's rows that belong to this data set; `mark` identifies the table for `fingerprint`.
+    `rows` are the table's rows that belong to this data set; `mark()` is a hash of the table.
     """
 
     cell: Callable[[int], bytes]
@@ -152,7 +152,7 @@ class CellDataset(_Decoded):
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     row_name: Callable[[int], str]
-    mark: str
+    mark: Callable[[], str]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", checked_labels(self.labels, self.classes, len(self.rows)))
@@ -167,7 +167,7 @@ class CellDataset(_Decoded):
 
     def fingerprint(self) -> str:
         """SHA-256 over the table's mark and the rows."""
-        return hashlib.sha256(self.mark.encode() + np.ascontiguousarray(self.rows).tobytes()).hexdigest()
+        return hashlib.sha256(self.mark().encode() + np.ascontiguousarray(self.rows).tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,14 +113,17 @@ def _at_most(file: BinaryIO, size: int) -> bytearray:
 
 
 def _open(pairs: Pairs, split: str, classes: tuple[str, ...]) -> Dataset:
-    parts = pairs[split]
+    numbered = bool(classes)
+    classes = classes or class_names(read_idx(pairs["train"]["labels"]))
+    return open_idx(pairs[split], split, classes=classes, numbered=numbered)
+
+
+def open_idx(parts: Mapping[str, Path], prefix: str, *, classes: tuple[str, ...], numbered: bool = True) -> Dataset:
+    """The images and labels of one split. With `numbered` a label is an index into `classes`, otherwise a name."""
     images, labels = read_idx(parts["images"]), read_idx(parts["labels"])
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
         raise UserError(f"{parts['images']} must hold bytes N×H×W or N×H×W×C; got {images.dtype} of {images.shape}")
     if labels.ndim != 1 or len(labels) != len(images):
         raise UserError(f"{parts['labels']} holds {labels.shape} labels for {len(images)} images; one each is needed")
-    numbered = bool(classes)
-    if not numbered:
-        classes = class_names(labels if split == "train" else read_idx(pairs["train"]["labels"]))
     indices = class_indices(labels, classes, numbered=numbered, where=str(parts["labels"]))
-    return ArrayDataset(images.reshape(*images.shape[:3], -1), indices, classes, split)
+    return ArrayDataset(images.reshape(*images.shape[:3], -1), indices, classes, prefix)

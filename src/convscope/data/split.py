@@ -34,7 +34,7 @@ class Splits:
     carved: Mapping[Carved, Indices]
     exclude: tuple[str, ...]
     official: Dataset
-    source_fingerprint: str
+    source: Source
 
     def record(self) -> dict[str, Any]:
         """How each split came about, as JSON holds it; `from_record` makes the same split of it again."""
@@ -42,7 +42,7 @@ class Splits:
         record: dict[str, Any] = {
             "seed": self.seed,
             "exclude": list(self.exclude),
-            "source": self.source_fingerprint,
+            "source": self.source.fingerprint(),
             "source_train_images": len(self.official),
             "splits": {"train": {"origin": "official", "images": len(self.train)}},
         }
@@ -192,7 +192,7 @@ def _assemble(
         carved=dict(carved),
         exclude=tuple(sorted(exclude)),
         official=official,
-        source_fingerprint=source.fingerprint(),
+        source=source,
     )
 
 

@@ -1,0 +1,134 @@
+"""Images in folders named by class, with or without folders for the splits around them.
+
+    photos/cat/a.jpg                       one folder a class
+    photos/train/cat/a.jpg                 train (or training) around them, and beside it
+    photos/val/cat/b.jpg                   val, valid, validation or dev, and test or testing, in any case
+
+Folders may nest inside a class. Names are read when the source is opened, images when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from convscope.core.errors import UserError
+from convscope.data.class_labels import natural_key
+from convscope.data.dataset import FileDataset, hash_of_stats
+from convscope.data.image_walk import Leftovers, list_folder, shortened, walk_images
+from convscope.data.origin import SPLITS, Source, split_of
+
+# {"train": {"cat": ["train/cat/a.jpg", …], …}, …}: paths relative to the root, by split and class.
+_Tree = dict[str, dict[str, list[str]]]
+
+_LAYOUT = "expected one folder a class (cat/…, dog/…), or train/cat/… with val/… and test/… beside train"
+
+
+def folder_source(root: Path) -> Source:
+    """The source over a folder of class folders; a UserError explains the layout where there is none."""
+    left, notes = Leftovers(), list[str]()
+    base = _unwrapped(root, notes)
+    folders, loose = list_folder(base, left)
+    splits = _split_folders(base, folders, notes)
+    prefix = "" if base == root else f"{base.relative_to(root).as_posix()}/"
+    tree: _Tree = {}
+    for split, name in (splits or {"train": ""}).items():
+        inside, flat = (folders, loose) if not name else list_folder(base / name, left)
+        tree[split] = _classes(base, f"{name}/" if name else "", inside, left, notes)
+        if flat and not any(tree[split].values()):
+            raise UserError(f"{base / name} holds {len(flat)} images but no class folder with images; {_LAYOUT}")
+        if flat:
+            notes.append(f"{len(flat)} images lie beside the class folders and were left out: {shortened(flat)}")
+    classes = _checked_classes(root, tree)
+    notes += [*left.notes(), *_differences(tree)]
+    names = {split: [prefix + path for found in tree[split].values() for path in found] for split in tree}
+    labels = {split: [classes.index(c) for c, found in tree[split].items() for _ in found] for split in tree}
+
+    def open_split(split: str) -> FileDataset:
+        return FileDataset(tuple(names[split]), np.array(labels[split], np.int64), classes, root)
+
+    everything = [name for split in names for name in names[split]]
+    return Source(
+        name=root.resolve().name or "images",
+        location=root,
+        splits={split: partial(open_split, split) for split in SPLITS if split in tree},
+        marker=lambda: hash_of_stats((root / name for name in everything), everything),
+        notes=tuple(notes),
+        kind="class folders",
+    )
+
+
+def _unwrapped(root: Path, notes: list[str]) -> Path:
+    # An archive unpacks to photos/photos/cat/…: a lone folder that holds several folders is such a wrapper.
+    base = root
+    for _ in range(3):
+        folders, images = list_folder(base, Leftovers())
+        if images or len(folders) != 1 or split_of(folders[0]):
+            break
+        inner, flat = list_folder(base / folders[0], Leftovers())
+        if len(inner) < 2 or flat:
+            break
+        base = base / folders[0]
+        notes.append(f"the class folders were found one level down, in {base.name}")
+    return base
+
+
+def _split_folders(base: Path, folders: list[str], notes: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in folders:
+        split = split_of(name)
+        # A class may be called "train"; a split holds folders.
+        if split is None or not list_folder(base / name, Leftovers())[0]:
+            continue
+        if split in found:
+            raise UserError(
+                f"{base} has two folders for the {split} split, {found[split]} and {name}; keep one of them"
+            )
+        found[split] = name
+    if found and "train" not in found:
+        raise UserError(f"{base} has {' and '.join(found.values())} but no train folder; {_LAYOUT}")
+    others = sorted(set(folders) - set(found.values()))
+    if found and others:
+        notes.append(f"{len(others)} folders beside the splits were left out: {shortened(others)}")
+    return found
+
+
+def _classes(base: Path, prefix: str, folders: list[str], left: Leftovers, notes: list[str]) -> dict[str, list[str]]:
+    classes: dict[str, list[str]] = {}
+    for name in sorted(folders, key=natural_key):
+        others = len(left.others)
+        found = walk_images(base / prefix / name, left)
+        if not found and len(left.others) > others:
+            notes.append(f"{prefix}{name} holds files but no image and is not taken for a class")
+            continue
+        classes[name] = [f"{prefix}{name}/{path}" for path in found]
+    return classes
+
+
+def _checked_classes(root: Path, tree: _Tree) -> tuple[str, ...]:
+    classes = tuple(sorted({name for split in tree.values() for name in split}, key=natural_key))
+    images = sum(len(found) for split in tree.values() for found in split.values())
+    if not images:
+        raise UserError(f"{root} holds no image; {_LAYOUT}{_tables(root)}")
+    if len(classes) < 2:
+        raise UserError(f"{root} holds one class, {classes[0]!r}; two or more are needed to tell apart; {_LAYOUT}")
+    return classes
+
+
+def _tables(root: Path) -> str:
+    tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in {".csv", ".tsv", ".npz", ".zip", ".tar"})
+    return f"; there is a {tables[0]} in it: give that file (unpacked) instead" if tables else ""
+
+
+def _differences(tree: _Tree) -> Iterator[str]:
+    everywhere = {name for split in tree.values() for name in split}
+    for split, classes in tree.items():
+        missing = sorted(everywhere - set(classes), key=natural_key)
+        if missing:
+            yield f"the {split} split has no folder for {len(missing)} classes: {shortened(missing)}"
+        empty = [name for name, found in classes.items() if not found]
+        if empty:
+            yield f"{len(empty)} class folders of the {split} split are empty: {shortened(empty)}"

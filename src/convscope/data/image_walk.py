@@ -1,0 +1,114 @@
+"""The image files below a folder, in one order on every machine, and what else lay there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convscope.core.errors import UserError
+
+IMAGE_ENDINGS = frozenset(
+    {
+        *{".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"},
+        *{".ppm", ".pgm", ".pbm", ".pnm"},
+    }
+)
+_SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+
+
+@dataclass
+class Leftovers:
+    """What a walk passed over: hidden names, files that are no images, folders that could not be listed or loop."""
+
+    hidden: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    def notes(self) -> Iterator[str]:
+        """One line for each kind."""
+        for found, what in (
+            (self.hidden, "hidden or system files and folders were ignored"),
+            (self.others, "files are no images (by their ending) and were ignored"),
+            (self.closed, "folders could not be listed, or lead back to one already listed, and were left out"),
+        ):
+            if found:
+                yield f"{len(found)} {what}: {shortened(sorted(found))}"
+
+
+def shortened(names: list[str], limit: int = 3) -> str:
+    """The first names, and that there are more.
+
+    >>> shortened(["a", "b", "c", "d", "e"])
+    'a, b, c, …'
+    """
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is hidden (.ipynb_checkpoints, .DS_Store) or an operating system's own (__MACOSX, Thumbs.db).
+
+    >>> is_hidden(".DS_Store"), is_hidden("cats")
+    (True, False)
+    """
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is an image by its ending, in any case.
+
+    >>> is_image("a.JPG"), is_image("a.txt")
+    (True, False)
+    """
+    return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS  # noqa: PTH122, called once a file, Path costs 10 ×
+
+
+def list_folder(folder: Path, left: Leftovers) -> tuple[list[str], list[str]]:
+    """(folders, images) directly in a folder, by name and sorted; the rest goes to `left`."""
+    folders, images = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    left.hidden.append(entry.name)
+                elif _is_folder(entry):
+                    folders.append(entry.name)
+                elif is_image(entry.name):
+                    images.append(entry.name)
+                else:
+                    left.others.append(entry.name)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be listed: {error.strerror or error}") from None
+    return sorted(folders), sorted(images)
+
+
+def walk_images(folder: Path, left: Leftovers) -> list[str]:
+    """Every image below a folder, as sorted posix paths relative to it. Links are followed, each folder once."""
+    found: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [""]
+    while waiting:
+        inner = waiting.pop()
+        here = folder / inner
+        try:
+            stat = here.stat()
+            if (stat.st_dev, stat.st_ino) in seen:
+                left.closed.append(inner)
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            folders, images = list_folder(here, left)
+        except (OSError, UserError):
+            left.closed.append(inner or str(folder))
+            continue
+        prefix = f"{inner}/" if inner else ""
+        found += [prefix + name for name in images]
+        waiting += [prefix + name for name in folders]
+    return sorted(found)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle
+        return False
