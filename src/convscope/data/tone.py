@@ -1,0 +1,88 @@
+"""Tables from grey level to grey level, channel by channel: posterise, solarise, invert, stretch, equalise.
+
+All take images uint8 N×C×H×W and return uint8 N×C×H×W, channels-last.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from convscope.data.layout import channels_first, pictures
+
+
+def posterize(x: Tensor, bits: Tensor) -> Tensor:
+    """Keep the highest `bits` of each value (int N, 0 … 8) and clear the rest.
+
+    >>> posterize(torch.tensor([[[[255, 100]]]], dtype=torch.uint8), torch.tensor([2])).flatten().tolist()
+    [192, 64]
+    """
+    mask = (255 - (1 << (8 - bits.long())) + 1).to(torch.uint8)
+    return channels_first(pictures(x) & mask.view(-1, 1, 1, 1))
+
+
+def solarize(x: Tensor, threshold: Tensor) -> Tensor:
+    """Invert the values that reach `threshold` (float N, 0 … 255); above 255 nothing does.
+
+    >>> solarize(torch.tensor([[[[10, 200]]]], dtype=torch.uint8), torch.tensor([128.0])).flatten().tolist()
+    [10, 55]
+    """
+    p = pictures(x)
+    level = threshold.ceil().clamp(0, 255).to(torch.uint8)
+    flip = (p >= level.view(-1, 1, 1, 1)) & (threshold <= 255).view(-1, 1, 1, 1)
+    return channels_first(p ^ flip.to(torch.uint8).mul_(255))
+
+
+def invert(x: Tensor) -> Tensor:
+    """255 − value.
+
+    >>> invert(torch.tensor([[[[0, 200]]]], dtype=torch.uint8)).flatten().tolist()
+    [255, 55]
+    """
+    return channels_first(pictures(x) ^ 255)
+
+
+def autocontrast(x: Tensor) -> Tensor:
+    """Stretch each channel of each image so that its least value is 0 and its greatest 255; a flat channel stays.
+
+    >>> autocontrast(torch.tensor([[[[10, 20, 30]]]], dtype=torch.uint8)).flatten().tolist()
+    [0, 127, 255]
+    """
+    p = pictures(x)
+    n, h, w, c = p.shape
+    low, high = p.view(n, h * w, c).amin(1), p.view(n, h * w, c).amax(1)
+    flat = low == high
+    span = (high - low).masked_fill_(flat, 255)
+    low.masked_fill_(flat, 0)
+    # Tiled to whole rows, so that the inner loop is long and contiguous. (value − low)·255 is whole and exact in
+    # float32, so that the one division that is rounded cannot turn 255 into 254.
+    rows = p.view(n, h, w * c).float().sub_(low.repeat(1, w)[:, None]).mul_(255).div_(span.repeat(1, w)[:, None])
+    return channels_first(rows.to(torch.uint8).view(n, h, w, c))
+
+
+def equalize(x: Tensor) -> Tensor:
+    """Spread the values of each channel of each image until their histogram is as flat as it gets.
+
+    The table is ⌊(pixels below v + step/2) / step⌋ with step = ⌊(pixels − those of the greatest value) / 255⌋; where
+    step is 0 the channel stays (the rule of Pillow's ImageOps.equalize).
+
+    >>> x = torch.arange(256).view(1, 1, 16, 16).div(2, rounding_mode="floor").to(torch.uint8)
+    >>> torch.equal(equalize(x), x)
+    True
+    """
+    p = pictures(x)
+    n, h, w, c = p.shape
+    cell = torch.arange(n * c, device=x.device, dtype=torch.int32).view(n, 1, c) * 256
+    place = (p.view(n, h * w, c) + cell).flatten()
+    counts = torch.bincount(place, minlength=n * c * 256).view(n * c, 256)
+    return channels_first(_equalizing_table(counts).flatten().index_select(0, place).view(n, h, w, c))
+
+
+def _equalizing_table(counts: Tensor) -> Tensor:
+    """M×256 tables, uint8, from M×256 histograms, int64."""
+    upto = counts.cumsum(1)
+    greatest = upto.argmax(1, keepdim=True)
+    step = (upto[:, -1:] - counts.gather(1, greatest)).div_(255, rounding_mode="floor")
+    below = upto - counts
+    table = (below + step // 2).div_(step.clamp(min=1), rounding_mode="floor").clamp_(0, 255)
+    return torch.where(step == 0, torch.arange(256, device=counts.device), table).to(torch.uint8)
