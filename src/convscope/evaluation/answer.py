@@ -1,0 +1,66 @@
+"""What a network says of one image, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer for one image, or why there is none.
+
+    `name`: the file or what stands for it. `label`, `probability` (0 to 1): the first answer. `top`: the first few as
+    (label, probability), most probable first. `error`: one line for an image that could not be read, else None; then
+    `label` and `probability` are None and `top` is empty.
+    """
+
+    name: str
+    label: str | None
+    probability: float | None
+    top: tuple[tuple[str, float], ...] = ()
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        top = [{"label": label, "probability": probability} for label, probability in self.top]
+        return {**vars(self), "top": top}
+
+
+def unanswered(name: str, error: str) -> Answer:
+    """The Answer for an image that could not be read.
+
+    >>> unanswered("a.jpg", "the file is cut short").label is None
+    True
+    """
+    return Answer(printable(name), None, None, (), error)
+
+
+def answers(
+    names: Sequence[str], probabilities: NDArray[np.floating[Any]], classes: Sequence[str], *, top: int = 5
+) -> list[Answer]:
+    """One Answer for each row of `probabilities` N×K, with the `top` most probable of the K `classes`.
+
+    >>> answers(["a.jpg"], np.array([[0.2, 0.7, 0.1]]), ["cat", "dog", "owl"], top=2)[0].top
+    (('dog', 0.7), ('cat', 0.2))
+    """
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(top, 1)]
+    values = np.take_along_axis(probabilities, order, axis=1).tolist()
+    result = []
+    for name, row, shares in zip(names, order.tolist(), values, strict=True):
+        best = tuple((classes[k], share) for k, share in zip(row, shares, strict=True))
+        result.append(Answer(printable(name), *best[0], top=best))
+    return result
+
+
+def printable(name: str) -> str:
+    r"""The name with bytes that are not UTF-8 spelt out: a file may be called so, a terminal or a file cannot show it.
+
+    >>> printable("caf\udce9.jpg")
+    'caf\\xe9.jpg'
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,184 @@
+"""Figures of a run as PNG files. No pyplot, so nothing global; colours that the colour-blind tell apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.core.atomic import write_bytes
+from convscope.evaluation.metrics import ClassificationMetrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Three of the eight colours of Okabe and Ito 2008, made to be told apart with any colour vision.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
+DPI = 150
+NUMBERED_CLASSES = 25
+"""Classes up to which the cells of a confusion matrix show their counts; beyond, digits are too small to read."""
+NAMED_CLASSES = 120
+BARS = 100
+
+
+def training_curves(rows: Sequence[Mapping[str, Any]], path: Path | str) -> Path:
+    """Loss, accuracy and learning rate over the epochs, from the rows of a history; the best epoch is marked.
+
+    Rows have `epoch` and may have train_loss, validation_loss, train_accuracy, validation_accuracy, lr and `best`, true
+    where an epoch was the best so far. Figures that are missing or None leave a gap.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _figure(11, 3.4)
+    loss, accuracy, rate = figure.subplots(1, 3)
+    epochs = [row["epoch"] for row in rows]
+    best = max((row["epoch"] for row in rows if row.get("best")), default=None)
+    for axes, what, scale, label in (
+        (loss, "loss", 1.0, "loss (cross-entropy)"),
+        (accuracy, "accuracy", 100.0, "accuracy, %"),
+    ):
+        for split, colour, style in (("train", BLUE, "--"), ("validation", ORANGE, "-")):
+            values = _column(rows, f"{split}_{what}", scale)
+            if np.isfinite(values).any():
+                axes.plot(epochs, values, style, color=colour, label=split, marker=_marker(epochs), markersize=3)
+        if best is not None:
+            axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":", label=f"best: epoch {best}")
+        _label(axes, "epoch", label)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=8)
+    rate.plot(epochs, _column(rows, "lr"), color=BLUE, marker=_marker(epochs), markersize=3)
+    rate.set_ylim(bottom=0)
+    _label(rate, "epoch", "learning rate")
+    for axes in (loss, accuracy, rate):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    return _save(figure, path)
+
+
+def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str], path: Path | str) -> Path:
+    """The confusion matrix K×K, a row for each label: numbers are images, colour their share of the row, not linear."""
+    from matplotlib.colors import PowerNorm
+
+    k = len(classes)
+    side = float(np.clip(2.6 + 0.42 * k, 4.2, 15.0))
+    figure = _figure(side + 0.9, side)
+    axes = figure.subplots()
+    totals = confusion.sum(axis=1, keepdims=True)
+    shares = np.divide(confusion, totals, out=np.zeros(confusion.shape), where=totals > 0)
+    # The root, because mistakes are a few per cent and would be white on a linear scale.
+    picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
+    if k <= NUMBERED_CLASSES:
+        size = float(np.clip(72 * side / (k + 2) / (len(str(confusion.max())) + 1.5), 5, 13))
+        for row, column in np.ndindex(k, k):
+            if confusion[row, column]:
+                colour = "white" if shares[row, column] > 0.3 else "black"
+                axes.text(
+                    column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=size
+                )
+    _name_ticks(axes, classes, float(np.clip(72 * (side - 2.2) / max(k, 1) * 0.72, 3.5, 9)))
+    axes.set_xlabel("prediction")
+    axes.set_ylabel("label")
+    figure.colorbar(picture, ax=axes, label="share of the label's images", fraction=0.046, pad=0.02)
+    return _save(figure, path)
+
+
+def recall_bars(metrics: ClassificationMetrics, path: Path | str) -> Path:
+    """The recall of each class as a bar, lowest first, with the mean; of many classes, the 100 lowest.
+
+    A class without images says so.
+    """
+    every = sorted(metrics.per_class, key=lambda score: math.inf if score.recall is None else score.recall)
+    scores = every[:BARS]
+    # 0.14 inches a line is what 7-point names need.
+    figure = _figure(7, 1.2 + len(scores) * (0.28 if len(scores) <= 30 else 0.14))
+    axes = figure.subplots()
+    recalls = [0.0 if score.recall is None else 100 * score.recall for score in scores]
+    axes.barh(range(len(scores)), recalls, color=BLUE, height=0.75)
+    for place, score in enumerate(scores):
+        text = "no images" if score.recall is None else f"{100 * score.recall:.1f}  of {score.support:,}"
+        axes.text(102, place, text, va="center", fontsize=7)
+    mean = float(np.mean([100 * score.recall for score in every if score.recall is not None]))
+    axes.axvline(mean, color=ORANGE, linewidth=1, linestyle="--", label=f"mean {mean:.1f} %")
+    axes.set_yticks(
+        range(len(scores)), [_short(score.name) for score in scores], fontsize=8 if len(scores) <= 30 else 7
+    )
+    axes.set_ylim(len(scores) - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlabel("recall, %" + (f" (the {BARS} lowest of {len(every)} classes)" if len(every) > BARS else ""))
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper right", frameon=False, fontsize=8)
+    return _save(figure, path)
+
+
+def rate_curve(rates: Sequence[float], losses: Sequence[float], path: Path | str, *, best: float | None = None) -> Path:
+    """Loss over the learning rates that were tried, on a logarithmic axis; `best`: the rate that is suggested.
+
+    The finder of Smith 2015, arXiv 1506.01186. The axis ends as far above the first loss as the lowest lies below
+    it: where training flies apart the losses would flatten everything else.
+    """
+    figure = _figure(6, 3.6)
+    axes = figure.subplots()
+    axes.semilogx(rates, losses, color=BLUE)
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    if finite:
+        low, first = min(finite), finite[0]
+        high = min(max(finite), first + max(first - low, 0.2 * abs(first)))
+        margin = 0.05 * (high - low) or 0.1
+        axes.set_ylim(low - margin, high + margin)
+    if best is not None:
+        axes.axvline(best, color=ORANGE, linestyle="--", linewidth=1, label=f"suggested: {best:.2g}")
+        axes.legend(frameon=False, fontsize=8)
+    _label(axes, "learning rate (logarithmic)", "loss, smoothed")
+    return _save(figure, path)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def _save(figure: Figure, path: Path | str) -> Path:
+    png = BytesIO()
+    figure.savefig(png, format="png", bbox_inches="tight")
+    write_bytes(Path(path), png.getvalue())
+    return Path(path)
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str, scale: float = 1.0) -> NDArray[np.float64]:
+    values = [row.get(name) for row in rows]
+    return np.array([math.nan if value is None else scale * value for value in values], dtype=np.float64)
+
+
+def _marker(epochs: Sequence[int]) -> str:
+    """One or a few epochs would be no line, or a line without corners."""
+    return "o" if len(epochs) <= 15 else ""
+
+
+def _label(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _name_ticks(axes: Axes, classes: Sequence[str], size: float) -> None:
+    if len(classes) > NAMED_CLASSES:
+        return
+    names = [_short(name) for name in classes]
+    steep = len(classes) > 12
+    axes.set_xticks(range(len(names)), names, rotation=90 if steep else 45, ha="center" if steep else "right",
+                    rotation_mode="default" if steep else "anchor", fontsize=size)  # fmt: skip
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+
+
+def _short(name: str, limit: int = 22) -> str:
+    """Names as long as sentences would leave no room for the figure; $ would be read as a formula."""
+    shown = name if len(name) <= limit else name[: limit - 1] + "…"
+    return shown.replace("$", r"\$")
