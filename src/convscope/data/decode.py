@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from convscope.core.errors import UserError
 
 ImageLike: TypeAlias = bytes | str | Path | Image.Image | NDArray[np.uint8]
-Trouble: TypeAlias = Literal["missing", "empty", "unreadable", "truncated", "bomb"]
+Trouble: TypeAlias = Literal["unavailable", "empty", "unreadable", "truncated", "bomb"]
 
 PIXEL_LIMIT = 120_000_000
 """Pixels above which a file is refused by its header alone: a 108-megapixel telephone passes, and costs 360 MB."""
@@ -39,12 +39,12 @@ _CUT_SHORT = ("truncated", "unexpected end", "broken png", "broken data stream",
 
 _PIXELS_ALLOWED = f"allowed are {PIXEL_LIMIT // 1_000_000} million; make it smaller, or leave it out"
 _REASONS: tuple[tuple[type[Exception], str, Trouble], ...] = (
-    (FileNotFoundError, "there is no such file", "missing"),
+    (FileNotFoundError, "there is no such file", "unavailable"),
     (IsADirectoryError, "this is a folder", "unreadable"),
-    (PermissionError, "no permission to read it", "unreadable"),
+    (PermissionError, "no permission to read it", "unavailable"),
     (UnidentifiedImageError, f"not an image, or of a format not read here ({', '.join(FORMATS)})", "unreadable"),
     (Image.DecompressionBombError, f"its header promises far too many pixels; {_PIXELS_ALLOWED}", "bomb"),
-    (MemoryError, "decoding it needs more memory than there is", "unreadable"),
+    (MemoryError, "decoding it needs more memory than there is", "unavailable"),
 )
 
 # `warnings.catch_warnings` changes a list that all threads share, so the two short calls that warn take turns.
@@ -52,7 +52,9 @@ _quiet_turn = threading.Lock()
 
 
 class UnreadableImage(UserError):  # noqa: N818, a fact about a file
-    """An image that cannot be decoded: `name` is which, `trouble` the kind and `reason` what is wrong, in a few words.
+    """An image that cannot be decoded: `name` is which, `reason` what is wrong, in a few words, `trouble` the kind.
+
+    "unavailable" is what the system says about a file (absent, no permission); the other kinds are in its bytes.
 
     >>> str(UnreadableImage("cat.jpg", "the file has 0 bytes", "empty"))
     'cannot read the image cat.jpg: the file has 0 bytes'
@@ -195,7 +197,7 @@ def _explanation(error: Exception) -> tuple[str, Trouble]:
     if isinstance(error, EOFError) or any(words in said.lower() for words in _CUT_SHORT):
         return "the file is cut short", "truncated"
     if isinstance(error, OSError) and error.errno:
-        return f"the system says: {error.strerror}", "unreadable"
+        return f"the system says: {error.strerror}", "unavailable"
     return f"the file is damaged ({said[:120]})", "unreadable"
 
 

@@ -1,0 +1,93 @@
+"""What a scan notes about one image: what it is, whether its name is true, and two marks to find its doubles by."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from convscope.data.decode import decode, explaining, open_image, orientation, pixels
+
+THUMBNAIL = 32
+"""The side of a thumbnail in pixels."""
+
+# Doubles are sought at no more than this size, so that a large JPEG is decoded at a fraction of its scale.
+_ENOUGH = 256
+
+_FORMATS = {
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
+    "PNG": ("png",),
+    "WEBP": ("webp",),
+    "GIF": ("gif",),
+    "BMP": ("bmp",),
+    "TIFF": ("tif", "tiff"),
+    "PPM": ("ppm", "pgm", "pbm", "pnm"),
+    "AVIF": ("avif",),
+    "JPEG2000": ("jp2", "j2k"),
+}
+_FORMAT_OF = {ending: name for name, endings in _FORMATS.items() for ending in endings}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """The facts of one image. `height` and `width` are as stored, before EXIF orientation.
+
+    `mode` is L, LA, P, RGB, RGBA, CMYK, "16-bit" or another of Pillow's; `turned` says that EXIF orientation applies;
+    `actual` is the format where the ending promises another one, else ""; `digest` is equal for images of equal
+    pixels; `thumbnail` is grey, uint8 32×32, proportions ignored.
+    """
+
+    height: int
+    width: int
+    mode: str
+    turned: bool
+    actual: str
+    digest: bytes
+    thumbnail: NDArray[np.uint8]
+
+
+def facts_of_file(content: bytes, name: str) -> ImageFacts:
+    """The facts of an encoded image; its pixels are decoded, so damage shows. Raises `UnreadableImage`."""
+    with explaining(name):
+        opened = open_image(content, name=name)
+        width, height = opened.size
+        mode, turned, actual = _mode(opened, content), orientation(opened) > 1, _actual_format(opened, name)
+        opened.draft(None, (2 * _ENOUGH, 2 * _ENOUGH))
+        array = pixels(opened, 3, name=name)
+    return ImageFacts(height, width, mode, turned, actual, _digest(array), _thumbnail(array))
+
+
+def facts_of_array(image: NDArray[np.uint8]) -> ImageFacts:
+    """The facts of an image that was never a file: uint8 H×W×C.
+
+    >>> facts_of_array(np.zeros((28, 28, 1), np.uint8)).mode
+    'L'
+    """
+    mode = "L" if image.shape[2] == 1 else "RGB"
+    return ImageFacts(image.shape[0], image.shape[1], mode, False, "", _digest(image), _thumbnail(image))
+
+
+def _mode(opened: Image.Image, content: bytes) -> str:
+    sixteen = content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 16  # the bit depth in a PNG's first chunk
+    return "16-bit" if sixteen or opened.mode.startswith("I") else opened.mode
+
+
+def _actual_format(opened: Image.Image, name: str) -> str:
+    actual = "JPEG" if opened.format == "MPO" else str(opened.format)  # MPO is a JPEG with a second picture behind it
+    promised = _FORMAT_OF.get(PurePosixPath(name).suffix.lower().lstrip("."))
+    return actual if promised not in (None, actual) else ""
+
+
+def _digest(array: NDArray[np.uint8]) -> bytes:
+    digest = hashlib.blake2b(str(array.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+def _thumbnail(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    grey = Image.fromarray(decode(array, 1)[:, :, 0])
+    return np.array(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR), dtype=np.uint8)
