@@ -52,14 +52,13 @@ class ModelConfig:
 class AugmentConfig:
     """Random changes to training images. `flip`: may an image be mirrored? (No for digits and text.)
 
-    `mix`: mixup, cutmix, both or none, with strength `alpha` > 0 of their Beta distribution.
+    `mix`: mixup, cutmix, both or none.
     """
 
     __pydantic_config__ = STRICT
     policy: str = "basic"
     flip: bool = True
     mix: Literal["none", "mixup", "cutmix", "both"] = "none"
-    alpha: Annotated[float, Gt(0)] = 0.2
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class TrainConfig:
 
     `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`:
     batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a
-    better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within an
-    epoch; there is one at the end of each epoch in any case.
+    better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within
+    an epoch; there is one at the end of each epoch in any case.
     """
 
     __pydantic_config__ = STRICT
@@ -89,7 +88,6 @@ class TrainConfig:
     ema: Annotated[float, Ge(0), Lt(1)] = 0.0
     patience: Annotated[int, Ge(0)] = 0
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    channels_last: bool = True
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: Annotated[int, Ge(1)] | None = None
     checkpoint_seconds: Annotated[float, Ge(0)] = 60.0
@@ -134,10 +132,13 @@ class RunConfig:
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """`["train.lr=0.1", "augment.policy=strong"]` as nested values; a value is read as TOML, else as text.
 
+    The word none leaves open what can be left open, such as data.size.
+
     >>> parse_settings(["train.lr=0.1", "augment.policy=strong"])
     {'train': {'lr': 0.1}, 'augment': {'policy': 'strong'}}
     """
     result: dict[str, Any] = {}
+    unset = {key for key, default in flat(RunConfig().to_dict()).items() if default is None}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
@@ -148,7 +149,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
                 raise UserError(f"--set gives {parent!r} both a value and keys below it")
-        place[last] = _value(text.strip())
+        place[last] = None if text.strip() == "none" and key.strip() in unset else _value(text.strip())
     return result
 
 
@@ -185,8 +186,6 @@ def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    if text.lower() in {"none", "null"}:
-        return None
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:

@@ -7,7 +7,7 @@ is a function of (seed, epoch, batch), so any batch of any epoch can be made aga
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from convscope.core.seeds import derive, generator
 from convscope.data.normalise import normalise
+from convscope.data.part import Part
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Mix = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -24,16 +25,15 @@ Mix = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Loader:
-    """The training batches of a split.
+    """The training batches of a split with `classes` classes.
 
-    `images`: uint8 N×H×W×C, an array or a memory map. `labels`: int64 N, or float N×K. `augment`: uint8 N×C×H×W to the
-    same. `mix`: blends normalised images and soft targets, or None. `mean`, `std`: per channel, in units of 0–1.
-    `weights`: how likely each image is drawn (with replacement), or None for each once an epoch. A last batch that is
-    not full is left out; who is in it changes with every epoch.
+    `part`: prepared images with labels, in memory or in a memory map. `augment`: uint8 N×C×H×W to the same. `mix`:
+    blends normalised images and soft targets, or None. `mean`, `std`: per channel, in units of 0–1. `weights`: how
+    likely each image is drawn (with replacement), or None for each once an epoch. A last batch that is not full is
+    left out; who is in it changes with every epoch.
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    part: Part
     classes: int
     batch_size: int
     augment: Augment
@@ -44,15 +44,20 @@ class Loader:
     weights: NDArray[np.float64] | None = None
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+    labels: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the labels of the part once: asking it copies them."""
+        object.__setattr__(self, "labels", self.part.labels)
 
     def __len__(self) -> int:
         """Batches in an epoch, at least one."""
-        return max(1, len(self.labels) // self.batch_size)
+        return max(1, len(self.part) // self.batch_size)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Which image comes when in this epoch: indices, one an image, a pure function of (seed, epoch)."""
         rng = generator(self.seed, "order", epoch)
-        count = len(self.labels)
+        count = len(self.part)
         if self.weights is None:
             return rng.permutation(count)
         return rng.choice(count, size=count, p=self.weights / self.weights.sum())
@@ -66,14 +71,9 @@ class Loader:
     def batch(self, indices: NDArray[np.int64], epoch: int, batch: int) -> tuple[Tensor, Tensor]:
         """One batch as the network sees it, on `device`, with the randomness of (seed, epoch, batch)."""
         rng = torch.Generator().manual_seed(derive(self.seed, "augment", epoch, batch))
-        x = gather(self.images, indices).to(self.device, non_blocking=True)
-        x = normalise(self.augment(x, rng), self.mean, self.std, self.dtype)
+        x = torch.from_numpy(self.part.take(indices)).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
+        x = normalise(self.augment(x, rng), self.mean, self.std, dtype=self.dtype)
         targets = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
         if self.mix is None:
             return x, targets
         return self.mix(x, F.one_hot(targets, self.classes).float(), rng)
-
-
-def gather(images: NDArray[np.uint8], indices: NDArray[np.int64]) -> Tensor:
-    """The images at `indices` as uint8 N×C×H×W, channels last in memory (a view of the N×H×W×C copy)."""
-    return torch.from_numpy(images[indices]).permute(0, 3, 1, 2)

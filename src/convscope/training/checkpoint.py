@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from convscope.core.atomic import write_bytes
 from convscope.core.errors import UserError
+from convscope.models.pytorch.network import Network
 
 if TYPE_CHECKING:
     from convscope.training.ema import Ema
@@ -53,7 +54,7 @@ class Progress:
 class State:
     """The moving parts of a run: what a checkpoint holds. `best`: the best weights so far, by parameter name."""
 
-    network: nn.Module
+    network: Network
     optimizer: torch.optim.Optimizer
     ema: Ema | None
     scaler: torch.amp.GradScaler
@@ -78,17 +79,15 @@ def save_checkpoint(folder: Path, state: State) -> None:
     write_bytes(folder / FILE_NAME, save(flat, metadata={"progress": document}))
 
 
+def read_progress(folder: Path) -> Progress | None:
+    """Where the checkpoint of `folder` stands, without its tensors; None when there is no checkpoint."""
+    return _read(folder / FILE_NAME, tensors=False)[0] if (folder / FILE_NAME).is_file() else None
+
+
 def load_checkpoint(folder: Path, state: State) -> None:
     """Put the checkpoint of `folder` into `state`, in place; UserError when the file is damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    path = folder / FILE_NAME
-    try:
-        with safe_open(path, framework="pt") as file:
-            state.progress = Progress(**json.loads(file.metadata()["progress"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
+    progress, tensors = _read(folder / FILE_NAME, tensors=True)
+    state.progress = progress
     state.network.load_state_dict(_under("network/", tensors))
     device = next(state.network.parameters()).device
     state.best = {name: tensor.to(device) for name, tensor in _under("best/", tensors).items()}
@@ -99,6 +98,17 @@ def load_checkpoint(folder: Path, state: State) -> None:
     for number, parameter in enumerate(_parameters(state.optimizer)):
         for key, value in _under(f"optimizer/{number}/", tensors).items():
             state.optimizer.state[parameter][key] = _like(parameter, value)
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[Progress, dict[str, Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            progress = Progress(**json.loads(file.metadata()["progress"]))
+            return progress, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

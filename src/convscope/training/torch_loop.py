@@ -14,7 +14,7 @@ from torch import nn
 from convscope.core.config import TrainConfig
 from convscope.core.seeds import derive
 from convscope.data.loader import Loader
-from convscope.training.checkpoint import State, save_checkpoint
+from convscope.training.checkpoint import Progress, State, save_checkpoint
 from convscope.training.history import History
 from convscope.training.interrupt import Interrupt
 from convscope.training.losses import Loss
@@ -51,7 +51,7 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
     record = _Record(job, progress.epoch)
     meter = Meter(config, progress, job.display, batches)
 
-    while progress.epoch < config.epochs:
+    while progress.epoch < config.epochs and not out_of_patience(config, progress):
         network.train()
         meter.start_epoch()
 
@@ -64,7 +64,7 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
             with job.autocast():
                 logits = network(x)
             loss = job.loss(logits, targets)
-            state.scaler.scale(loss / config.accumulate).backward()
+            state.scaler.scale(loss / config.accumulate).backward()  # type: ignore[no-untyped-call]
 
             whole = (progress.batch + 1) % config.accumulate == 0 or progress.batch + 1 == batches
             if whole:
@@ -85,12 +85,15 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
         record.write(row)
         meter.next_epoch()
         save_checkpoint(job.folder, state)
-        if config.patience and progress.epoch - progress.best_epoch >= config.patience:
-            return "early"
         if interrupt.asked and progress.epoch < config.epochs:
             return "interrupted"
 
-    return "finished"
+    return "finished" if progress.epoch >= config.epochs else "early"
+
+
+def out_of_patience(config: TrainConfig, progress: Progress) -> bool:
+    """True when `patience` epochs in a row brought no better validation accuracy."""
+    return bool(config.patience) and progress.epoch - progress.best_epoch >= config.patience
 
 
 def set_rate(state: State, config: TrainConfig, batches: int) -> float:

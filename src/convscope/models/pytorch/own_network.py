@@ -47,7 +47,7 @@ class OwnNetwork(Network):
         return self.module
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
-        """The maps N×C×H×W that each stage gives for images N×C×H×W; the last ones, where it is called more than once."""
+        """The maps N×C×H×W that each stage gives for images N×C×H×W; its last call counts."""
         self.check_rank(x)
         try:
             maps = _outputs(self.module, self.stages, x)
@@ -91,7 +91,7 @@ def load_own_network(target: str, *, input_shape: Sequence[int], classes: int) -
     makers = {k: v for k, v in vars(namespace).items() if _makes_networks(v, namespace.__name__)}
     if name not in makers:
         raise unknown_name(f"network class in {path}", name, makers)
-    module = _construct(makers[name], f"{path}:{name}", input_shape=check_shape(input_shape), classes=classes)
+    module = construct(makers[name], f"{path}:{name}", input_shape=check_shape(input_shape), classes=classes)
     return wrap(
         module,
         input_shape=input_shape,
@@ -213,7 +213,11 @@ def _makes_networks(value: Any, module_name: str) -> bool:
     return inspect.isfunction(value) and value.__module__ == module_name
 
 
-def _construct(maker: Callable[..., Any], what: str, *, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
+def construct(maker: Callable[..., Any], what: str, *, input_shape: Sequence[int], classes: int) -> nn.Module:
+    """`maker` called with those of in_channels, classes and num_classes that it takes; `what` is its name for errors.
+
+    UserError where it demands more, fails, or gives something else than a module.
+    """
     offered = {"in_channels": input_shape[0], "classes": classes, "num_classes": classes}
     parameters = inspect.signature(maker).parameters
     demanded = [

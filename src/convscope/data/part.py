@@ -1,0 +1,66 @@
+"""The images of a split as rows of a larger array of prepared images, so that none is ever copied or decoded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.core.contracts import Dataset
+from convscope.data.dataset import Subset
+from convscope.data.prepared import Prepared, Progress, prepare_dataset
+from convscope.data.preprocess import Preprocess
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """`rows` (n indices) of prepared images, with `failed` as (name, reason) for images that could not be read."""
+
+    whole: Prepared
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The targets of the rows, int64 n."""
+        return self.whole.labels[self.rows]
+
+    @property
+    def names(self) -> list[str]:
+        """What a person calls each of the n images."""
+        return [self.whole.names[row] for row in self.rows]
+
+    def take(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """A copy of the images at `positions` of this part, uint8 N×H×W×C."""
+        return self.whole.images[self.rows[positions]]
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """All images in order, `size` at a time, uint8 N×H×W×C."""
+        for start in range(0, len(self), size):
+            yield self.whole.images[self.rows[start : start + size]]
+
+
+def prepare_part(
+    dataset: Dataset, preprocess: Preprocess, *, cache: Path | None = None, progress: Progress | None = None
+) -> Part:
+    """A split, prepared. Parts of one data set share its array: a Subset prepares the whole it is taken from.
+
+    >>> from convscope.data.dataset import ArrayDataset
+    >>> whole = ArrayDataset(np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 0]), ("cat", "dog"))
+    >>> part = prepare_part(Subset(whole, np.array([2, 1])), Preprocess(1, 8, 8))
+    >>> part.labels.tolist(), part.whole.images is whole.images
+    ([0, 1], True)
+    """
+    if not isinstance(dataset, Subset):
+        prepared = prepare_dataset(dataset, preprocess, cache=cache, progress=progress)
+        return Part(prepared, np.arange(len(prepared)))
+    below = prepare_part(dataset.dataset, preprocess, cache=cache, progress=progress)
+    place = np.full(len(dataset.dataset), -1)
+    place[below.whole.kept[below.rows]] = below.rows
+    rows = place[dataset.indices]
+    return Part(below.whole, rows[rows >= 0])

@@ -1,0 +1,25 @@
+"""Logits for a whole split, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.core.contracts import Predictor
+from convscope.data.part import Part
+
+BATCH = 256
+
+
+def predict_part(
+    predictor: Predictor, part: Part, *, progress: Callable[[int, int], None] | None = None
+) -> NDArray[np.float32]:
+    """Logits n×K for the n images of a part, in their order; `progress(done, total)` is called after each batch."""
+    logits = []
+    for number, images in enumerate(part.batches(BATCH)):
+        logits.append(predictor.predict(images))
+        if progress:
+            progress(min((number + 1) * BATCH, len(part)), len(part))
+    return np.concatenate(logits) if logits else np.empty((0, len(predictor.classes)), np.float32)

@@ -1,0 +1,111 @@
+"""The moving parts of a run, put together from its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from convscope.core.config import RunConfig
+from convscope.core.provenance import processor, versions
+from convscope.data.loader import Loader
+from convscope.data.mix import mix
+from convscope.data.policies import policy
+from convscope.evaluation.metrics import cross_entropy, top_k_accuracy
+from convscope.evaluation.predict import predict_part
+from convscope.models.pytorch.device import autocast, choose_device, choose_precision, set_threads
+from convscope.models.pytorch.network import Network
+from convscope.models.pytorch.predictor import TorchPredictor
+from convscope.training.checkpoint import Progress, State
+from convscope.training.ema import Ema
+from convscope.training.losses import make_loss, sampling_weights
+from convscope.training.material import Material
+from convscope.training.optimizer import make_optimizer
+from convscope.training.progress import Display
+from convscope.training.torch_loop import Job
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and in what number type the run computes; equal values are needed to continue it bit for bit."""
+
+    device: torch.device
+    precision: str
+    threads: int
+
+    def environment(self) -> dict[str, object]:
+        """What a checkpoint remembers of the machine."""
+        return {
+            "device": str(self.device),
+            "precision": self.precision,
+            "threads": self.threads,
+            "cpu": processor(),
+            "torch": versions()["torch"],
+        }
+
+
+def choose_compute(config: RunConfig, earlier: Progress | None, display: Display) -> Compute:
+    """Device, precision and threads, said aloud. A run that goes on keeps the precision that it began with."""
+    device = choose_device(config.train.device)
+    precision, reason = choose_precision(config.train.precision, device.device)
+    if earlier:
+        precision, reason = earlier.environment["precision"], "as the run began"
+    compute = Compute(device.device, precision, set_threads(config.train.threads))
+    display.say(f"device: {device.reason}; {precision}: {reason}; {compute.threads} threads")
+    now, before = compute.environment(), earlier.environment if earlier else {}
+    changed = [f"{key} was {value}, is {now[key]}" for key, value in before.items() if now[key] != value]
+    if changed:
+        display.say(f"warning: the run goes on, but not bit for bit: {'; '.join(changed)}", style="yellow")
+    return compute
+
+
+def assemble(
+    config: RunConfig, material: Material, network: Network, compute: Compute, *, folder: Path, display: Display
+) -> tuple[Job, State]:
+    """The job that the loop is given and the state that it moves, before the first step."""
+    settings = config.train
+    network.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = make_optimizer(
+        network,
+        settings.optimizer,
+        settings.lr,
+        weight_decay=settings.weight_decay,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+    )
+    state = State(
+        network=network,
+        optimizer=optimizer,
+        ema=Ema(network, settings.ema) if settings.ema else None,
+        scaler=torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "float16"),
+        progress=Progress(environment=compute.environment()),
+    )
+    labels = material.train.labels
+    counts = np.bincount(labels, minlength=len(material.classes)).tolist()
+    loss = make_loss(counts, imbalance=settings.imbalance, label_smoothing=settings.label_smoothing)
+    loader = Loader(
+        part=material.train,
+        classes=len(material.classes),
+        batch_size=min(settings.batch_size, len(material.train)),
+        augment=policy(config.augment.policy, flip=config.augment.flip),
+        mean=material.preprocess.mean,
+        std=material.preprocess.std,
+        seed=config.seed,
+        mix=mix(config.augment.mix),
+        weights=sampling_weights(labels) if settings.imbalance == "sampler" else None,
+        device=str(compute.device),
+        dtype=getattr(torch, compute.precision),
+    )
+    predictor = TorchPredictor(network, material.preprocess, material.classes, compute.device)
+
+    def validate(_network: nn.Module) -> tuple[float, float]:
+        logits = predict_part(predictor, material.validation).astype(np.float64)
+        truth = material.validation.labels
+        return cross_entropy(logits, truth), top_k_accuracy(logits, truth, 1)
+
+    precision = partial(autocast, compute.precision, compute.device)
+    return Job(settings, config.seed, loader, loss, validate, precision, folder, display), state

@@ -1,0 +1,69 @@
+"""What the data decides where nobody else did: the size of the images, their channels, and the network."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from convscope.core.config import RunConfig
+from convscope.core.contracts import Dataset, EncodedDataset
+from convscope.core.errors import UserError
+
+SAMPLE = 64
+SMALL = 64  # pixels a side up to which a set of equal-sized images is used as it is
+PHOTO_SIZE = 128
+GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the data decided: the network, and H×W×C of prepared images, with the reason in words."""
+
+    model: str
+    height: int
+    width: int
+    channels: int
+    reason: str
+
+
+def choose(config: RunConfig, dataset: Dataset) -> Choice:
+    """Fill in what `config` leaves open, by looking at up to 64 images spread over the data set.
+
+    Equal-sized images of at most 64 pixels keep their size and get small_cnn; everything else is a photograph: 128×128
+    pixels and deeper_cnn. Images that are all grey keep 1 channel.
+    """
+    sizes, grey = look(dataset)
+    small = len(sizes) == 1 and max(next(iter(sizes))) <= SMALL
+    height, width = next(iter(sizes)) if small else (PHOTO_SIZE, PHOTO_SIZE)
+    if config.data.size:
+        height = width = config.data.size
+    channels = config.data.channels or (1 if grey else 3)
+    model = config.model.name or ("small_cnn" if max(height, width) <= SMALL else "deeper_cnn")
+    kind = "small images of one size" if small else "photographs"
+    reason = f"{model} on {height}×{width}×{channels}, for {kind}; change with --model and --set data.size=PIXELS"
+    return Choice(model, height, width, channels, reason)
+
+
+def look(dataset: Dataset) -> tuple[set[tuple[int, int]], bool]:
+    """The (height, width) that occur in a sample of the data set, and whether every image in it is grey.
+
+    Only headers are read. Raises UserError when not one image of the sample can be opened.
+    """
+    indices = np.unique(np.linspace(0, len(dataset) - 1, SAMPLE).astype(int))
+    if not isinstance(dataset, EncodedDataset):
+        shape = dataset[int(indices[0])][0].shape
+        return {(shape[0], shape[1])}, shape[2] == 1
+    sizes, grey = set(), True
+    for index in indices:
+        try:
+            with Image.open(io.BytesIO(dataset.encoded(int(index)))) as image:
+                sizes.add((image.height, image.width))
+                grey = grey and image.mode in GREY_MODES
+        except (OSError, UserError, Image.DecompressionBombError):
+            continue
+    if not sizes:
+        raise UserError(f"none of {len(indices)} images tried can be opened; look at them with: convscope scan DATA")
+    return sizes, grey

@@ -1,0 +1,97 @@
+"""From a configuration to prepared images: open, scan, choose, split, decode, measure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from convscope.core.atomic import write_json
+from convscope.core.config import DataConfig
+from convscope.core.contracts import Dataset
+from convscope.core.errors import UserError
+from convscope.data.part import Part, prepare_part
+from convscope.data.preprocess import Preprocess
+from convscope.data.source import Source
+from convscope.data.split import Splits, from_record, split_source
+from convscope.data.statistics import channel_statistics
+from convscope.training.defaults import Choice
+from convscope.training.progress import Display
+
+SPLIT_FILE = "split.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Everything about the data that training needs; the test split stays closed until `test()`."""
+
+    source: Source
+    preprocess: Preprocess
+    train: Part
+    validation: Part
+    test: Callable[[], Part]
+    classes: tuple[str, ...]
+
+
+def gather_material(
+    source: Source, choice: Choice, config: DataConfig, *, seed: int, folder: Path, display: Display
+) -> Material:
+    """The splits of `source`, prepared. Writes `split.json` into the run folder, or follows the one that is there."""
+    splits = split_once(source, config, seed=seed, folder=folder, display=display)
+    shape = Preprocess(choice.channels, choice.height, choice.width, config.resize)
+
+    def part(dataset: Dataset, name: str) -> Part:
+        return prepare_part(dataset, shape, progress=lambda done, total: display.work(f"decode {name}", done, total))
+
+    train, validation = part(splits.train, "train"), part(splits.validation, "validation")
+    display.clear()
+    failed = {*train.whole.failed, *validation.whole.failed}
+    if failed:
+        name, reason = min(failed)
+        display.say(f"left out {len(failed)} images that cannot be read, first {name}: {reason}")
+    return Material(
+        source=source,
+        preprocess=with_statistics(shape, train, config),
+        train=train,
+        validation=validation,
+        test=lambda: part(splits.open_test(), "test"),
+        classes=splits.train.classes,
+    )
+
+
+def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, display: Display) -> Splits:
+    """The splits that the run folder records; where it records none, make them and write them down."""
+    path = folder / SPLIT_FILE
+    if path.is_file():
+        try:
+            return from_record(source, json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
+    exclude = quarantined(source, display) if config.quarantine == "auto" else ()
+    splits = split_source(source, seed=seed, validation=config.validation, test=config.test, exclude=exclude)
+    write_json(path, splits.record())
+    return splits
+
+
+def quarantined(source: Source, display: Display) -> tuple[str, ...]:
+    """The names that a scan advises to leave out; the scan of the same files is recalled, not repeated."""
+    from convscope.data.scan import scan_or_recall
+
+    report = scan_or_recall(source, progress=lambda done, total: display.work("scan", done, total))
+    display.clear()
+    names = tuple(report.quarantine)
+    if names:
+        display.say(
+            f"scan: {len(names)} images are left out, first {names[0]} ({report.quarantine[names[0]]}); "
+            f"all of them: convscope scan {source.location}"
+        )
+    return names
+
+
+def with_statistics(shape: Preprocess, train: Part, config: DataConfig) -> Preprocess:
+    """The preprocessing with mean and deviation of the training images, or those of [−1, 1]."""
+    if config.normalise == "symmetric":
+        return Preprocess.symmetric(shape.channels, shape.height, shape.width, resize=shape.resize)
+    mean, std = channel_statistics(train.whole.images, indices=train.rows)
+    return Preprocess(shape.channels, shape.height, shape.width, shape.resize, mean, std)

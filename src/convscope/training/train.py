@@ -1,0 +1,120 @@
+"""The verb: from a configuration to a run folder with a bundle in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from convscope.core.config import RunConfig
+from convscope.data.source import open_source
+from convscope.models.pytorch.build import build
+from convscope.models.pytorch.device import seed_everything
+from convscope.training.assemble import assemble, choose_compute
+from convscope.training.checkpoint import load_checkpoint, read_progress
+from convscope.training.defaults import choose
+from convscope.training.finish import Run, finish, finished_run
+from convscope.training.interrupt import Interrupt
+from convscope.training.material import Material, gather_material
+from convscope.training.meter import DivergedError
+from convscope.training.progress import Display
+from convscope.training.run_folder import ARTIFACTS, new_folder, resumable, run_name, write_config
+from convscope.training.torch_loop import fit
+
+
+def train(
+    data: str | Path | None = None,
+    model: str | nn.Module | None = None,
+    *,
+    config: RunConfig | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Train a network on `data` and return the run: its folder, its figures and the network that answers.
+
+    `data`: a name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ, Parquet). `model`:
+    a name from `convscope summary`, "my_net.py:Net", or an nn.Module. `config` holds everything else; `data`, `model`,
+    `epochs` and `seed` go over it. `out`: the run folder, else `artifacts/<engine>_<model>_<data>`; an existing run is
+    never overwritten. `resume`: go on with the newest run of the same settings, or start it. `quiet`: print nothing.
+
+    Raises UserError for what cannot be done as asked, and DivergedError for a loss that is not a number.
+
+    >>> run = train(epochs=1)  # doctest: +SKIP
+    >>> run.metrics["test"]["accuracy"]  # doctest: +SKIP
+    0.89
+    """
+    module = model if isinstance(model, nn.Module) else None
+    changes: dict[str, Any] = {
+        "data": {} if data is None else {"source": str(data)},
+        "model": {"name": model} if isinstance(model, str) else {},
+        "train": {} if epochs is None else {"epochs": epochs},
+    } | ({} if seed is None else {"seed": seed})
+    config = (config or RunConfig()).merge(changes)
+    return train_run(config, module=module, out=out, resume=resume, display=Display(quiet=quiet))
+
+
+def train_run(
+    config: RunConfig,
+    *,
+    module: nn.Module | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    display: Display | None = None,
+) -> Run:
+    """`train` for a whole configuration. `module` stands in for a network by name."""
+    display = display or Display()
+    with display, Interrupt() as interrupt:
+        source = open_source(config.data.source)
+        for note in source.notes:
+            display.say(f"note: {note}")
+        choice = choose(config, source.open("train"))
+        model = type(module).__name__ if module else choice.model.rpartition(":")[2]
+        base = Path(out) if out else ARTIFACTS / run_name("torch", model, source.name)
+        folder = (resumable(base, config) if resume else None) or new_folder(base)
+        if done := finished_run(folder):
+            display.say(f"{folder} is finished already; nothing was trained")
+            return done
+        write_config(folder, config)
+        if not module:
+            display.say(f"network: {choice.reason}")
+        material = gather_material(source, choice, config.data, seed=config.seed, folder=folder, display=display)
+        return _fit_and_finish(config, material, module or choice.model, interrupt, folder=folder, display=display)
+
+
+def _fit_and_finish(
+    config: RunConfig,
+    material: Material,
+    model: str | nn.Module,
+    interrupt: Interrupt,
+    *,
+    folder: Path,
+    display: Display,
+) -> Run:
+    earlier = read_progress(folder)
+    compute = choose_compute(config, earlier, display)
+    seed_everything(config.seed)
+    shape = material.preprocess.shape
+    network = build(
+        model, input_shape=(shape[2], shape[0], shape[1]), classes=len(material.classes), options=config.model.options
+    )
+    job, state = assemble(config, material, network, compute, folder=folder, display=display)
+    if earlier:
+        load_checkpoint(folder, state)
+        display.say(f"resumed {folder} at epoch {earlier.epoch + 1}, batch {earlier.batch + 1}")
+    display.say(
+        f"{len(material.train):,} training and {len(material.validation):,} validation images, "
+        f"{len(material.classes)} classes; the run goes to {folder}"
+    )
+    try:
+        ending = fit(job, state, interrupt)
+    except DivergedError as problem:
+        display.clear()
+        if state.best:
+            finish(config, material, state, "diverged", folder=folder, display=display)
+            raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
+        raise
+    return finish(config, material, state, ending, folder=folder, display=display)
