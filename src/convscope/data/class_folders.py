@@ -62,18 +62,18 @@ def folder_source(root: Path) -> Source:
 
 
 def _unwrapped(root: Path, notes: list[str]) -> Path:
-    # An archive unpacks to photos/photos/cat/…: a lone folder that holds several folders is such a wrapper.
+    # An archive often unpacks to photos/photos/cat/…: lone folders down to one with several, or with splits.
     base = root
-    for _ in range(3):
+    for depth in range(3):
         folders, images = list_folder(base, Leftovers())
-        if images or len(folders) != 1 or split_of(folders[0]):
+        if images or not folders:
             break
-        inner, flat = list_folder(base / folders[0], Leftovers())
-        if len(inner) < 2 or flat:
-            break
+        if len(folders) > 1 or split_of(folders[0]):
+            if depth:
+                notes.append(f"the class folders were found {depth} down, in {base.relative_to(root).as_posix()}")
+            return base
         base = base / folders[0]
-        notes.append(f"the class folders were found one level down, in {base.name}")
-    return base
+    return root
 
 
 def _split_folders(base: Path, folders: list[str], notes: list[str]) -> dict[str, str]:

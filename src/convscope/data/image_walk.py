@@ -30,7 +30,7 @@ class Leftovers:
         """One line for each kind."""
         for found, what in (
             (self.hidden, "hidden or system files and folders were ignored"),
-            (self.others, "files are no images (by their ending) and were ignored"),
+            (self.others, "files are no images, by ending or kind, and were ignored"),
             (self.closed, "folders could not be listed, or lead back to one already listed, and were left out"),
         ):
             if found:
@@ -74,7 +74,7 @@ def list_folder(folder: Path, left: Leftovers) -> tuple[list[str], list[str]]:
                     left.hidden.append(entry.name)
                 elif _is_folder(entry):
                     folders.append(entry.name)
-                elif is_image(entry.name):
+                elif is_image(entry.name) and _is_file(entry):
                     images.append(entry.name)
                 else:
                     left.others.append(entry.name)
@@ -105,6 +105,14 @@ def walk_images(folder: Path, left: Leftovers) -> list[str]:
         found += [prefix + name for name in images]
         waiting += [prefix + name for name in folders]
     return sorted(found)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    # Reading a pipe called a.jpg would wait for ever.
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
