@@ -5,6 +5,8 @@ All take images uint8 N×C×H×W and return uint8 N×C×H×W, channels-last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -22,15 +24,17 @@ def posterize(x: Tensor, bits: Tensor) -> Tensor:
 
 
 def solarize(x: Tensor, threshold: Tensor) -> Tensor:
-    """Invert the values that reach `threshold` (float N, 0 … 255); above 255 nothing does.
+    """Invert the values that reach `threshold` (float N, 0 … 255).
 
     >>> solarize(torch.tensor([[[[10, 200]]]], dtype=torch.uint8), torch.tensor([128.0])).flatten().tolist()
     [10, 55]
     """
     p = pictures(x)
-    level = threshold.ceil().clamp(0, 255).to(torch.uint8)
-    flip = (p >= level.view(-1, 1, 1, 1)) & (threshold <= 255).view(-1, 1, 1, 1)
-    return channels_first(p ^ flip.to(torch.uint8).mul_(255))
+    level = threshold.ceil().to(torch.int16).view(-1, 1, 1, 1)
+    # max(p, t) − max(p, t − 1) is 1 below t and 0 from there on; less 1, that is the byte 0 or 255 to invert with.
+    # torch runs these many at a time, and a comparison with a broadcast threshold one at a time.
+    at, under = level.to(torch.uint8), (level - 1).clamp_(min=0).to(torch.uint8)
+    return channels_first(torch.maximum(p, at).sub_(torch.maximum(p, under)).sub_(1).bitwise_xor_(p))
 
 
 def invert(x: Tensor) -> Tensor:
@@ -50,14 +54,14 @@ def autocontrast(x: Tensor) -> Tensor:
     """
     p = pictures(x)
     n, h, w, c = p.shape
-    low, high = p.view(n, h * w, c).amin(1), p.view(n, h * w, c).amax(1)
+    low, high = (_over_pixels(p, extreme) for extreme in (torch.minimum, torch.maximum))
     flat = low == high
     span = (high - low).masked_fill_(flat, 255)
     low.masked_fill_(flat, 0)
     # Tiled to whole rows, so that the inner loop is long and contiguous. (value − low)·255 is whole and exact in
     # float32, so that the one division that is rounded cannot turn 255 into 254.
     rows = p.view(n, h, w * c).float().sub_(low.repeat(1, w)[:, None]).mul_(255).div_(span.repeat(1, w)[:, None])
-    return channels_first(rows.to(torch.uint8).view(n, h, w, c))
+    return channels_first(rows.to(torch.int16).to(torch.uint8).view(n, h, w, c))
 
 
 def equalize(x: Tensor) -> Tensor:
@@ -73,9 +77,20 @@ def equalize(x: Tensor) -> Tensor:
     p = pictures(x)
     n, h, w, c = p.shape
     cell = torch.arange(n * c, device=x.device, dtype=torch.int32).view(n, 1, c) * 256
-    place = (p.view(n, h * w, c) + cell).flatten()
+    place = p.view(n, h, w * c).to(torch.int32).add_(cell.repeat(1, 1, w)).flatten()
     counts = torch.bincount(place, minlength=n * c * 256).view(n * c, 256)
     return channels_first(_equalizing_table(counts).flatten().index_select(0, place).view(n, h, w, c))
+
+
+def _over_pixels(p: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The least or greatest value of each channel, N×C, by folding the rows in half: amin and amax take ten times."""
+    n, h, w, c = p.shape
+    rows = p.view(n, h, w * c)
+    while rows.shape[1] > 1:
+        half = (rows.shape[1] + 1) // 2
+        rows = extreme(rows[:, :half], rows[:, -half:])
+    pixels = rows.view(n, w, c)
+    return pixels.amin(1) if extreme is torch.minimum else pixels.amax(1)
 
 
 def _equalizing_table(counts: Tensor) -> Tensor:

@@ -85,9 +85,11 @@ def bilinear(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
     [5, 10]
     """
     n, _, h, w = x.shape
-    grid = torch.stack([((2 * across + 1) / w - 1).expand(n, h, w), ((2 * down + 1) / h - 1).expand(n, h, w)], dim=3)
+    grid = torch.empty(n, h, w, 2, device=x.device)
+    grid[..., 0] = across * (2 / w) + (1 / w - 1)
+    grid[..., 1] = down * (2 / h) + (1 / h - 1)
     out = F.grid_sample(x.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return channels_first(pictures(out.round_().to(torch.uint8)))
+    return channels_first(pictures(out.round_().to(torch.int16).to(torch.uint8)))
 
 
 def rotate(x: Tensor, degrees: Tensor) -> Tensor:
