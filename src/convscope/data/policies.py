@@ -14,23 +14,60 @@ from torch import Tensor
 
 from convscope.core.errors import unknown_name
 from convscope.core.registry import Registry
+from convscope.data.auto_augment import auto_augment
+from convscope.data.colour import colour_jitter, random_greyscale
 from convscope.data.erase import cutout, random_erasing
 from convscope.data.geometry import padded_crop, random_flip, random_vertical_flip
+from convscope.data.rand_augment import rand_augment, trivial_augment
+from convscope.data.warp import random_rotation, resized_crop
 
 Operation = Callable[..., Tensor]
 Policy = Callable[[Tensor, torch.Generator], Tensor]
 Steps = tuple[tuple[str, dict[str, Any]], ...]
 
+
+def fitting_crop(x: Tensor, rng: torch.Generator) -> Tensor:
+    """A padded crop below 96 pixels of height, a resized crop of 60 to 100 % of the area from there on.
+
+    Small pictures are cut by hand to their object, so a shift is what varies; large ones are photographs, where the
+    distance varies too. uint8 N×C×H×W in and out.
+
+    >>> fitting_crop(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.Generator()).shape
+    torch.Size([1, 3, 32, 32])
+    """
+    return padded_crop(x, rng) if x.shape[2] < 96 else resized_crop(x, rng, scale=(0.6, 1.0))
+
+
+_named: dict[str, Operation] = {
+    "flip": random_flip,
+    "vertical_flip": random_vertical_flip,
+    "padded_crop": padded_crop,
+    "resized_crop": resized_crop,
+    "fitting_crop": fitting_crop,
+    "rotation": random_rotation,
+    "colour_jitter": colour_jitter,
+    "greyscale": random_greyscale,
+    "cutout": cutout,
+    "random_erasing": random_erasing,
+    "rand_augment": rand_augment,
+    "trivial_augment": trivial_augment,
+    "auto_augment": auto_augment,
+}
 operations: Registry[Operation] = Registry("augmentation")
-operations.add("flip")(random_flip)
-operations.add("vertical_flip")(random_vertical_flip)
-operations.add("padded_crop")(padded_crop)
-operations.add("cutout")(cutout)
-operations.add("random_erasing")(random_erasing)
+for _name, _operation in _named.items():
+    operations.add(_name)(_operation)
 
 policies: dict[str, Steps] = {
     "none": (),
-    "basic": (("flip", {}), ("padded_crop", {})),
+    "basic": (("flip", {}), ("fitting_crop", {})),
+    "strong": (
+        ("flip", {}),
+        ("resized_crop", {"scale": (0.6, 1.0)}),
+        ("colour_jitter", {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue_turn": 0.1}),
+        ("greyscale", {"p": 0.05}),
+        ("random_erasing", {"p": 0.25}),
+    ),
+    "auto": (("flip", {}), ("fitting_crop", {}), ("trivial_augment", {}), ("cutout", {})),
 }
 
 _MIRRORS = ("flip", "vertical_flip")
@@ -44,7 +81,8 @@ def policy(name: str, *, flip: bool = True) -> Policy:
         flip: False leaves mirror images out, for digits, letters and whatever else has a right way round.
 
     Returns:
-        A function of (x uint8 N×C×H×W, generator) to uint8 N×C×H×W, channels-last, that leaves `x` as it was.
+        A function of (x uint8 N×C×H×W, generator) to uint8 N×C×H×W, channels-last, that leaves `x` as it was; with
+        "none" it returns `x` itself.
 
     Raises:
         UserError: no policy or operation has that name.
