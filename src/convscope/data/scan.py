@@ -49,7 +49,9 @@ def scan_source(source: Source, *, progress: Progress | None = None) -> ScanRepo
     splits = []
     for split, dataset in opened.items():
         facts: list[ImageFacts | UnreadableImage] = []
-        for found in map_in_order(partial(_look, dataset), range(len(dataset))):
+        # Handing a small array to a thread costs more than looking at it; decoding a file does not.
+        spread = map_in_order if isinstance(dataset, EncodedDataset) else map
+        for found in spread(partial(_look, dataset), range(len(dataset))):
             facts.append(found)
             done += 1
             if progress:
