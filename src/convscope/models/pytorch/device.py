@@ -35,7 +35,7 @@ def choose_device(wish: str = "auto") -> Device:
         raise unknown_name("device", wish, ("auto", *there))
     if wish == "auto":
         kind = next(kind for kind, is_there in there.items() if is_there)
-        absent = " and ".join(name.upper() for name in ("mps", "cuda") if not there[name])
+        absent = " or ".join(name.upper() for name in ("mps", "cuda") if not there[name])
         reason = f"no {absent} device is there" if kind == "cpu" else "the first there of MPS, CUDA and CPU"
     elif there[wish]:
         kind, reason = wish, "asked for"

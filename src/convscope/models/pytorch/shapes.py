@@ -90,8 +90,9 @@ def explain(module: nn.Module, shape: Sequence[int]) -> str | None:
     if last is None:
         reached = f"after layer {visits[-1].name}" if visits else "before its first layer"
         return f"it stops {reached}: {_one_line(problem)}"
-    got = times(last.received[1:])
-    return f"layer {last.name} ({type(last.layer).__name__}) got {got} and {_needs(last, problem)}"
+    kind = type(last.layer).__name__
+    layer = f"layer {last.name} ({kind})" if last.name else kind
+    return f"{layer} got {times(last.received[1:])} and {_needs(last, problem)}"
 
 
 def times(shape: Sequence[int]) -> str:

@@ -1,0 +1,42 @@
+"""The verb: a network, by whatever a person names it, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from convscope.core.bundle import Bundle
+from convscope.models.pytorch.build import build, rebuild
+from convscope.models.pytorch.summary import Summary, summarise
+from convscope.models.pytorch.zoo import networks
+
+OWN = (3, 32, 32)  # what a network is shown that does not say what it was made for
+
+
+def summary(
+    model: str | Path | nn.Module,
+    input_shape: Sequence[int] | None = None,
+    *,
+    classes: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Summary:
+    """Output shape, parameters, MACs, stride and receptive field of every layer.
+
+    `model`: a name, "my_net.py:Net", a run folder or bundle, or an nn.Module. `input_shape`: (C, H, W); left out, what
+    the network was designed or trained for, and 3×32×32 for a network of one's own. `classes`: K, else 10.
+
+    Raises UserError for an unknown network or option and ShapeError for an image that does not fit.
+
+    >>> summary("small_cnn", (3, 32, 32)).parameters
+    545098
+    """
+    if isinstance(model, nn.Module):
+        return summarise(build(model, input_shape=input_shape or OWN, classes=classes or 10), input_shape)
+    name = str(model)
+    if name not in networks and Path(name).exists():
+        return summarise(rebuild(Bundle.load(name)), input_shape)
+    shape = input_shape or (networks[name].spec.input_shape if name in networks else OWN)
+    return summarise(build(name, input_shape=shape, classes=classes or 10, options=options))

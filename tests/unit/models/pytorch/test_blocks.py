@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from convscope.core.errors import UserError
+from convscope.models.pytorch.blocks import average_head, conv, conv_pool, dense_head, pool, pooled_stages
+
+
+def textbook(stage: nn.Sequential) -> nn.Sequential:
+    """The same layers, with the ReLU where textbooks have it: before the pool."""
+    *before, pooling, relu = stage
+    return nn.Sequential(*before, relu, pooling)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    channels=st.sampled_from([1, 3]),
+    height=st.integers(2, 9),
+    width=st.integers(2, 9),
+    norm=st.booleans(),
+    ties=st.booleans(),
+)
+def test_max_pool_before_relu_is_exact(seed, channels, height, width, norm, ties):
+    """Forward and every gradient are equal bit for bit, also where values tie or are all below 0."""
+    generator = torch.Generator().manual_seed(seed)
+    stage = conv_pool(channels, 4, norm=norm)
+    images = torch.randn(3, channels, height, width, generator=generator)
+    if ties:
+        images = images.round()
+        with torch.no_grad():
+            for parameter in stage.parameters():
+                parameter.copy_(torch.randint(-1, 2, parameter.shape, generator=generator))
+    results = []
+    for layers in (stage, textbook(stage)):
+        stage.zero_grad()
+        x = images.clone().requires_grad_()
+        y = layers(x)
+        (y * torch.arange(1.0, 1 + y.numel()).view_as(y)).sum().backward()
+        results.append([y.detach(), x.grad, *(p.grad.clone() for p in stage.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_max_pool_before_relu_is_exact_in_bfloat16_and_with_zeros():
+    x = torch.tensor([[-1.0, 0.0, 2.0, 2.0], [-0.0, -3.0, 2.0, 1.0]]).view(1, 1, 2, 4)
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = (x.to(dtype, copy=True).requires_grad_() for _ in range(2))
+        first, second = torch.relu(pool("max")(a)), pool("max")(torch.relu(b))
+        assert torch.equal(first, second)
+        first.sum().backward()
+        second.sum().backward()
+        assert torch.equal(a.grad, b.grad)
+        assert a.grad.count_nonzero() == 1  # the first of the three twos; a maximum of 0 passes no gradient
+
+
+def test_an_average_stays_behind_the_relu():
+    stage = conv_pool(3, 4, pooling="average")
+    assert [type(layer) for layer in stage] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.AvgPool2d]
+    x = torch.randn(2, 3, 6, 6)
+    assert not torch.allclose(stage(x), textbook(stage)(x))
+
+
+def test_depth_repeats_the_convolution_and_pools_once():
+    kinds = [type(layer).__name__ for layer in conv_pool(3, 4, norm=False, depth=3)]
+    assert kinds == ["Conv2d", "ReLU", "Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU"]
+    with pytest.raises(UserError, match="depth is 0"):
+        conv_pool(3, 4, depth=0)
+
+
+@given(st.integers(0, 6).map(lambda n: 2 * n + 1), st.integers(1, 12), st.integers(1, 12))
+@settings(deadline=None, max_examples=20)
+def test_an_odd_kernel_keeps_the_size(kernel, height, width):
+    assert conv(1, 2, kernel)(torch.zeros(1, 1, height, width)).shape == (1, 2, height, width)
+
+
+@pytest.mark.parametrize("kernel", [0, 2, 4, -1, -2])
+def test_an_even_kernel_is_refused(kernel):
+    with pytest.raises(UserError, match="not odd"):
+        conv(1, 2, kernel)
+
+
+def test_a_convolution_needs_a_width():
+    with pytest.raises(UserError, match="give a width of 1 or more"):
+        conv(3, 0)
+
+
+def test_an_unknown_pooling_names_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'average'"):
+        pool("avrage")
+
+
+def test_a_bias_goes_where_no_norm_follows():
+    assert conv_pool(3, 4, norm=True)[0].bias is None
+    assert conv_pool(3, 4, norm=False)[0].bias is not None
+
+
+def test_stages_chain_their_channels_and_kernels():
+    stages = pooled_stages(3, (8, 16, 32), (5, 3, 1), norm=False)
+    convs = [stage[0] for stage in stages.values()]
+    assert [(c.in_channels, c.out_channels, c.kernel_size[0]) for c in convs] == [(3, 8, 5), (8, 16, 3), (16, 32, 1)]
+    with pytest.raises(UserError, match="2 sizes for 3 widths"):
+        pooled_stages(3, (8, 16, 32), (5, 3))
+
+
+def test_dense_head_checks_its_numbers():
+    assert dense_head(7, 3, dropout=0.5)(4, 2, 2)(torch.zeros(2, 4, 2, 2)).shape == (2, 3)
+    for dropout in (1.0, -0.1, float("nan")):
+        with pytest.raises(UserError, match="dropout"):
+            dense_head(7, 3, dropout=dropout)
+    with pytest.raises(UserError, match="hidden"):
+        dense_head(0, 3, dropout=0.0)
+
+
+def test_average_head_is_the_mean_of_each_map():
+    head = average_head(3)(4, 2, 5)
+    x = torch.randn(2, 4, 2, 5)
+    assert torch.allclose(head(x), x.mean((2, 3)) @ head[2].weight.T + head[2].bias, atol=1e-6)

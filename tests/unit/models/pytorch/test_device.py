@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from convscope.core.errors import UserError
+from convscope.models.pytorch.device import (
+    autocast,
+    choose_device,
+    choose_precision,
+    seed_everything,
+    set_threads,
+    step_seed,
+)
+
+CPU = torch.device("cpu")
+
+
+def pretend(monkeypatch, *, mps=False, cuda=False):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Test 9000")
+
+
+@pytest.mark.parametrize(
+    ("there", "kind", "says"),
+    [
+        ({}, "cpu", "cpu: no MPS or CUDA device is there"),
+        ({"cuda": True}, "cuda", "cuda (Test 9000): the first there of MPS, CUDA and CPU"),
+        ({"mps": True}, "mps", "mps: the first there of MPS, CUDA and CPU"),
+        ({"mps": True, "cuda": True}, "mps", "mps: the first there of MPS, CUDA and CPU"),
+    ],
+)
+def test_auto_takes_mps_then_cuda_then_the_cpu(monkeypatch, there, kind, says):
+    pretend(monkeypatch, **there)
+    chosen = choose_device()
+    assert (chosen.device.type, chosen.reason) == (kind, says)
+
+
+def test_a_wish_is_granted_or_refused(monkeypatch):
+    pretend(monkeypatch, cuda=True)
+    assert choose_device("cpu").reason == "cpu: asked for"
+    assert choose_device("cuda").device == torch.device("cuda")
+    with pytest.raises(UserError, match=r"'mps' was asked for .* there is: cuda, cpu"):
+        choose_device("mps")
+    with pytest.raises(UserError, match="no device 'cud'; did you mean 'cuda'"):
+        choose_device("cud")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision", "says"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, "bfloat16", "amx_bf16"),
+        ({"amx_bf16": False, "avx512_bf16": True}, "bfloat16", "avx512_bf16"),
+        ({"avx2": True, "avx512_f": True}, "float32", "neither"),
+        ({}, "float32", "neither"),
+    ],
+)
+def test_the_cpu_decides_by_what_it_can(monkeypatch, capabilities, precision, says):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    chosen, reason = choose_precision("auto", CPU)
+    assert chosen == precision and says in reason
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])
+def test_cuda_decides_by_its_generation(monkeypatch, capability, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert choose_precision("auto", torch.device("cuda"))[0] == precision
+
+
+def test_mps_is_safe():
+    assert choose_precision("auto", torch.device("mps"))[0] == "float32"
+
+
+def test_a_precision_can_be_asked_for():
+    for wish in ("float32", "bfloat16"):
+        assert choose_precision(wish, CPU) == (wish, "asked for")
+    assert choose_precision("float16", torch.device("cuda")) == ("float16", "asked for")
+    with pytest.raises(UserError, match=r"float16 was asked for on a CPU.*bfloat16, float32 or auto"):
+        choose_precision("float16", CPU)
+    with pytest.raises(UserError, match="did you mean 'bfloat16'"):
+        choose_precision("bfloat", CPU)
+
+
+def test_autocast():
+    layer, x = nn.Linear(3, 2), torch.zeros(1, 3)
+    with autocast("float32", CPU):
+        assert layer(x).dtype == torch.float32
+    with autocast("bfloat16", CPU):
+        assert layer(x).dtype == torch.bfloat16
+    assert layer(x).dtype == torch.float32
+    with pytest.raises(UserError, match="no precision 'half'"):
+        autocast("half", CPU)
+
+
+def test_threads(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    assert set_threads() == torch.get_num_threads() and asked == []
+    set_threads(3)
+    assert asked == [3]
+    with pytest.raises(UserError, match="threads=0"):
+        set_threads(0)
+
+
+def draws():
+    return random.random(), float(np.random.rand()), torch.rand(3).tolist()
+
+
+def test_one_seed_sets_every_state():
+    seed_everything(5)
+    first = draws()
+    draws()
+    seed_everything(5)
+    assert draws() == first
+    seed_everything(6)
+    other = draws()
+    assert all(a != b for a, b in zip(first, other, strict=True))
+    with pytest.raises(UserError, match="seed -1"):
+        seed_everything(-1)
+
+
+def test_a_step_does_not_depend_on_what_was_drawn_before():
+    dropout = nn.Dropout(0.5)
+    number = step_seed(1, 7)
+    first = dropout(torch.ones(100))
+    torch.rand(1000)
+    assert step_seed(1, 7) == number < 2**63
+    assert torch.equal(dropout(torch.ones(100)), first)
+    for seed, step in ((1, 8), (2, 7)):
+        assert step_seed(seed, step) != number
+        assert not torch.equal(dropout(torch.ones(100)), first)
