@@ -83,7 +83,9 @@ def classification_metrics(
     (0.667, [[1, 0, 0], [0, 1, 0], [0, 1, 0]])
     """
     z, y = _checked(logits, labels, len(classes))
-    scores, confusion = _by_class(y, z.argmax(axis=1), classes)
+    k = len(classes)
+    confusion = np.bincount(y * k + z.argmax(axis=1), minlength=k * k).reshape(k, k)
+    scores = class_scores(confusion, classes)
     f1 = [score.f1 for score in scores if score.f1 is not None]
     return ClassificationMetrics(
         images=len(y),
@@ -119,6 +121,25 @@ def cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> flo
     return float((log_sum - shifted[np.arange(len(labels)), labels]).mean())
 
 
+def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Precision tp/(tp + fp), recall tp/(tp + fn) and F1 2·tp/(2·tp + fp + fn) of each class, from the counts K×K.
+
+    >>> class_scores(np.array([[2, 1], [1, 0]]), ["a", "b"])[0].f1
+    0.6666666666666666
+    """
+    right, answered, there = (
+        confusion.diagonal().tolist(),
+        confusion.sum(axis=0).tolist(),
+        confusion.sum(axis=1).tolist(),
+    )
+    return tuple(
+        ClassScore(name, n, tp / max(said, 1), tp / n, 2 * tp / (said + n))
+        if n
+        else ClassScore(name, 0, None, None, None)
+        for name, tp, said, n in zip(classes, right, answered, there, strict=True)
+    )
+
+
 def _checked(
     logits: NDArray[Any], labels: NDArray[Any] | Sequence[int], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -134,17 +155,3 @@ def _checked(
     if broken := int((~np.isfinite(z)).any(axis=1).sum()):
         raise Failure(f"the network answers {broken} of {len(y)} images with NaN or infinity; train with a lower rate")
     return z, y.astype(np.int64)
-
-
-def _by_class(
-    labels: NDArray[np.int64], answers: NDArray[np.intp], classes: Sequence[str]
-) -> tuple[tuple[ClassScore, ...], NDArray[np.int64]]:
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    every = np.arange(len(classes))
-    columns = precision_recall_fscore_support(labels, answers, labels=every, zero_division=0)
-    scores = tuple(
-        ClassScore(name, int(n), *((float(p), float(r), float(f)) if n else (None, None, None)))
-        for name, p, r, f, n in zip(classes, *columns, strict=True)
-    )
-    return scores, confusion_matrix(labels, answers, labels=every).astype(np.int64)

@@ -6,12 +6,12 @@ import csv
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
-# What Excel, LibreOffice and Google Sheets take for the beginning of a formula, and the two they skip before it.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What Excel, LibreOffice and Google Sheets take for the beginning of a formula, and the tab they skip before it.
+FORMULA = ("=", "+", "-", "@", "\t")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    r"""A CSV document (RFC 4180, but lines end in \n); None is an empty cell and a float has six digits.
+    r"""A CSV document (RFC 4180, but lines end in \n); None is an empty cell, a float has six digits.
 
     A text that begins like a formula gets an apostrophe before it, which spreadsheets read as "this is text"
     (OWASP, CSV injection). A program that needs names exactly reads the JSON form, which changes nothing.
@@ -29,6 +29,10 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return f"{value:.6g}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if not isinstance(value, str):
+        return value
+    # A bare \r ends a line for some readers, and Python's writer does not quote it.
+    text = value.replace("\r", "\\r")
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from convscope.evaluation.answer import answers, printable, unanswered
+from convscope.evaluation.answer_text import answer_header, answers_csv, answers_json, answers_table
+
+CLASSES = ("cat", "dog", "[red]owl", "ant")
+FEW = answers(["a.jpg", "=b.jpg"], np.array([[0.1, 0.6, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]]), CLASSES, top=3)
+
+
+def shown(table) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_the_first_answers_come_most_probable_first():
+    first, second = FEW
+    assert (first.label, first.probability) == ("dog", 0.6)
+    assert first.top == (("dog", 0.6), ("[red]owl", 0.2), ("cat", 0.1))
+    assert [label for label, _ in second.top] == ["cat", "dog", "[red]owl"]  # of equal ones, the first class
+
+
+@given(st.integers(1, 6), st.integers(-1, 9), st.integers(0, 5))
+def test_top_is_cut_to_the_classes_there_are(k, top, n):
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(k), size=n)
+    got = answers([str(i) for i in range(n)], probabilities, [str(i) for i in range(k)], top=top)
+    assert [len(answer.top) for answer in got] == [min(max(top, 1), k)] * n
+    for answer, row in zip(got, probabilities, strict=True):
+        assert answer.probability == row.max()
+
+
+def test_json_has_every_field_and_names_as_they_are():
+    rows = json.loads(answers_json([*FEW, unanswered("c.jpg", "the file is cut short")]))
+    assert rows[1]["name"] == "=b.jpg"
+    assert rows[0]["top"][1] == {"label": "[red]owl", "probability": 0.2}
+    assert rows[2] == {
+        "name": "c.jpg",
+        "label": None,
+        "probability": None,
+        "top": [],
+        "error": "the file is cut short",
+    }
+
+
+def test_csv_has_a_row_for_each_and_safe_cells():
+    rows = list(csv.DictReader(io.StringIO(answers_csv([*FEW, unanswered("c.jpg", "cut short")]))))
+    assert [row["name"] for row in rows] == ["a.jpg", "'=b.jpg", "c.jpg"]
+    assert (rows[0]["prediction"], rows[0]["probability"], rows[0]["third"]) == ("dog", "0.6", "cat")
+    assert (rows[2]["prediction"], rows[2]["probability_3"], rows[2]["error"]) == ("", "", "cut short")
+
+
+def test_csv_of_nothing_is_a_header():
+    assert answers_csv([]) == "name,prediction,probability,error\n"
+
+
+def test_header_of_five():
+    assert answer_header(5)[-2:] == ["5th", "probability_5"]
+    assert answer_header(0) == ["prediction", "probability"]
+
+
+def test_the_table_shows_names_as_they_are():
+    text = shown(answers_table([*FEW, unanswered("[bold]c.jpg", "the file is cut short")]))
+    assert "[red]owl 20.0%" in text
+    assert "[bold]c.jpg" in text
+    assert "the file is cut short" in text
+    assert "60.0%" in text
+
+
+@pytest.mark.parametrize("raw", [b"caf\xe9.jpg", "grüße.jpg".encode(), b"\xff\xfe"])
+def test_a_name_that_is_not_utf8_can_be_printed(raw):
+    name = raw.decode("utf-8", "surrogateescape")
+    printable(name).encode()
+    answers_json([unanswered(name, "x")]).encode()

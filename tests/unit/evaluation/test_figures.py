@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convscope.evaluation.figures import confusion_figure, rate_curve, recall_bars, training_curves
+from convscope.evaluation.metrics import classification_metrics
+
+ROWS = [
+    {
+        "epoch": e,
+        "train_loss": 2 / e,
+        "train_accuracy": 1 - 0.5 / e,
+        "validation_loss": 2.1 / e,
+        "validation_accuracy": 0.9 - 0.5 / e,
+        "lr": 0.1 / e,
+        "best": e < 4,
+    }
+    for e in range(1, 7)
+]
+
+
+def ink(path: Path) -> float:
+    """The share of pixels that are not white, of a PNG of sensible size."""
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert min(image.size) >= 200
+        assert max(image.size) <= 4000
+        return float((np.asarray(image.convert("L")) < 250).mean())
+
+
+def metrics(k: int, n: int):
+    random = np.random.default_rng(0)
+    labels = random.integers(k, size=n)
+    return classification_metrics(
+        random.normal(size=(n, k)) + 2 * np.eye(k)[labels], labels, [f"a rather long class name {i}" for i in range(k)]
+    )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [ROWS, ROWS[:1], [], [{"epoch": 1}], [{**ROWS[0], "validation_loss": None}, ROWS[1]]],
+    ids=["six", "one", "none", "bare", "gap"],
+)
+def test_curves_are_drawn_whatever_the_history_holds(rows, tmp_path):
+    assert ink(training_curves(rows, tmp_path / "curves.png")) > 0.005
+
+
+def test_more_epochs_are_another_picture(tmp_path):
+    a = training_curves(ROWS, tmp_path / "a.png").read_bytes()
+    assert a != training_curves(ROWS[:3], tmp_path / "b.png").read_bytes()
+    assert a == training_curves(ROWS, tmp_path / "c.png").read_bytes()
+
+
+@pytest.mark.parametrize("k", [1, 2, 10, 150])
+def test_confusion_matrices_of_every_size(k, tmp_path):
+    m = metrics(k, 20 * k)
+    assert ink(confusion_figure(m.confusion, [s.name for s in m.per_class], tmp_path / "c.png")) > 0.01
+
+
+def test_a_confusion_matrix_with_empty_rows_and_odd_names(tmp_path):
+    confusion = np.array([[0, 0, 0], [3, 1, 0], [0, 0, 0]])
+    assert ink(confusion_figure(confusion, ["$x^2", "_", "Größe"], tmp_path / "c.png")) > 0.01
+
+
+@pytest.mark.parametrize("k", [2, 40, 160])
+def test_recall_bars(k, tmp_path):
+    assert ink(recall_bars(metrics(k, 3 * k), tmp_path / "r.png")) > 0.01
+
+
+def test_recall_bars_with_a_class_without_images(tmp_path):
+    m = classification_metrics(np.eye(3), [0, 1, 1], ["a", "b", "c"])
+    assert ink(recall_bars(m, tmp_path / "r.png")) > 0.01
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [[2.3, 2.0, 1.5, 40.0, 1e9], [1.0] * 5, [1.0, 2.0, 3.0, float("nan"), float("inf")], [float("nan")] * 5],
+    ids=["diverges", "flat", "rises", "nothing but NaN"],
+)
+def test_rate_curves(losses, tmp_path):
+    rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
+    assert ink(rate_curve(rates, losses, tmp_path / "lr.png", best=0.01)) > 0.005
+
+
+def test_pyplot_is_left_alone(tmp_path):
+    training_curves(ROWS, tmp_path / "curves.png")
+    assert "matplotlib.pyplot" not in sys.modules
