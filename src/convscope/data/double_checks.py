@@ -33,8 +33,17 @@ _ADVICE: dict[str, tuple[Severity, str]] = {
 }
 
 
-def check_doubles(splits: Sequence[Scanned]) -> tuple[list[Finding], list[Quarantined]]:
-    """Findings about exact and near duplicates over all splits, and the images to leave out because of them.
+@dataclass(frozen=True)
+class Doubles:
+    """The findings, the images to leave out, and the names that belong together, in groups that share no name."""
+
+    findings: list[Finding]
+    left_out: list[Quarantined]
+    groups: tuple[tuple[str, ...], ...]
+
+
+def check_doubles(splits: Sequence[Scanned]) -> Doubles:
+    """Exact and near duplicates over all splits.
 
     Left out are all images of an exact or all but certain group with conflicting labels, and the training images
     that have such a double in the validation or test split.
@@ -52,7 +61,21 @@ def check_doubles(splits: Sequence[Scanned]) -> tuple[list[Finding], list[Quaran
     near = [[unique[pair.first], unique[pair.second]] for pair in pairs]
     sure = exact + [group for group, pair in zip(near, pairs, strict=True) if pair.certain]
     findings = _findings("exact duplicates", exact) + _findings("near duplicates", near)
-    return findings, [entry for group in sure for entry in _left_out(group)]
+    left_out = [entry for group in sure for entry in _left_out(group)]
+    return Doubles(findings, left_out, joined([[image.name for image in group] for group in exact + near]))
+
+
+def joined(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Groups that share a name, made one: a = b and b = c give a, b, c. Sorted, so that equal input gives equal output.
+
+    >>> joined([["a", "b"], ["x", "y"], ["b", "c"]])
+    (('a', 'b', 'c'), ('x', 'y'))
+    """
+    home: dict[str, set[str]] = {}
+    for group in groups:
+        whole = set(group).union(*(home[name] for name in group if name in home))
+        home.update(dict.fromkeys(whole, whole))
+    return tuple(sorted({tuple(sorted(whole)) for whole in home.values()}))
 
 
 def _findings(kind: str, groups: list[list[_Image]]) -> list[Finding]:

@@ -23,11 +23,24 @@ from convscope.data.image_facts import ImageFacts, facts_of_array, facts_of_file
 from convscope.data.in_order import map_in_order
 from convscope.data.origin import Source
 from convscope.data.scan_report import Quarantined, ScanReport
+from convscope.data.source import open_source
 
 Progress: TypeAlias = Callable[[int, int], None]
 
 # Part of the name of stored reports: raise it when a scan looks for more, or otherwise than before.
 _SCAN_VERSION = 1
+
+
+def scan(data: str | Path, *, progress: Progress | None = None) -> ScanReport:
+    """Look at every image of a data set, by name or path, before any training; nothing is changed or deleted.
+
+    `progress(done, total)` is called after each image. UserError where there is no such data.
+
+    >>> report = scan("./photos")  # doctest: +SKIP
+    >>> [finding.kind for finding in report.findings]  # doctest: +SKIP
+    ['unreadable', 'near duplicates']
+    """
+    return scan_source(open_source(data), progress=progress)
 
 
 def scan_source(source: Source, *, progress: Progress | None = None) -> ScanReport:
@@ -58,11 +71,12 @@ def scan_source(source: Source, *, progress: Progress | None = None) -> ScanRepo
                 progress(done, total)
         names = [image_name(dataset, i) for i in range(len(dataset))]
         splits.append(Scanned(split, tuple(dataset.classes), np.asarray(dataset.labels), names, facts))
-    doubles, left_out = check_doubles(splits)
-    findings = check_images(splits) + doubles + check_classes(splits)
+    doubles = check_doubles(splits)
+    findings = check_images(splits) + doubles.findings + check_classes(splits)
     findings.sort(key=lambda finding: ("error", "warning", "note").index(finding.severity))
     images = {s.split: len(s.names) for s in splits}
-    return ScanReport(source.name, source.fingerprint(), images, tuple(findings), _quarantine(splits, left_out))
+    quarantine = _quarantine(splits, doubles.left_out)
+    return ScanReport(source.name, source.fingerprint(), images, tuple(findings), quarantine, doubles.groups)
 
 
 def scan_or_recall(source: Source, *, progress: Progress | None = None, cache: Path | None = None) -> ScanReport:

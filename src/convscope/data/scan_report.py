@@ -46,17 +46,29 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan found in a source; `images` counts them by split, `fingerprint` says which files were seen."""
+    """What a scan found in a source; `images` counts them by split, `fingerprint` says which files were seen.
+
+    `doubles` are names of images that show the same, in groups that share no name; a split should not tear them apart.
+    """
 
     source: str
     fingerprint: str
     images: Mapping[str, int]
     findings: tuple[Finding, ...]
     quarantine: tuple[Quarantined, ...]
+    doubles: tuple[tuple[str, ...], ...] = ()
 
     def quarantined(self, split: str) -> frozenset[str]:
         """The names to leave out of one split."""
         return frozenset(entry.name for entry in self.quarantine if entry.split == split)
+
+    def groups(self) -> dict[str, int]:
+        """The number of its group for each image that has a double, as `split_source` takes it.
+
+        >>> ScanReport("cats", "", {"train": 3}, (), (), (("a.jpg", "b.jpg"),)).groups()
+        {'a.jpg': 0, 'b.jpg': 0}
+        """
+        return {name: number for number, group in enumerate(self.doubles) for name in group}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, complete lists included, ready for JSON.
@@ -71,6 +83,7 @@ class ScanReport:
             "images": dict(self.images),
             "findings": findings,
             "quarantine": [asdict(entry) for entry in self.quarantine],
+            "doubles": [list(group) for group in self.doubles],
         }
 
     @classmethod
@@ -81,4 +94,5 @@ class ScanReport:
             for f in saved["findings"]
         )
         quarantine = tuple(Quarantined(**entry) for entry in saved["quarantine"])
-        return cls(saved["source"], saved["fingerprint"], dict(saved["images"]), findings, quarantine)
+        doubles = tuple(tuple(group) for group in saved["doubles"])
+        return cls(saved["source"], saved["fingerprint"], dict(saved["images"]), findings, quarantine, doubles)

@@ -22,6 +22,8 @@ from convscope.data.decode import PIXEL_LIMIT, UnreadableImage, decode, open_ima
 RNG = np.random.default_rng(0)
 PICTURE = np.asarray(Image.fromarray(RNG.integers(0, 256, (6, 8, 3), np.uint8)).resize((40, 30)))
 
+MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"]
+
 
 def saved(image: Image.Image, form: str, **options: object) -> bytes:
     stream = BytesIO()
@@ -131,7 +133,7 @@ def in_mode(mode: str) -> Image.Image:
     return source.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode)).convert(mode)
 
 
-@pytest.mark.parametrize("mode", "1 L LA La P PA RGB RGBA RGBa RGBX CMYK YCbCr LAB HSV".split())
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_mode_of_pillow_is_read(mode: str, channels: int) -> None:
     array = decode(in_mode(mode), channels)
