@@ -35,13 +35,16 @@ class _Row:
 
 
 def csv_source(table: Path) -> Source:
-    """The source over a CSV file. Rows whose file is missing are left out with a note; if all are, it is a UserError.
+    """The source over a CSV file. Rows whose file is missing, or that contradict each other, are left out with a note.
 
-    A file that is not UTF-8, a row without path or label and a split of unknown name are UserErrors with their line.
+    If that leaves none it is a UserError, and so, with its line, are a row without path or label, an unknown split and
+    a file that is not UTF-8.
     """
-    rows = list(_rows(table))
+    every = list(_rows(table))
+    rows = _consistent(every)
     if not rows:
-        raise UserError(f"{table} has no rows; expected path,label[,split], one image a line")
+        trouble = "only rows that contradict each other" if every else "no rows"
+        raise UserError(f"{table} has {trouble}; expected path,label[,split], one image a line")
     present = [row for row in rows if (table.parent / row.path).is_file()]
     missing = [f"{row.path} (line {row.line})" for row in rows if not (table.parent / row.path).is_file()]
     if not present:
@@ -69,7 +72,7 @@ def csv_source(table: Path) -> Source:
         marker=lambda: hash_of_stats(
             [table, *(table.parent / row.path for row in present)], [table.name, *(row.path for row in present)]
         ),
-        notes=tuple(_notes(table, rows, missing)),
+        notes=tuple(_notes(table, every, rows, missing)),
         kind="CSV",
     )
 
@@ -114,15 +117,28 @@ def _row(table: Path, line: int, row: list[str], places: dict[str, int]) -> _Row
     known = split_of(split) if split else "train"
     if known is None:
         raise UserError(f"{table}, line {line}: {split!r} is no split; allowed: train, validation (val, dev), test")
-    return _Row(line, path, label, known)
+    return _Row(line, path.replace("\\", "/"), label, known)
 
 
-def _notes(table: Path, rows: list[_Row], missing: list[str]) -> Iterator[str]:
+def _consistent(rows: list[_Row]) -> list[_Row]:
+    """One row for each path; a path that stands in rows with different labels or splits is left out."""
+    said: dict[str, set[tuple[str, str]]] = {}
+    for row in rows:
+        said.setdefault(row.path, set()).add((row.label, row.split))
+    first = {row.path: row for row in reversed(rows)}
+    return [row for row in rows if first[row.path] is row and len(said[row.path]) == 1]
+
+
+def _notes(table: Path, every: list[_Row], rows: list[_Row], missing: list[str]) -> Iterator[str]:
     if missing:
         yield f"{len(missing)} of {len(rows)} rows name missing files and were left out: {shortened(missing)}"
     outside = [row.path for row in rows if Path(row.path).is_absolute() or ".." in Path(row.path).parts]
     if outside:
         yield f"{len(outside)} paths lead outside {table.parent}: {shortened(outside)}"
-    twice = len(rows) - len({row.path for row in rows})
+    contrary = {row.path for row in every} - {row.path for row in rows}
+    if contrary:
+        shown = shortened(sorted(contrary))
+        yield f"{len(contrary)} files stand in rows of different label or split and were left out: {shown}"
+    twice = sum(row.path not in contrary for row in every) - len(rows)
     if twice:
-        yield f"{twice} rows name a file that an earlier row names too"
+        yield f"{twice} rows repeat an earlier row and were left out"

@@ -49,8 +49,7 @@ def find_parquet(folder: Path) -> list[Path]:
 def parquet_source(location: Path) -> Source:
     """The source over one Parquet file or a folder of shards; a UserError names a missing column or damaged file."""
     shards = _shards(location)
-    first = next(iter(shards.values()))[0]
-    columns = _columns(first)
+    columns = _columns(shards.get("train", next(iter(shards.values())))[0])
     files = [path for paths in shards.values() for path in paths]
     names, notes = tuple(shards), list[str]()
     if columns.split:

@@ -39,7 +39,11 @@ def open_source(data: str | Path, *, progress: Progress | None = None) -> Source
     name = re.sub(r"[-_ ]", "", data.lower()) if isinstance(data, str) else ""
     known = next((known for known in NAMES if known.replace("_", "") == name), None)
     if known is None:
-        return _open_path(Path(data).expanduser())
+        try:
+            return _open_path(Path(data).expanduser())
+        except (OSError, RuntimeError) as error:  # a name too long, a closed folder, no home to expand ~ to
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UserError(f"{str(data)[:200]!r} cannot be opened: {reason}; allowed: {_KINDS}") from None
     source = fashion_mnist() if known == "fashion_mnist" else published_source(known, progress=progress)
     if Path(data).exists():
         clash = f"{data!r} is taken for the published set; write ./{data} for the path of that name"
@@ -63,15 +67,10 @@ def _open_path(path: Path) -> Source:
 
 
 def _open_folder(folder: Path) -> Source:
-    try:
-        pairs = find_idx(folder)
-        if pairs:
-            return idx_source(pairs, name=folder.resolve().name, location=folder)
-        if find_parquet(folder):
-            return parquet_source(folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be listed: {error.strerror or error}") from None
-    return folder_source(folder)
+    pairs = find_idx(folder)
+    if pairs:
+        return idx_source(pairs, name=folder.resolve().name, location=folder)
+    return parquet_source(folder) if find_parquet(folder) else folder_source(folder)
 
 
 def _missing(path: Path) -> UserError:
