@@ -1,3 +1,64 @@
-"""Train convolutional networks you can see through."""
+"""Train convolutional networks you can see through.
+
+    import convscope
+
+    run = convscope.train("fashion_mnist", epochs=3)
+    run.network.classify("shirt.png")
+
+Nothing heavy is imported before it is used: `import convscope` wakes neither torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from convscope.core.config import RunConfig
+    from convscope.core.errors import ConvscopeError, Failure, UserError
+    from convscope.data.scan import scan
+    from convscope.evaluation.compare import compare
+    from convscope.evaluation.evaluate import evaluate
+    from convscope.evaluation.load import load
+    from convscope.models.pytorch.describe import summary
+    from convscope.training.train import train
+
+_HOMES = {
+    "ConvscopeError": "convscope.core.errors",
+    "Failure": "convscope.core.errors",
+    "RunConfig": "convscope.core.config",
+    "UserError": "convscope.core.errors",
+    "compare": "convscope.evaluation.compare",
+    "evaluate": "convscope.evaluation.evaluate",
+    "load": "convscope.evaluation.load",
+    "scan": "convscope.data.scan",
+    "summary": "convscope.models.pytorch.describe",
+    "train": "convscope.training.train",
+}
+
+__all__ = [
+    "ConvscopeError",
+    "Failure",
+    "RunConfig",
+    "UserError",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load",
+    "scan",
+    "summary",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convscope' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

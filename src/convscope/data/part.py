@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,10 @@ class Part:
         """All images in order, `size` at a time, uint8 N×H×W×C."""
         for start in range(0, len(self), size):
             yield self.whole.images[self.rows[start : start + size]]
+
+    def relabelled(self, places: NDArray[np.int64]) -> Part:
+        """The same images, where label k is now `places[k]`: other data sets count the same classes otherwise."""
+        return Part(replace(self.whole, labels=places[self.whole.labels]), self.rows)
 
 
 def prepare_part(

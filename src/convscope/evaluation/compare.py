@@ -106,10 +106,12 @@ class Comparison:
         return table
 
 
-def compare_runs(folders: Iterable[Path | str]) -> Comparison:
+def compare(folders: Iterable[Path | str]) -> Comparison:
     """Read the run folders and set them side by side; a folder that is given twice counts once.
 
     Raises UserError when there is none, or one of them is no run folder.
+
+    >>> print(compare(["artifacts/A", "artifacts/B"]).to_dict())  # doctest: +SKIP
     """
     unique = {Path(folder).resolve(): Path(folder) for folder in folders}
     if not unique:

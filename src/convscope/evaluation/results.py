@@ -16,7 +16,13 @@ from convscope.evaluation.predictions import write_predictions
 
 
 def write_results(
-    folder: Path, split: str, part: Part, logits: NDArray[np.float32], classes: tuple[str, ...], *, decision: Decision
+    folder: Path,
+    split: str,
+    part: Part,
+    *,
+    logits: NDArray[np.float32],
+    classes: tuple[str, ...],
+    decision: Decision,
 ) -> ClassificationMetrics:
     """The figures of logits n×K on the n images of `part`; written to `folder` under names that begin with `split`.
 

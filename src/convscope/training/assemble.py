@@ -64,7 +64,7 @@ def choose_compute(config: RunConfig, earlier: Progress | None, display: Display
 
 
 def assemble(
-    config: RunConfig, material: Material, network: Network, compute: Compute, *, folder: Path, display: Display
+    config: RunConfig, material: Material, network: Network, *, compute: Compute, folder: Path, display: Display
 ) -> tuple[Job, State]:
     """The job that the loop is given and the state that it moves, before the first step."""
     settings = config.train

@@ -59,7 +59,7 @@ def finished_run(folder: Path) -> Run | None:
     return Run(folder, metrics["ending"], metrics) if "test" in metrics else None
 
 
-def finish(config: RunConfig, material: Material, state: State, ending: str, *, folder: Path, display: Display) -> Run:
+def finish(config: RunConfig, material: Material, state: State, *, ending: str, folder: Path, display: Display) -> Run:
     """Write bundle, figures and curves of the best weights. Only a run that ended by itself opens the test split."""
     if not state.best:
         display.say(f"stopped before the first epoch was over; go on with --resume ({folder})")
@@ -75,7 +75,9 @@ def finish(config: RunConfig, material: Material, state: State, ending: str, *, 
         test = material.test()
         logits = predict_part(predictor, test, progress=lambda done, total: display.work("test", done, total))
         display.clear()
-        metrics["test"] = write_results(folder, "test", test, logits, material.classes, decision=decision).to_dict()
+        metrics["test"] = write_results(
+            folder, "test", test, logits=logits, classes=material.classes, decision=decision
+        ).to_dict()
     bundle = Bundle(
         weights={name: value.detach().contiguous().cpu().numpy() for name, value in state.best.items()},
         model=state.network.spec.to_dict(),

@@ -13,6 +13,7 @@ from convscope.core.contracts import Dataset
 from convscope.core.errors import UserError
 from convscope.data.part import Part, prepare_part
 from convscope.data.preprocess import Preprocess
+from convscope.data.scan import scan_or_recall
 from convscope.data.source import Source
 from convscope.data.split import Splits, from_record, split_source
 from convscope.data.statistics import channel_statistics
@@ -75,18 +76,20 @@ def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, d
 
 
 def quarantined(source: Source, display: Display) -> tuple[str, ...]:
-    """The names that a scan advises to leave out; the scan of the same files is recalled, not repeated."""
-    from convscope.data.scan import scan_or_recall
+    """The training and validation images that a scan advises to leave out; of the test split none is ever chosen.
 
+    The scan of the same files is recalled, not repeated.
+    """
     report = scan_or_recall(source, progress=lambda done, total: display.work("scan", done, total))
     display.clear()
-    names = tuple(report.quarantine)
-    if names:
+    left_out = [entry for entry in report.quarantine if entry.split != "test"]
+    if left_out:
+        first = left_out[0]
         display.say(
-            f"scan: {len(names)} images are left out, first {names[0]} ({report.quarantine[names[0]]}); "
-            f"all of them: convscope scan {source.location}"
+            f"scan: {len(left_out)} images are left out, first {first.name} ({first.reason}); "
+            f"see all: convscope scan {source.location}; keep them: --set data.quarantine=none"
         )
-    return names
+    return tuple(entry.name for entry in left_out)
 
 
 def with_statistics(shape: Preprocess, train: Part, config: DataConfig) -> Preprocess:

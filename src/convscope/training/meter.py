@@ -105,7 +105,7 @@ class Meter:
             "accuracy": progress.correct / settled,
             "rate": settled / max(progress.epoch_seconds, 1e-9),
         }
-        self.display.step(progress.epoch, self.config.epochs, progress.batch, self.batches, figures)
+        self.display.step((progress.epoch, progress.batch), (self.config.epochs, self.batches), figures)
 
     def _diverged(self, loss: float, batch: int) -> DivergedError:
         step = self.progress.epoch * self.batches + batch + 1

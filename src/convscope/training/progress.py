@@ -40,8 +40,12 @@ class Display:
         """Progress of a piece of work that is counted: scanning, decoding, downloading."""
         self._show(what, done, total, "")
 
-    def step(self, epoch: int, epochs: int, batch: int, batches: int, figures: dict[str, float]) -> None:
-        """Progress within training: epoch, rate, loss and accuracy so far; the time left is that of the whole run."""
+    def step(self, place: tuple[int, int], whole: tuple[int, int], figures: dict[str, float]) -> None:
+        """Progress within training: rate, loss and accuracy so far; the time left is that of the whole run.
+
+        `place`: epoch and batch, counted from 0; `whole`: epochs of the run and batches of an epoch.
+        """
+        (epoch, batch), (epochs, batches) = place, whole
         text = f"loss {figures['loss']:.3f}  accuracy {figures['accuracy']:.1%}  {figures['rate']:,.0f} images/s"
         self._show(f"epoch {epoch + 1}/{epochs}", epoch * batches + batch, epochs * batches, text)
 

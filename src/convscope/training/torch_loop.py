@@ -59,16 +59,18 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
             step = progress.epoch * batches + progress.batch
             torch.manual_seed(derive(job.seed, "step", step))  # dropout, too, is a function of the step
 
-            if progress.batch % config.accumulate == 0:
+            lr = set_rate(state, config, batches)
+            place = progress.batch % config.accumulate  # in the group of batches that make one update
+            group = min(config.accumulate, batches - progress.batch + place)
+            if place == 0:
                 state.optimizer.zero_grad(set_to_none=True)
             with job.autocast():
                 logits = network(x)
             loss = job.loss(logits, targets)
-            state.scaler.scale(loss / config.accumulate).backward()  # type: ignore[no-untyped-call]
+            state.scaler.scale(loss / group).backward()  # type: ignore[no-untyped-call]
 
-            whole = (progress.batch + 1) % config.accumulate == 0 or progress.batch + 1 == batches
+            whole = place + 1 == group
             if whole:
-                lr = set_rate(state, config, batches)
                 update_weights(state, config)
 
             meter.add(loss, logits, targets, lr)
@@ -97,7 +99,7 @@ def out_of_patience(config: TrainConfig, progress: Progress) -> bool:
 
 
 def set_rate(state: State, config: TrainConfig, batches: int) -> float:
-    """Set and return the learning rate of the update that comes next: the peak times the schedule's multiplier."""
+    """Set and return the learning rate of the update under way: the peak times the schedule's multiplier."""
     updates = -(-batches // config.accumulate)
     total = config.epochs * updates
     done = state.progress.epoch * updates + state.progress.batch // config.accumulate

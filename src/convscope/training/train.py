@@ -8,19 +8,19 @@ from typing import Any
 from torch import nn
 
 from convscope.core.config import RunConfig
-from convscope.data.source import open_source
+from convscope.data.source import Source, open_source
 from convscope.models.pytorch.build import build
 from convscope.models.pytorch.device import seed_everything
 from convscope.training.assemble import assemble, choose_compute
-from convscope.training.checkpoint import load_checkpoint, read_progress
-from convscope.training.defaults import choose
+from convscope.training.checkpoint import State, load_checkpoint, read_progress
+from convscope.training.defaults import Choice, choose
 from convscope.training.finish import Run, finish, finished_run
 from convscope.training.interrupt import Interrupt
 from convscope.training.material import Material, gather_material
 from convscope.training.meter import DivergedError
 from convscope.training.progress import Display
 from convscope.training.run_folder import ARTIFACTS, new_folder, resumable, run_name, write_config
-from convscope.training.torch_loop import fit
+from convscope.training.torch_loop import Job, fit
 
 
 def train(
@@ -68,53 +68,54 @@ def train_run(
     """`train` for a whole configuration. `module` stands in for a network by name."""
     display = display or Display()
     with display, Interrupt() as interrupt:
-        source = open_source(config.data.source)
-        for note in source.notes:
-            display.say(f"note: {note}")
-        choice = choose(config, source.open("train"))
-        model = type(module).__name__ if module else choice.model.rpartition(":")[2]
-        base = Path(out) if out else ARTIFACTS / run_name("torch", model, source.name)
+        source, choice = look_at(config, display)
+        model = module or choice.model
+        name = model.rpartition(":")[2] if isinstance(model, str) else type(model).__name__
+        base = Path(out) if out else ARTIFACTS / run_name("torch", name, source.name)
         folder = (resumable(base, config) if resume else None) or new_folder(base)
         if done := finished_run(folder):
             display.say(f"{folder} is finished already; nothing was trained")
             return done
         write_config(folder, config)
-        if not module:
-            display.say(f"network: {choice.reason}")
         material = gather_material(source, choice, config.data, seed=config.seed, folder=folder, display=display)
-        return _fit_and_finish(config, material, module or choice.model, interrupt, folder=folder, display=display)
+        job, state = start_or_resume(config, material, model, folder=folder, display=display)
+        try:
+            ending = fit(job, state, interrupt)
+        except DivergedError as problem:
+            display.clear()
+            if not state.best:
+                raise
+            finish(config, material, state, ending="diverged", folder=folder, display=display)
+            raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
+        return finish(config, material, state, ending=ending, folder=folder, display=display)
 
 
-def _fit_and_finish(
-    config: RunConfig,
-    material: Material,
-    model: str | nn.Module,
-    interrupt: Interrupt,
-    *,
-    folder: Path,
-    display: Display,
-) -> Run:
+def look_at(config: RunConfig, display: Display) -> tuple[Source, Choice]:
+    """Open the data and let it decide what the configuration leaves open; says what was chosen."""
+    source = open_source(config.data.source)
+    for note in source.notes:
+        display.say(f"note: {note}")
+    choice = choose(config, source.open("train"))
+    display.say(f"network: {choice.reason}")
+    return source, choice
+
+
+def start_or_resume(
+    config: RunConfig, material: Material, model: str | nn.Module, *, folder: Path, display: Display
+) -> tuple[Job, State]:
+    """The job and its state: fresh from the seed, or as the checkpoint in `folder` has it."""
     earlier = read_progress(folder)
     compute = choose_compute(config, earlier, display)
     seed_everything(config.seed)
-    shape = material.preprocess.shape
-    network = build(
-        model, input_shape=(shape[2], shape[0], shape[1]), classes=len(material.classes), options=config.model.options
-    )
-    job, state = assemble(config, material, network, compute, folder=folder, display=display)
+    height, width, channels = material.preprocess.shape
+    shape, classes = (channels, height, width), len(material.classes)
+    network = build(model, input_shape=shape, classes=classes, options=config.model.options)
+    job, state = assemble(config, material, network, compute=compute, folder=folder, display=display)
     if earlier:
         load_checkpoint(folder, state)
-        display.say(f"resumed {folder} at epoch {earlier.epoch + 1}, batch {earlier.batch + 1}")
+        display.say(f"resumed at epoch {earlier.epoch + 1}, batch {earlier.batch + 1} of {len(job.loader)}")
     display.say(
-        f"{len(material.train):,} training and {len(material.validation):,} validation images, "
-        f"{len(material.classes)} classes; the run goes to {folder}"
+        f"{len(material.train):,} training and {len(material.validation):,} validation images, {classes} classes; "
+        f"the run goes to {folder}"
     )
-    try:
-        ending = fit(job, state, interrupt)
-    except DivergedError as problem:
-        display.clear()
-        if state.best:
-            finish(config, material, state, "diverged", folder=folder, display=display)
-            raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
-        raise
-    return finish(config, material, state, ending, folder=folder, display=display)
+    return job, state

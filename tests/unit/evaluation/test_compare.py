@@ -12,7 +12,7 @@ from rich.console import Console
 from convscope.core.bundle import FILE_NAME, Bundle
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.evaluation.compare import Spread, compare_runs
+from convscope.evaluation.compare import Spread, compare
 from convscope.evaluation.run_record import read_run
 
 
@@ -46,7 +46,7 @@ def shown(comparison) -> str:
 
 
 def test_only_the_settings_that_differ_are_shown(tmp_path):
-    c = compare_runs([run(tmp_path / "a", 0.9, lr=0.1), run(tmp_path / "b", 0.8, lr=0.2, epochs=3)])
+    c = compare([run(tmp_path / "a", 0.9, lr=0.1), run(tmp_path / "b", 0.8, lr=0.2, epochs=3)])
     assert set(c.differing) == {"train.lr", "train.epochs"}
     assert [group.settings["train.lr"] for group in c.groups] == [0.1, 0.2]
     assert c.groups[0].figures["test_accuracy"] == Spread(1, 0.9, None)
@@ -59,29 +59,29 @@ def test_only_the_settings_that_differ_are_shown(tmp_path):
 def test_seeds_become_mean_and_standard_deviation(tmp_path):
     values = [0.91, 0.93, 0.95]
     runs = [run(tmp_path / f"r{s}", v, seed=s) for s, v in enumerate(values)]
-    (group,) = compare_runs(runs).groups
+    (group,) = compare(runs).groups
     assert group.seeds == (0, 1, 2)
     spread = group.figures["test_accuracy"]
     assert (spread.n, spread.mean, spread.sd) == pytest.approx((3, 0.93, statistics.stdev(values)))
-    assert "93.00 ± 2.00 (n=3)" in shown(compare_runs(runs))
+    assert "93.00 ± 2.00 (n=3)" in shown(compare(runs))
 
 
 def test_the_order_is_that_of_the_question_and_no_run_is_called_best(tmp_path):
     worse, better = run(tmp_path / "worse", 0.1, lr=0.2), run(tmp_path / "better", 0.9, lr=0.1)
     for order in ([worse, better], [better, worse]):
-        c = compare_runs(order)
+        c = compare(order)
         assert [group.folders[0] for group in c.groups] == order
         assert "best" not in json.dumps(c.to_dict()).replace("better", "")
 
 
 def test_a_seed_that_is_repeated_is_no_independent_run(tmp_path):
-    c = compare_runs([run(tmp_path / "a", 0.9), run(tmp_path / "a-2", 0.9)])
+    c = compare([run(tmp_path / "a", 0.9), run(tmp_path / "a-2", 0.9)])
     assert any("same seed" in note for note in c.notes)
     assert "90.00 ± 0.00 (n=2)" in shown(c)
 
 
 def test_an_unfinished_run_has_gaps_and_a_note(tmp_path):
-    c = compare_runs([run(tmp_path / "a", 0.9, lr=0.1), run(tmp_path / "b", None, lr=0.2)])
+    c = compare([run(tmp_path / "a", 0.9, lr=0.1), run(tmp_path / "b", None, lr=0.2)])
     assert c.notes == ("no test figures, not finished: b",)
     assert "—" in shown(c)
     assert "test_accuracy" not in c.groups[1].figures
@@ -96,14 +96,14 @@ def test_a_run_that_has_only_begun_is_read(tmp_path):
 
 
 def test_different_data_and_hardware_are_said(tmp_path):
-    c = compare_runs([run(tmp_path / "a", 0.9), run(tmp_path / "b", 0.9, seed=1, data="g", cpu="other chip")])
+    c = compare([run(tmp_path / "a", 0.9), run(tmp_path / "b", 0.9, seed=1, data="g", cpu="other chip")])
     assert any("different data" in note for note in c.notes)
     assert any("different hardware" in note for note in c.notes)
 
 
 def test_a_folder_given_twice_counts_once(tmp_path):
     a = run(tmp_path / "a", 0.9)
-    (group,) = compare_runs([a, str(a), tmp_path / "." / "a"]).groups
+    (group,) = compare([a, str(a), tmp_path / "." / "a"]).groups
     assert group.folders == (a,)
 
 
@@ -117,7 +117,7 @@ def test_the_rate_weighs_epochs_by_their_time_and_bears_a_cut_line(tmp_path):
 
 
 def test_everything_is_json(tmp_path):
-    c = compare_runs([run(tmp_path / "a", 0.9, lr=0.1), run(tmp_path / "b", 0.8, lr=0.2)])
+    c = compare([run(tmp_path / "a", 0.9, lr=0.1), run(tmp_path / "b", 0.8, lr=0.2)])
     value = json.loads(json.dumps(c.to_dict(), allow_nan=False))
     assert value["groups"][1]["settings"] == {"train.lr": 0.2}
     assert value["groups"][0]["figures"]["parameters"] == {"n": 1, "mean": 1000.0, "sd": None}
@@ -125,18 +125,18 @@ def test_everything_is_json(tmp_path):
 
 def test_hostile_folders(tmp_path):
     with pytest.raises(UserError, match="compare needs run folders"):
-        compare_runs([])
+        compare([])
     with pytest.raises(UserError, match="there is no run folder"):
-        compare_runs([tmp_path / "gone"])
+        compare([tmp_path / "gone"])
     with pytest.raises(UserError, match=r"no config\.json"):
-        compare_runs([tmp_path])
+        compare([tmp_path])
     a = run(tmp_path / "a", 0.9)
     (a / "metrics.json").write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json cannot be read"):
-        compare_runs([a])
+        compare([a])
     (a / "metrics.json").write_text("[]")
     with pytest.raises(UserError, match="not what training writes"):
-        compare_runs([a])
+        compare([a])
 
 
 def test_a_damaged_bundle_costs_only_its_notes(tmp_path):

@@ -1,0 +1,62 @@
+"""The command line: one verb for each step of the road. Every verb is a thin layer over a function of the package."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App, CycloptsError
+
+from convscope import __version__
+from convscope.core.errors import ConvscopeError
+
+COMMANDS = {
+    "scan": "Look at images before any training: unreadable, odd, duplicate or mislabelled ones.",
+    "train": "Train a network; with nothing else said, on the bundled Fashion-MNIST.",
+    "evaluate": "Measure a trained network on its test images or on others.",
+    "predict": "Answer for files and folders.",
+    "compare": "Set runs side by side.",
+    "summary": "Show a network layer by layer; without a name, list the networks.",
+}
+
+app = App(
+    name="convscope",
+    help="Train convolutional networks you can see through.",
+    version=f"convscope {__version__}",
+    help_epilogue="A first run needs nothing: convscope train. With --debug any verb shows the traceback of an error.",
+)
+for _name, _help in COMMANDS.items():
+    app.command(f"convscope.commands.{_name}:{_name}", name=_name, help=_help)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0 done, 1 failed, 2 a mistake in what was typed, 130 for Ctrl-C.
+
+    >>> main(["--version"])
+    convscope 0.1.0
+    0
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        app(words, exit_on_error=False, print_error=False, result_action="return_none")
+    except CycloptsError as error:
+        return _fail(" ".join(str(error).split()) + "; see: convscope --help", 2)
+    except ConvscopeError as error:
+        if debug:
+            raise
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C", 130)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(f"{type(error).__name__}: {error}; this is a fault of convscope, see it with --debug", 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return code

@@ -1,0 +1,43 @@
+"""`convscope predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from convscope.commands.shown import console, write_out
+
+
+def predict(
+    run: Path,
+    *images: Path,
+    top: int = 3,
+    format: Literal["table", "json", "csv"] = "table",
+    model: str | None = None,
+) -> None:
+    """Answer for image files and for every image in folders.
+
+    Parameters
+    ----------
+    run
+        A run folder or a bundle file.
+    images
+        Files and folders.
+    top
+        How many answers for each image.
+    format
+        A table for people, JSON or CSV for programs.
+    model
+        FILE.py:CLASS, for a network of your own.
+    """
+    from convscope.core.errors import UserError
+    from convscope.evaluation.answer_text import answers_csv, answers_json, answers_table
+    from convscope.evaluation.load import load
+
+    if not images:
+        raise UserError(f"no image was given; name files or folders after the run: predict {run} a.jpg folder/")
+    answers = load(run, model).classify(list(images), top=top)
+    if format == "table":
+        console().print(answers_table(answers, top=top))
+    else:
+        write_out(answers_json(answers) if format == "json" else answers_csv(answers))

@@ -1,0 +1,114 @@
+"""`convscope train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from convscope.commands.shown import program, write_out
+
+if TYPE_CHECKING:
+    from convscope.core.config import RunConfig
+    from convscope.training.finish import Run
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of `convscope train`."""
+
+    model: str | None = None
+    """A name from `convscope summary`, or FILE.py:CLASS for a network of your own. Left out, the data decide."""
+
+    recipe: str | None = None
+    """A named experiment whose settings are taken over; an unknown name lists them."""
+
+    epochs: int | None = None
+    """How often every training image is seen."""
+
+    seed: int | None = None
+    """Decides every random choice: the same seed gives the same weights on the same machine."""
+
+    seeds: int = 1
+    """Train that many runs, with this seed and those after it, and give mean ± standard deviation."""
+
+    out: Path | None = None
+    """The run folder. Left out: artifacts/ENGINE_MODEL_DATA, with -2, -3, … where that is taken."""
+
+    resume: Annotated[bool, Parameter(negative="")] = False
+    """Go on with the newest run of the same words, or start it where there is none."""
+
+    config: Path | None = None
+    """A TOML file with sections data, model, augment and train."""
+
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = ()
+    """One setting, such as --set train.lr=0.05; may be given again and again."""
+
+    check: Literal["lr", "overfit"] | None = None
+    """Train nothing: look for a learning rate (lr), or see whether one batch can be learnt by heart (overfit)."""
+
+
+def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) -> None:
+    """Train a network, and end with a test accuracy, a run folder and the next command to type.
+
+    Later words win: defaults, then the recipe, the configuration file, the options and at last --set.
+
+    Parameters
+    ----------
+    data
+        A name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ, Parquet).
+    options
+        Everything else; each has its own help.
+    """
+    config = configuration(data, options)
+    if options.check:
+        from convscope.commands.check import run_check
+
+        run_check(config, options.check, options.out)
+    elif options.seeds != 1:
+        from convscope.training.repeat import repeat
+
+        repeated = repeat(config, options.seeds, out=options.out, resume=options.resume)
+        for run in repeated.runs:
+            _result(run)
+        mean, deviation = repeated.spread()
+        write_out(
+            f"\n{len(repeated.runs)} seeds: test accuracy {mean:.2%} ± {deviation:.2%} (mean ± standard deviation)"
+        )
+    else:
+        from convscope.training.train import train_run
+
+        _result(train_run(config, out=options.out, resume=options.resume))
+
+
+def configuration(data: str | None, options: TrainOptions) -> RunConfig:
+    """Defaults, recipe, TOML file, options and `--set`, each over the one before."""
+    from convscope.core.config import RunConfig, parse_settings, read_toml
+    from convscope.recipes import recipes
+
+    config = recipes[options.recipe].config if options.recipe else RunConfig()
+    config = config.merge(read_toml(options.config) if options.config else {})
+    words = {"data.source": data, "model.name": options.model, "train.epochs": options.epochs, "seed": options.seed}
+    for key, value in words.items():
+        if value is not None:
+            section, _, name = key.rpartition(".")
+            config = config.merge({section: {name: value}} if section else {name: value})
+    return config.merge(parse_settings(list(options.settings)))
+
+
+def _result(run: Run) -> None:
+    words = program()
+    if "test" in run.metrics:
+        test = run.metrics["test"]
+        write_out(
+            f"\ntest accuracy {test['top1']:.2%}   macro-F1 {test['macro_f1']:.3f}   loss {test['loss']:.3f}\n"
+            f"run folder    {run.folder}\n"
+            f"next          {words} evaluate {run.folder}"
+        )
+    elif "validation" in run.metrics:
+        write_out(
+            f"\nstopped with validation accuracy {run.metrics['validation']['top1']:.2%}; run folder {run.folder}"
+        )

@@ -1,0 +1,116 @@
+"""The verb: a trained network against a split of its own data, or against other data with the same classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convscope.core.atomic import make_folder
+from convscope.core.bundle import Bundle, find_bundle
+from convscope.core.contracts import Dataset
+from convscope.core.errors import UserError
+from convscope.data.part import Part, prepare_part
+from convscope.data.preprocess import Preprocess
+from convscope.data.source import Source, open_source
+from convscope.data.split import from_record
+from convscope.evaluation.load import classifier_of
+from convscope.evaluation.metrics import ClassificationMetrics
+from convscope.evaluation.predict import predict_part
+from convscope.evaluation.results import write_results
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Tell = Callable[[str, int, int], None]
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of one evaluation, what they were measured on, and the folder with predictions and pictures."""
+
+    metrics: ClassificationMetrics
+    data: str
+    split: str
+    folder: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"data": self.data, "split": self.split, "folder": str(self.folder)} | self.metrics.to_dict()
+
+
+def evaluate(
+    run: str | Path,
+    data: str | Path | None = None,
+    *,
+    split: str = "test",
+    model: str | nn.Module | type[nn.Module] | None = None,
+    out: str | Path | None = None,
+    tell: Tell | None = None,
+) -> Evaluation:
+    """Measure the network of `run` and write figures, predictions and pictures to `out`.
+
+    `data`: other images with the same class names, by name or path; left out, the run's own. `split`: test,
+    validation or train; of other data without such a split, all images count. `model`: for a network of one's own, as
+    in `load`. `out`: a folder, else `evaluation/` in the run folder. `tell(what, done, total)` is called as work goes
+    on.
+
+    Raises UserError where the run, the data or the classes do not fit.
+
+    >>> evaluate("artifacts/torch_small_cnn_fashion_mnist").metrics.top1  # doctest: +SKIP
+    0.929
+    """
+    if split not in SPLITS:
+        raise UserError(f"there is no split {split!r}; allowed: {', '.join(SPLITS)}")
+    path = find_bundle(Path(run))
+    bundle = Bundle.load(path)
+    name, dataset = _images(bundle, path.parent, data, split)
+    classifier = classifier_of(bundle, model)
+    part = _part(dataset, bundle, lambda done, total: tell("decode", done, total) if tell else None)
+    logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
+    folder = make_folder(Path(out) if out else path.parent / "evaluation")
+    metrics = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
+    return Evaluation(metrics, name, split, folder)
+
+
+def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, Dataset]:
+    """The name of the data and the images that are meant."""
+    if data is not None:
+        source = open_source(data)
+        return source.name, source.open(split if split in source.splits else source.split_names[0])
+    source = open_source(bundle.provenance["config"]["data"]["source"])
+    return source.name, _split_of_run(source, folder / "split.json", split)
+
+
+def _split_of_run(source: Source, record: Path, split: str) -> Dataset:
+    if record.is_file():
+        try:
+            splits = from_record(source, json.loads(record.read_text(encoding="utf-8")))
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{record} is damaged ({error}); name the images with --data") from None
+        return (
+            splits.open_test() if split == "test" else {"train": splits.train, "validation": splits.validation}[split]
+        )
+    if split in source.splits and split == "test":
+        return source.open(split)
+    raise UserError(f"{record} is missing, so nobody knows which images were {split}; name them with --data")
+
+
+def _part(dataset: Dataset, bundle: Bundle, progress: Callable[[int, int], None]) -> Part:
+    """The images prepared as the bundle says, their labels counted in its classes."""
+    part = prepare_part(dataset, Preprocess.from_dict(bundle.preprocess), progress=progress)
+    if dataset.classes == bundle.classes:
+        return part
+    unknown = sorted(set(dataset.classes) - set(bundle.classes))
+    if unknown:
+        raise UserError(
+            f"the data has classes that the network does not know: {', '.join(unknown[:5])}; "
+            f"it knows {', '.join(bundle.classes[:10])}{'…' if len(bundle.classes) > 10 else ''}"
+        )
+    place = np.array([bundle.classes.index(name) for name in dataset.classes])
+    return part.relabelled(place)

@@ -1,0 +1,48 @@
+"""The same run with several seeds: one number is an anecdote."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from convscope.core.config import RunConfig
+from convscope.core.errors import UserError
+from convscope.training.finish import Run
+from convscope.training.progress import Display
+from convscope.training.train import train_run
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Finished runs that differ in the seed alone."""
+
+    runs: tuple[Run, ...]
+
+    def spread(self, split: str = "test", figure: str = "top1") -> tuple[float, float]:
+        """Mean and sample standard deviation of a figure over the runs; with one run the deviation is 0."""
+        values = [run.metrics[split][figure] for run in self.runs if split in run.metrics]
+        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def repeat(
+    config: RunConfig,
+    seeds: int,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    display: Display | None = None,
+) -> Repeated:
+    """Train with `seeds` seeds: that of `config` and those that follow it. A run that was interrupted ends the series.
+
+    With `out`, the runs go to `out`, `out-2`, …. Raises UserError for fewer than one seed.
+    """
+    if seeds < 1:
+        raise UserError(f"--seeds {seeds} was given; give 1 or more")
+    runs = []
+    for number in range(seeds):
+        run = train_run(replace(config, seed=config.seed + number), out=out, resume=resume, display=display)
+        runs.append(run)
+        if run.ending == "interrupted":
+            break
+    return Repeated(tuple(runs))

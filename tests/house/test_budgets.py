@@ -1,0 +1,80 @@
+"""The budgets of the house. An exception is listed by name with its reason, and the list may only get shorter."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "convscope"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+LINES_IN_A_FILE = 400
+LINES_IN_A_FUNCTION = 60
+LINES_IN_A_LOOP = 120
+PARAMETERS = 8
+POSITIONAL = 3
+TEST_LINES_PER_LINE = 0.6
+
+LONG_FUNCTIONS: dict[str, str] = {}
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "misc", "tools"}
+
+
+def functions(path: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            yield f"{path.relative_to(PACKAGE)}:{node.name}", node
+
+
+def code_lines(node: ast.FunctionDef) -> int:
+    """Lines of a function less those of its docstring: a formula and an example must not cost code."""
+    first = node.body[0]
+    docstring = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
+    spent = (first.end_lineno or 0) - first.lineno + 1 if docstring else 0
+    return (node.end_lineno or 0) - node.lineno + 1 - spent
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {str(p.relative_to(PACKAGE)): len(p.read_text(encoding="utf-8").splitlines()) for p in FILES}
+    assert {name: n for name, n in lengths.items() if n > LINES_IN_A_FILE} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    lengths = {name: code_lines(node) for path in FILES for name, node in functions(path)}
+    allowed = {name: LINES_IN_A_LOOP for name in LONG_FUNCTIONS}
+    assert {name: n for name, n in lengths.items() if n > allowed.get(name, LINES_IN_A_FUNCTION)} == {}
+    unneeded = [name for name in LONG_FUNCTIONS if lengths.get(name, 0) <= LINES_IN_A_FUNCTION]
+    assert unneeded == [], "these exceptions are no longer needed: take them off the list"
+
+
+def test_no_public_function_takes_too_much() -> None:
+    wrong = {}
+    for path in FILES:
+        for name, node in functions(path):
+            positional = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in {"self", "cls"}]
+            count = len(positional) + len(node.args.kwonlyargs)
+            if not node.name.startswith("_") and (count > PARAMETERS or len(positional) > POSITIONAL):
+                wrong[name] = (len(positional), count)
+    assert wrong == {}
+
+
+def test_files_are_named_by_their_idea() -> None:
+    assert [p for p in FILES if p.stem in FORBIDDEN_NAMES or p.parent.name in FORBIDDEN_NAMES] == []
+
+
+def test_there_is_enough_test_code() -> None:
+    def lines(paths: list[Path]) -> int:
+        return sum(bool(line.strip()) for p in paths for line in p.read_text(encoding="utf-8").splitlines())
+
+    assert lines(sorted((ROOT / "tests").rglob("*.py"))) >= TEST_LINES_PER_LINE * lines(FILES)
+
+
+@pytest.mark.parametrize("length", [LINES_IN_A_FUNCTION, LINES_IN_A_FUNCTION + 1])
+def test_the_ruler_measures(length: int) -> None:
+    body = "\n".join(["def f():", '    """Not counted."""', *["    x = 1"] * (length - 1)])
+    node = ast.parse(body).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    assert code_lines(node) == length

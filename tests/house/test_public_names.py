@@ -1,0 +1,41 @@
+"""The public face is a short explicit list."""
+
+import inspect
+
+import pytest
+
+import convscope
+
+PUBLIC = [
+    "ConvscopeError",
+    "Failure",
+    "RunConfig",
+    "UserError",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load",
+    "scan",
+    "summary",
+    "train",
+]
+
+
+def test_the_list_is_this_one() -> None:
+    assert convscope.__all__ == PUBLIC == dir(convscope)
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
+def test_each_name_is_there_typed_and_documented(name: str) -> None:
+    thing = getattr(convscope, name)
+    assert inspect.getdoc(thing)
+    if inspect.isfunction(thing):
+        signature = inspect.signature(thing)
+        assert signature.return_annotation is not inspect.Signature.empty
+        assert all(p.annotation is not inspect.Parameter.empty for p in signature.parameters.values())
+        assert ">>>" in (inspect.getdoc(thing) or ""), f"{name} has no example"
+
+
+def test_an_unknown_name_says_what_there_is() -> None:
+    with pytest.raises(AttributeError, match="public names: .*train"):
+        convscope.trian  # noqa: B018
