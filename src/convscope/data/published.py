@@ -110,6 +110,8 @@ def _ensure(name: str, path: Path, md5: str, progress: Progress | None) -> None:
     try:
         download([prefix + path.name for prefix in prefixes], path, md5=md5, progress=progress)
     except Failure as failure:
+        others = [file for file in PUBLISHED[name].files if file != path.name and not (path.parent / file).exists()]
+        beside = f" (and {', '.join(others)} beside it)" if others else ""
         raise Failure(
-            f"{failure}; put it at {path}, or use fashion_mnist, which is bundled and needs no network"
+            f"{failure}; put it at {path}{beside}, or use fashion_mnist, which is bundled and needs no network"
         ) from None

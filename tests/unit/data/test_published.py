@@ -122,6 +122,7 @@ def test_without_a_network_one_line_says_which_file_to_put_where(mirror, tmp_pat
     first = next(iter(PUBLISHED[name].files))
     assert "\n" not in message
     assert f"put it at {tmp_path / 'cache' / name / first}" in message
+    assert all(file in message for file in PUBLISHED[name].files)
     assert "fashion_mnist, which is bundled and needs no network" in message
 
 
