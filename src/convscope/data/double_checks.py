@@ -71,11 +71,21 @@ def joined(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     >>> joined([["a", "b"], ["x", "y"], ["b", "c"]])
     (('a', 'b', 'c'), ('x', 'y'))
     """
-    home: dict[str, set[str]] = {}
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
     for group in groups:
-        whole = set(group).union(*(home[name] for name in group if name in home))
-        home.update(dict.fromkeys(whole, whole))
-    return tuple(sorted({tuple(sorted(whole)) for whole in home.values()}))
+        for name in group:
+            parent[root(name)] = root(group[0])
+    families: dict[str, list[str]] = {}
+    for name in sorted(parent):
+        families.setdefault(root(name), []).append(name)
+    return tuple(sorted(tuple(family) for family in families.values()))
 
 
 def _findings(kind: str, groups: list[list[_Image]]) -> list[Finding]:
