@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from convscope.data.layout import channels_first, pictures
+from convscope.data.layout import channels_first, pictures, put_rows
 
 
 def posterize(x: Tensor, bits: Tensor) -> Tensor:
@@ -79,7 +79,9 @@ def equalize(x: Tensor) -> Tensor:
     cell = torch.arange(n * c, device=x.device, dtype=torch.int32).view(n, 1, c) * 256
     place = p.view(n, h, w * c).to(torch.int32).add_(cell.repeat(1, 1, w)).flatten()
     counts = torch.bincount(place, minlength=n * c * 256).view(n * c, 256)
-    return channels_first(_equalizing_table(counts).flatten().index_select(0, place).view(n, h, w, c))
+    greatest = _over_pixels(p, torch.maximum).view(n * c, 1).long()
+    table = _equalizing_table(counts, counts.gather(1, greatest))
+    return channels_first(table.flatten().index_select(0, place).view(n, h, w, c))
 
 
 def _over_pixels(p: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -93,11 +95,13 @@ def _over_pixels(p: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tens
     return pixels.amin(1) if extreme is torch.minimum else pixels.amax(1)
 
 
-def _equalizing_table(counts: Tensor) -> Tensor:
-    """M×256 tables, uint8, from M×256 histograms, int64."""
+def _equalizing_table(counts: Tensor, greatest: Tensor) -> Tensor:
+    """M×256 tables, uint8, from M×256 histograms and the count of the greatest value that occurs, int64 M×1."""
     upto = counts.cumsum(1)
-    greatest = upto.argmax(1, keepdim=True)
-    step = (upto[:, -1:] - counts.gather(1, greatest)).div_(255, rounding_mode="floor")
-    below = upto - counts
-    table = (below + step // 2).div_(step.clamp(min=1), rounding_mode="floor").clamp_(0, 255)
-    return torch.where(step == 0, torch.arange(256, device=counts.device), table).to(torch.uint8)
+    step = (upto[:, -1:] - greatest).div_(255, rounding_mode="floor")
+    # Whole numbers in double precision: the division is exact enough to be truncated, and faster than that of int64.
+    below = (upto - counts).add_(step // 2).double()
+    table = below.div_(step.clamp(min=1)).clamp_(0, 255).to(torch.int16).to(torch.uint8)
+    stays = (step == 0)[:, 0].nonzero()[:, 0]
+    put_rows(table, stays, torch.arange(256, device=counts.device).to(torch.uint8).repeat(len(stays), 1))
+    return table
