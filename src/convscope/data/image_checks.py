@@ -36,6 +36,12 @@ class Scanned:
             if isinstance(facts, ImageFacts):
                 yield name, facts
 
+    def unreadable(self) -> Iterator[tuple[str, UnreadableImage]]:
+        """Name and error of each image that could not be decoded."""
+        for name, facts in zip(self.names, self.facts, strict=True):
+            if isinstance(facts, UnreadableImage):
+                yield name, facts
+
     def sizes(self) -> dict[str, int]:
         """The number of images of each class, in the order of the classes."""
         counts = np.bincount(np.asarray(self.labels, np.int64), minlength=len(self.classes))
@@ -55,12 +61,7 @@ def check_images(splits: Sequence[Scanned]) -> list[Finding]:
     """Findings about single images: unreadable ones, endings that lie, mixed modes, EXIF rotation, extreme sizes."""
     found = []
     for trouble, advice in _UNREADABLE.items():
-        items = [
-            (f.name, f.reason)
-            for s in splits
-            for f in s.facts
-            if isinstance(f, UnreadableImage) and f.trouble == trouble
-        ]
+        items = [(name, f.reason) for s in splits for name, f in s.unreadable() if f.trouble == trouble]
         found.append(Finding(trouble, "error", f"{advice}; they are left out until then", tuple(items)))
     for kind, severity, advice, tell in _CHECKS:
         items = [(name, said) for s in splits for name, facts in s.readable() if (said := tell(facts))]

@@ -13,7 +13,7 @@ import numpy as np
 
 from convscope.core.atomic import write_json
 from convscope.core.contracts import Dataset, EncodedDataset
-from convscope.core.errors import ConvscopeError
+from convscope.core.errors import ConvscopeError, UserError
 from convscope.data.cache_folder import cache_folder
 from convscope.data.dataset import image_name
 from convscope.data.decode import UnreadableImage, decode, explaining
@@ -104,19 +104,14 @@ def _look(dataset: Dataset, index: int) -> ImageFacts | UnreadableImage:
             if isinstance(dataset, EncodedDataset):
                 return facts_of_file(dataset.encoded(index), name)
             image = dataset[index][0]
-            return facts_of_array(image if image.shape[2] in (1, 3) else decode(image, 3))
-    except UnreadableImage as error:
-        return error
+            return facts_of_array(decode(image, 1 if image.shape[-1] == 1 else 3))
+    except UserError as error:
+        return error if isinstance(error, UnreadableImage) else UnreadableImage(name, str(error))
 
 
 def _quarantine(splits: list[Scanned], doubles: list[Quarantined]) -> tuple[Quarantined, ...]:
     """Unreadable images first, then doubles; an image is listed once, with its first reason."""
-    unreadable = [
-        Quarantined(name, s.split, f.reason)
-        for s in splits
-        for name, f in zip(s.names, s.facts, strict=True)
-        if isinstance(f, UnreadableImage)
-    ]
+    unreadable = [Quarantined(name, s.split, error.reason) for s in splits for name, error in s.unreadable()]
     listed: dict[tuple[str, str], Quarantined] = {}
     for entry in unreadable + doubles:
         listed.setdefault((entry.split, entry.name), entry)
