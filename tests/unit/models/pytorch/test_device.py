@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from convscope.models.pytorch.device import (
     autocast,
     choose_device,
     choose_precision,
+    keep_freed_memory,
     seed_everything,
     set_threads,
     step_seed,
@@ -105,6 +108,30 @@ def test_threads(monkeypatch):
     assert asked == [3]
     with pytest.raises(UserError, match="threads=0"):
         set_threads(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to keep memory")
+def test_freed_memory_is_used_again():
+    """A block of 32 MiB has 8,192 pages; each that comes from the kernel is one fault; soon there are none."""
+    code = (
+        "import resource, sys, torch\n"
+        "from convscope.models.pytorch.device import keep_freed_memory\n"
+        "if not keep_freed_memory(): sys.exit(77)\n"
+        "def faults(rounds):\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(rounds): torch.ones(2**23)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "faults(20); print(faults(10))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if run.returncode == 77:
+        pytest.skip("this C library is not glibc")
+    assert int(run.stdout) < 1000
+
+
+def test_elsewhere_it_says_no(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not keep_freed_memory()
 
 
 def draws():
