@@ -10,16 +10,17 @@ take turns, so that whatever else the machine does falls on both; a figure is th
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
-from record import record
 
 from convscope.data.normalise import normalise
 from convscope.data.policies import policy
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
+from record import record
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 OURS = {
@@ -99,12 +100,13 @@ def measure(name: str, chain: Callable[[torch.Tensor], torch.Tensor], *, batch: 
 def main() -> None:
     """Measure every policy with one and with two threads, print the table, and write the result file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, nargs="+", default=[512, 128])
     arguments = parser.parse_args()
-    chains, rows = theirs(), []
+    chains, rows, load = theirs(), [], os.getloadavg()[0]
     print(f"{'policy':28}{'threads':>8}{'batch':>7}{'ours/s':>10}{'torchvision/s':>15}{'ratio':>8}")
-    for threads in (1, 2):
+    for threads in arguments.threads:
         torch.set_num_threads(threads)
         for batch in arguments.batch:
             for name, chain in chains.items():
@@ -115,7 +117,10 @@ def main() -> None:
                     f"{name:28}{threads:8}{batch:7}{row['ours_images_per_s']:10,}"
                     f"{row['torchvision_images_per_s']:15,}{row['ratio']:8}"
                 )
-    record("augmentation", {"image": "3x32x32 uint8", "rounds": arguments.rounds, "rows": rows})
+    record(
+        "augmentation",
+        {"image": "3x32x32 uint8", "rounds": arguments.rounds, "load_before": round(load, 1), "rows": rows},
+    )
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ CIFAR10: tuple[tuple[Step, Step], ...] = (
     (("translate_y", 0.7, 9), ("autocontrast", 0.9, 1)),
 )
 
+_PLACES = torch.tensor([[CHOICES.index(name) for name, _, _ in row] for row in CIFAR10])
+_CHANCES = torch.tensor([[p for _, p, _ in row] for row in CIFAR10])
+_LEVELS = torch.tensor([[magnitude for _, _, magnitude in row] for row in CIFAR10]) / 9
+
 
 def auto_augment(x: Tensor, rng: torch.Generator) -> Tensor:
     """Draw one of the 25 rows for each image and do its two steps, each with its probability.
@@ -51,14 +55,9 @@ def auto_augment(x: Tensor, rng: torch.Generator) -> Tensor:
     >>> auto_augment(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.Generator()).shape
     torch.Size([4, 3, 32, 32])
     """
-    row = integers(x, rng, len(CIFAR10))
+    row, reach = integers(x, rng, len(CIFAR10)), mild_reach(*x.shape[2:])
+    places, chances, levels = (table.to(x.device)[row] for table in (_PLACES, _CHANCES, _LEVELS))
     for step in range(2):
-        which, p, level = (column.to(x.device)[row] for column in _columns(step))
-        which = torch.where(uniform(x, rng, 0, 1) < p, which, 0)
-        x = transform(x, which, magnitudes(which, level, signs(x, rng), mild_reach(*x.shape[2:])))
+        which = torch.where(uniform(x, rng, 0, 1) < chances[:, step], places[:, step], 0)
+        x = transform(x, which, magnitudes(which, levels[:, step], signs(x, rng), reach))
     return x
-
-
-def _columns(step: int) -> tuple[Tensor, Tensor, Tensor]:
-    names, p, level = zip(*(row[step] for row in CIFAR10), strict=True)
-    return torch.tensor([CHOICES.index(name) for name in names]), torch.tensor(p), torch.tensor(level) / 9

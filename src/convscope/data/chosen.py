@@ -37,6 +37,8 @@ CHOICES = ("identity", *MOVES, *PAINTS)
 EITHER_WAY = frozenset({*MOVES, "brightness", "colour", "contrast", "sharpness"})
 """Operations whose magnitude may be taken with either sign."""
 
+_SIGNED = torch.tensor([name in EITHER_WAY for name in CHOICES])
+
 Reach = dict[str, tuple[float, float]]
 
 
@@ -85,7 +87,7 @@ def magnitudes(which: Tensor, level: Tensor, sign: Tensor, reach: Reach) -> Tens
     [-15.0, 255.0]
     """
     ends = torch.tensor([reach.get(name, (0.0, 0.0)) for name in CHOICES], device=which.device)[which]
-    signed = torch.tensor([name in EITHER_WAY for name in CHOICES], device=which.device)[which]
+    signed = _SIGNED.to(which.device)[which]
     return torch.lerp(ends[:, 0], ends[:, 1], level) * torch.where(signed, sign, 1.0)
 
 
