@@ -39,7 +39,7 @@ class Meter:
         """Start the clock of an epoch, or go on with it."""
         self._resumed = self._clock = time.perf_counter()
 
-    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, lr: float) -> None:
+    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, *, lr: float) -> None:
         """Take in one batch: its mean loss, logits N×K and targets N or N×K. Counts the batch as done."""
         truth = targets if targets.ndim == 1 else targets.argmax(dim=1)
         correct = (logits.detach().argmax(dim=1) == truth).sum()
@@ -109,11 +109,16 @@ class Meter:
 
     def _diverged(self, loss: float, batch: int) -> DivergedError:
         step = self.progress.epoch * self.batches + batch + 1
-        return DivergedError(
-            f"the loss became {loss} at step {step} (epoch {self.progress.epoch + 1}, batch {batch + 1} of "
-            f"{self.batches}) with learning rate {self.lr:.3g}; try a tenth: --set train.lr={self.config.lr / 10:.3g}, "
-            "or look for a good one: convscope train DATA --check lr"
-        )
+        place = f"step {step} (epoch {self.progress.epoch + 1}, batch {batch + 1} of {self.batches})"
+        return diverged(f"the loss became {loss} at {place} with learning rate {self.lr:.3g}", self.config)
+
+
+def diverged(what: str, config: TrainConfig) -> DivergedError:
+    """The error for a loss that is not a number, with what to do about it."""
+    remedy = (
+        f"try a tenth: --set train.lr={config.lr / 10:.3g}, or look for a good one: convscope train DATA --check lr"
+    )
+    return DivergedError(f"{what}; {remedy}")
 
 
 def gradient_norms(network: nn.Module) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from convscope.training.checkpoint import Progress, State, save_checkpoint
 from convscope.training.history import History
 from convscope.training.interrupt import Interrupt
 from convscope.training.losses import Loss
-from convscope.training.meter import Meter, gradient_norms
+from convscope.training.meter import Meter, diverged, gradient_norms
 from convscope.training.progress import Display
 from convscope.training.schedule import multiplier
 from convscope.training.tensorboard import TensorBoard
@@ -73,7 +74,7 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
             if whole:
                 update_weights(state, config)
 
-            meter.add(loss, logits, targets, lr)
+            meter.add(loss, logits, targets, lr=lr)
             if whole and progress.batch < batches and (interrupt.asked or meter.checkpoint_due()):
                 meter.settle()
                 save_checkpoint(job.folder, state)
@@ -122,10 +123,16 @@ def update_weights(state: State, config: TrainConfig) -> None:
 
 
 def judge(job: Job, state: State) -> dict[str, Any]:
-    """Validate, with the averaged weights where there are some, and keep the weights when they are the best yet."""
+    """Validate, with the averaged weights where there are some, and keep the weights when they are the best yet.
+
+    Raises DivergedError when the validation loss is not a number: the last step of the epoch broke the weights.
+    """
     progress = state.progress
     with state.ema.swapped(state.network) if state.ema else nullcontext():
         loss, accuracy = job.validate(state.network)
+        if not math.isfinite(loss):
+            place = f"after step {(progress.epoch + 1) * len(job.loader)} (epoch {progress.epoch + 1})"
+            raise diverged(f"the validation loss became {loss} {place}", job.config)
         better = accuracy > progress.best_score
         if better:
             state.best = {name: value.detach().clone() for name, value in state.network.state_dict().items()}

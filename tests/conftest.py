@@ -1,0 +1,30 @@
+"""What tests of whole runs share: a cache of their own, a tiny data set, quiet displays, and runs without pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny data set with an official test split."""
+    return tiny.write_npz(tmp_path_factory.mktemp("data") / "tiny.npz")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures cost a second a run and are tested elsewhere."""
+    monkeypatch.setattr("convscope.training.finish.training_curves", lambda *a, **k: None)
+    monkeypatch.setattr("convscope.evaluation.results.confusion_figure", lambda *a, **k: None)
+    monkeypatch.setattr("convscope.evaluation.results.recall_bars", lambda *a, **k: None)
