@@ -101,11 +101,11 @@ def test_sharpness(tv, x):
     check(x, enhance.sharpness(x, FACTORS), lambda im, i: tv.adjust_sharpness(im, float(FACTORS[i])), levels=1)
 
 
-def test_jitter_one_at_a_time(tv, x):
-    one = torch.ones(len(x))
-    check(x, colour.jitter(x, FACTORS, one, one), lambda im, i: tv.adjust_brightness(im, float(FACTORS[i])), levels=1)
-    check(x, colour.jitter(x, one, FACTORS, one), lambda im, i: tv.adjust_contrast(im, float(FACTORS[i])), levels=1)
-    check(x, colour.jitter(x, one, one, FACTORS), lambda im, i: tv.adjust_saturation(im, float(FACTORS[i])), levels=1)
+@pytest.mark.parametrize("part", ["brightness", "contrast", "saturation"])
+def test_jitter_one_at_a_time(tv, x, part):
+    factors = dict.fromkeys(("brightness", "contrast", "saturation"), torch.ones(len(x))) | {part: FACTORS}
+    adjust = getattr(tv, f"adjust_{part}")
+    check(x, colour.jitter(x, **factors), lambda im, i: adjust(im, float(FACTORS[i])), levels=1)
 
 
 def test_jitter_of_a_dull_image_is_the_three_steps_one_after_the_other(tv):
@@ -117,7 +117,12 @@ def test_jitter_of_a_dull_image_is_the_three_steps_one_after_the_other(tv):
         im = tv.adjust_contrast(tv.adjust_brightness(im, float(b[i])), float(c[i]))
         return tv.adjust_saturation(im, float(s[i]))
 
-    check(x.contiguous(memory_format=torch.channels_last), colour.jitter(x, b, c, s), theirs, levels=3)
+    check(
+        x.contiguous(memory_format=torch.channels_last),
+        colour.jitter(x, brightness=b, contrast=c, saturation=s),
+        theirs,
+        levels=3,
+    )
 
 
 def test_hue(tv, x):

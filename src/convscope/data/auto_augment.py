@@ -58,6 +58,6 @@ def auto_augment(x: Tensor, rng: torch.Generator) -> Tensor:
     row, reach = integers(x, rng, len(CIFAR10)), mild_reach(*x.shape[2:])
     places, chances, levels = (table.to(x.device)[row] for table in (_PLACES, _CHANCES, _LEVELS))
     for step in range(2):
-        which = torch.where(uniform(x, rng, 0, 1) < chances[:, step], places[:, step], 0)
-        x = transform(x, which, magnitudes(which, levels[:, step], signs(x, rng), reach))
+        which = torch.where(uniform(x, rng, (0, 1)) < chances[:, step], places[:, step], 0)
+        x = transform(x, which, magnitudes(which, levels[:, step], signs(x, rng), reach=reach))
     return x

@@ -73,7 +73,7 @@ def _reach(*, slope: float, across: float, down: float, degrees: float, factor: 
     return {name: (0.0, end) for name, end in ends.items()} | {"posterize": (8.0, bits), "solarize": (255.0, 0.0)}
 
 
-def magnitudes(which: Tensor, level: Tensor, sign: Tensor, reach: Reach) -> Tensor:
+def magnitudes(which: Tensor, level: Tensor, sign: Tensor, *, reach: Reach) -> Tensor:
     """What each image's operation is to do: from `level` (float N, 0 … 1) to the operation's own unit, float N.
 
     Args:
@@ -83,7 +83,7 @@ def magnitudes(which: Tensor, level: Tensor, sign: Tensor, reach: Reach) -> Tens
         reach: the ends by operation.
 
     >>> which, reach = torch.tensor([CHOICES.index("rotate"), CHOICES.index("solarize")]), mild_reach(32, 32)
-    >>> magnitudes(which, torch.tensor([0.5, 0.0]), torch.tensor([-1.0, -1.0]), reach).tolist()
+    >>> magnitudes(which, torch.tensor([0.5, 0.0]), torch.tensor([-1.0, -1.0]), reach=reach).tolist()
     [-15.0, 255.0]
     """
     ends = torch.tensor([reach.get(name, (0.0, 0.0)) for name in CHOICES], device=which.device)[which]

@@ -39,14 +39,14 @@ def hue(x: Tensor, turn: Tensor) -> Tensor:
     return channels_first(pictures(turned.to(torch.int16).to(torch.uint8).view(x.shape)))
 
 
-def jitter(x: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+def jitter(x: Tensor, *, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
     """Brightness, then contrast, then saturation, by one factor an image each (float N): one affine map a picture.
 
     The three are linear in the pixel, so their product is one 3×3 matrix and one offset, and values are cut to
     0 … 255 once, at the end, where step after step would cut three times.
 
     >>> x, one = torch.tensor([[[[10, 20]]]], dtype=torch.uint8), torch.ones(1)
-    >>> jitter(x, 2 * one, one, one).flatten().tolist()
+    >>> jitter(x, brightness=2 * one, contrast=one, saturation=one).flatten().tolist()
     [20, 40]
     """
     n, c, h, w = x.shape
@@ -86,9 +86,10 @@ def colour_jitter(
     """
     if not 0 <= hue_turn <= 0.5:
         raise UserError(f"the hue turn of colour_jitter must be between 0 and 0.5 of the circle, got {hue_turn}")
-    factors = [uniform(x, rng, max(0.0, 1 - spread), 1 + spread) for spread in (brightness, contrast, saturation)]
-    turn = uniform(x, rng, -hue_turn, hue_turn)
-    out = jitter(x, *factors)
+    spreads = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+    factors = {part: uniform(x, rng, (max(0.0, 1 - spread), 1 + spread)) for part, spread in spreads.items()}
+    turn = uniform(x, rng, (-hue_turn, hue_turn))
+    out = jitter(x, **factors)
     return hue(out, turn) if hue_turn and x.shape[1] == 3 else out
 
 

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 
-def uniform(x: Tensor, rng: torch.Generator, low: float, high: float) -> Tensor:
-    """N floats between `low` and `high`, one for each image of `x`, on its device.
+def uniform(x: Tensor, rng: torch.Generator, ends: tuple[float, float]) -> Tensor:
+    """N floats between the two ends, one for each image of `x`, on its device.
 
-    >>> uniform(torch.zeros(3, 1, 2, 2), torch.Generator().manual_seed(0), 2.0, 2.0).tolist()
+    >>> uniform(torch.zeros(3, 1, 2, 2), torch.Generator().manual_seed(0), (2.0, 2.0)).tolist()
     [2.0, 2.0, 2.0]
     """
+    low, high = ends
     return (torch.rand(len(x), generator=rng, device=rng.device) * (high - low) + low).to(x.device)
 
 

@@ -82,10 +82,10 @@ def random_erasing(
     """
     h, w = x.shape[2:]
     chosen = coin(x, rng, p)
-    pixels = uniform(x, rng, *area) * (h * w)
-    shape = uniform(x, rng, math.log(ratio[0]), math.log(ratio[1])).exp()
+    pixels = uniform(x, rng, area) * (h * w)
+    shape = uniform(x, rng, (math.log(ratio[0]), math.log(ratio[1]))).exp()
     tall = (pixels * shape).sqrt().round().clamp(1, h).long() * chosen
     wide = (pixels / shape).sqrt().round().clamp(1, w).long()
-    top = (uniform(x, rng, 0, 1) * (h - tall + 1)).long()
-    left = (uniform(x, rng, 0, 1) * (w - wide + 1)).long()
+    top = (uniform(x, rng, (0, 1)) * (h - tall + 1)).long()
+    left = (uniform(x, rng, (0, 1)) * (w - wide + 1)).long()
     return erase(x, Boxes(top, top + tall, left, left + wide), fill=fill)

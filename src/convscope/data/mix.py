@@ -33,14 +33,14 @@ def mixup(x: Tensor, targets: Tensor, rng: torch.Generator, *, alpha: float = 0.
     True
     """
     share = _beta(x, rng, alpha)
-    return blend(x, targets, _partners(x, rng), share)
+    return blend(x, targets, _partners(x, rng), share=share)
 
 
-def blend(x: Tensor, targets: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+def blend(x: Tensor, targets: Tensor, partner: Tensor, *, share: Tensor) -> tuple[Tensor, Tensor]:
     """Each image and target `share` (float N) itself, the rest the one at `partner` (int64 N): mixup without chance.
 
     >>> x = torch.tensor([0.0, 8.0]).view(2, 1, 1, 1)
-    >>> blend(x, torch.eye(2), torch.tensor([1, 0]), torch.tensor([0.75, 1.0]))[0].flatten().tolist()
+    >>> blend(x, torch.eye(2), torch.tensor([1, 0]), share=torch.tensor([0.75, 1.0]))[0].flatten().tolist()
     [2.0, 8.0]
     """
     p = pictures(x)

@@ -33,7 +33,7 @@ def rand_augment(x: Tensor, rng: torch.Generator, *, num_ops: int = 2, magnitude
     level = torch.full((len(x),), magnitude / LEVELS, device=x.device)
     for _ in range(num_ops):
         which = integers(x, rng, _DRAWN)
-        x = transform(x, which, magnitudes(which, level, signs(x, rng), reach))
+        x = transform(x, which, magnitudes(which, level, signs(x, rng), reach=reach))
     return x
 
 
@@ -45,7 +45,7 @@ def trivial_augment(x: Tensor, rng: torch.Generator) -> Tensor:
     """
     which = integers(x, rng, _DRAWN)
     level = integers(x, rng, LEVELS + 1) / LEVELS
-    return transform(x, which, magnitudes(which, level, signs(x, rng), wide_reach(*x.shape[2:])))
+    return transform(x, which, magnitudes(which, level, signs(x, rng), reach=wide_reach(*x.shape[2:])))
 
 
 def signs(x: Tensor, rng: torch.Generator) -> Tensor:

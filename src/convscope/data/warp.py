@@ -107,7 +107,7 @@ def random_rotation(x: Tensor, rng: torch.Generator, *, degrees: float = 15.0) -
     >>> random_rotation(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.Generator(), degrees=30).shape
     torch.Size([2, 3, 8, 8])
     """
-    return rotate(x, uniform(x, rng, -degrees, degrees))
+    return rotate(x, uniform(x, rng, (-degrees, degrees)))
 
 
 def crop_to_full(x: Tensor, top: Tensor, left: Tensor, *, height: Tensor, width: Tensor) -> Tensor:
@@ -150,12 +150,12 @@ def resized_crop(
     torch.Size([2, 1, 28, 28])
     """
     h, w = x.shape[2:]
-    area = uniform(x, rng, *scale) * (h * w)
-    shape = uniform(x, rng, math.log(ratio[0]), math.log(ratio[1])).exp()
+    area = uniform(x, rng, scale) * (h * w)
+    shape = uniform(x, rng, (math.log(ratio[0]), math.log(ratio[1]))).exp()
     height = (area / shape).sqrt().round().clamp(1, h).long()
     width = (area * shape).sqrt().round().clamp(1, w).long()
-    top = (uniform(x, rng, 0, 1) * (h - height + 1)).long()
-    left = (uniform(x, rng, 0, 1) * (w - width + 1)).long()
+    top = (uniform(x, rng, (0, 1)) * (h - height + 1)).long()
+    left = (uniform(x, rng, (0, 1)) * (w - width + 1)).long()
     return crop_to_full(x, top, left, height=height, width=width)
 
 

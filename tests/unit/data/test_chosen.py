@@ -19,7 +19,7 @@ def images(n: int, c: int = 3, h: int = 16, w: int = 16) -> torch.Tensor:
 def test_a_batch_is_its_images_one_by_one(which, c):
     x, chosen = images(len(which), c), torch.tensor(which)
     level = torch.linspace(0, 1, len(which))
-    amount = magnitudes(chosen, level, torch.ones(len(which)), mild_reach(16, 16))
+    amount = magnitudes(chosen, level, torch.ones(len(which)), reach=mild_reach(16, 16))
     out = transform(x, chosen, amount)
     for i in range(len(which)):
         alone = transform(x[i : i + 1], chosen[i : i + 1], amount[i : i + 1])
@@ -31,7 +31,7 @@ def test_a_batch_is_its_images_one_by_one(which, c):
 def test_each_choice_does_something_and_only_identity_does_nothing(name):
     x = images(1) // 2 + 40
     which = torch.tensor([CHOICES.index(name)])
-    amount = magnitudes(which, torch.tensor([0.9]), torch.ones(1), mild_reach(16, 16))
+    amount = magnitudes(which, torch.tensor([0.9]), torch.ones(1), reach=mild_reach(16, 16))
     assert torch.equal(transform(x, which, amount), x) == (name == "identity")
 
 
@@ -39,7 +39,7 @@ def test_each_choice_does_something_and_only_identity_does_nothing(name):
 def test_level_0_of_what_goes_either_way_changes_nothing(name):
     x = images(2)
     which = torch.full((2,), CHOICES.index(name))
-    amount = magnitudes(which, torch.zeros(2), torch.tensor([1.0, -1.0]), wide_reach(16, 16))
+    amount = magnitudes(which, torch.zeros(2), torch.tensor([1.0, -1.0]), reach=wide_reach(16, 16))
     assert torch.equal(transform(x, which, amount), x)
 
 
@@ -47,15 +47,15 @@ def test_level_0_of_what_goes_either_way_changes_nothing(name):
 def test_the_sign_matters(name):
     x = images(1).expand(2, 3, 16, 16)
     which = torch.full((2,), CHOICES.index(name))
-    out = transform(x, which, magnitudes(which, torch.ones(2), torch.tensor([1.0, -1.0]), mild_reach(16, 16)))
+    out = transform(x, which, magnitudes(which, torch.ones(2), torch.tensor([1.0, -1.0]), reach=mild_reach(16, 16)))
     assert not torch.equal(out[0], out[1])
 
 
 def test_magnitudes_at_the_ends():
     which = torch.arange(len(CHOICES))
     one = torch.ones(len(CHOICES))
-    low = dict(zip(CHOICES, magnitudes(which, 0 * one, -one, mild_reach(331, 662)).tolist(), strict=True))
-    high = dict(zip(CHOICES, magnitudes(which, one, -one, mild_reach(331, 662)).tolist(), strict=True))
+    low = dict(zip(CHOICES, magnitudes(which, 0 * one, -one, reach=mild_reach(331, 662)).tolist(), strict=True))
+    high = dict(zip(CHOICES, magnitudes(which, one, -one, reach=mild_reach(331, 662)).tolist(), strict=True))
     assert {name: abs(value) for name, value in low.items() if value} == {"posterize": 8.0, "solarize": 255.0}
     assert high["translate_x"] == pytest.approx(-300)
     assert high["translate_y"] == pytest.approx(-150)

@@ -46,7 +46,7 @@ def test_one_channel_stays(change):
 
 def test_jitter_of_ones_changes_nothing():
     x, one = torch.randint(0, 256, (4, 3, 6, 5), dtype=torch.uint8), torch.ones(4)
-    apart = jitter(x, one, one, one).int() - x.int()
+    apart = jitter(x, brightness=one, contrast=one, saturation=one).int() - x.int()
     assert apart.abs().max() == 0
 
 
@@ -58,7 +58,9 @@ def test_jitter_is_linear_before_it_is_cut():
     p = 0.7 * p + 0.3 * grey.mean((1, 2, 3), keepdim=True)
     grey = (p * torch.tensor([0.2989, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     expected = 1.3 * p - 0.3 * grey
-    assert (jitter(x, b, c, s) - expected).abs().max() <= 1.1, "truncated, and grey of grey is 0.9999 of it"
+    assert (jitter(x, brightness=b, contrast=c, saturation=s) - expected).abs().max() <= 1.1, (
+        "truncated, and grey of grey is 0.9999 of it"
+    )
 
 
 def test_colour_jitter_keeps_to_its_ranges():

@@ -12,7 +12,7 @@ def rng() -> torch.Generator:
 
 
 def test_uniform_fills_its_interval_evenly():
-    values = uniform(X, rng(), -2.0, 3.0)
+    values = uniform(X, rng(), (-2.0, 3.0))
     assert -2 <= float(values.min()) < -1.99
     assert 2.99 < float(values.max()) <= 3
     counts = torch.histc(values, bins=10, min=-2, max=3)
@@ -32,4 +32,4 @@ def test_a_coin_falls_as_often_as_it_should():
 
 
 def test_the_first_images_of_a_larger_batch_draw_the_same():
-    assert torch.equal(uniform(X, rng(), 0, 1)[:10], uniform(X[:10], rng(), 0, 1))
+    assert torch.equal(uniform(X, rng(), (0, 1))[:10], uniform(X[:10], rng(), (0, 1)))

@@ -106,7 +106,7 @@ def test_blend_and_transplant_with_oneself_change_nothing():
     x, targets = torch.randn(3, 3, 5, 7), torch.eye(3)
     oneself = torch.arange(3)
     for out, shares in (
-        blend(x, targets, oneself, torch.rand(3)),
+        blend(x, targets, oneself, share=torch.rand(3)),
         transplant(x, targets, oneself, boxes=Boxes(*(torch.tensor([end] * 3) for end in (1, 4, 2, 6)))),
     ):
         torch.testing.assert_close(out, x)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from convscope.core.errors import ShapeError, UserError
 from convscope.data.normalise import normalise
+from convscope.data.preprocess import Preprocess
 
 MEAN, STD = (0.49, 0.48, 0.44), (0.2, 0.21, 0.26)
 
@@ -27,6 +28,13 @@ def test_equals_the_formula_in_double_precision(n, c, h, w, last):
     assert out.dtype == torch.float32
     assert out.is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_allclose(out.numpy(), (x.numpy() / 255 - mean) / std, rtol=0, atol=1e-6)
+
+
+def test_equals_the_preprocessing_that_evaluation_uses():
+    x = pictures(3, 3, 9, 7)
+    preprocess = Preprocess(3, 9, 7, mean=MEAN, std=STD)
+    ours = normalise(x, MEAN, STD).numpy()
+    np.testing.assert_allclose(ours, preprocess.normalise(x.permute(0, 2, 3, 1).numpy()), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
