@@ -22,6 +22,7 @@ _SIDE = 32
 _FRACTION, _CAP = 0.2, 0.2
 _DETAIL, _CERTAIN_DETAIL = 0.8, 0.98
 _NEIGHBOURS = 8
+_PIECE = 2048
 _FLAT = 4.0  # grey levels of standard deviation; below it there is no picture to compare
 
 
@@ -55,20 +56,28 @@ def near_pairs(thumbnails: NDArray[np.uint8]) -> list[NearPair]:
     >>> near_pairs(np.zeros((2, 32, 32), np.uint8))
     []
     """
-    pooled = thumbnails.reshape(-1, _SIDE // 2, 2, _SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)
-    where = np.flatnonzero(pooled.std(axis=(1, 2)) >= _FLAT)
+    # A piece at a time: the layouts of all images in float32 would take as much memory as the thumbnails again.
+    pieces = [thumbnails[start : start + _PIECE] for start in range(0, len(thumbnails), _PIECE)]
+    deviation = (
+        np.concatenate([piece.std(axis=(1, 2), dtype=np.float32) for piece in pieces]) if pieces else np.zeros(0)
+    )
+    where = np.flatnonzero(deviation >= _FLAT)
     if len(where) < 2:
         return []
-    layout = _unit(pooled[where])
-    reach = min(_CAP, _FRACTION * _usual_distance(layout))
-    first, second = _candidates(layout, reach)
-    distance = np.linalg.norm(layout[first] - layout[second], axis=1)
-    first, second, distance = (a[distance <= reach] for a in (first, second, distance))
-    first, second = where[first], where[second]
-    detail = _detail(thumbnails, first, second)
-    certain = (distance <= reach / 4) & (detail >= _CERTAIN_DETAIL)
-    alike = np.flatnonzero(detail >= _DETAIL)
-    return [NearPair(int(first[k]), int(second[k]), bool(certain[k])) for k in alike]
+    parts = [where[start : start + _PIECE] for start in range(0, len(where), _PIECE)]
+    axes = _principal_axes(_layout(thumbnails[where[:: max(1, len(where) // _PIECE)]]))
+    points = np.concatenate([_layout(thumbnails[part]) @ axes for part in parts])
+    reach = min(_CAP, _FRACTION * _usual_distance(thumbnails, where, parts))
+    first, second = (where[side] for side in _neighbours(points, reach))
+    found = []
+    for start in range(0, len(first), _PIECE):
+        a, b = first[start : start + _PIECE], second[start : start + _PIECE]
+        distance = np.linalg.norm(_layout(thumbnails[a]) - _layout(thumbnails[b]), axis=1)
+        detail = (_edges(thumbnails[a]) * _edges(thumbnails[b])).sum(axis=1)
+        certain = (distance <= reach / 4) & (detail >= _CERTAIN_DETAIL)
+        alike = np.flatnonzero((distance <= reach) & (detail >= _DETAIL))
+        found += [NearPair(int(a[k]), int(b[k]), bool(certain[k])) for k in alike]
+    return found
 
 
 def _unit(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -79,39 +88,43 @@ def _unit(images: NDArray[np.float32]) -> NDArray[np.float32]:
     return flat
 
 
-def _usual_distance(layout: NDArray[np.float32]) -> float:
+def _layout(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    half = _SIDE // 2
+    return _unit(thumbnails.reshape(-1, half, 2, half, 2).mean(axis=(2, 4), dtype=np.float32))
+
+
+def _edges(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = thumbnails.astype(np.float32)
+    down, across = grey[:, 1:, 1:] - grey[:, :-1, 1:], grey[:, 1:, 1:] - grey[:, 1:, :-1]
+    return _unit(np.stack([down, across], axis=1))
+
+
+def _principal_axes(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    _, axes = np.linalg.eigh(np.cov(sample, rowvar=False))
+    return axes[:, -12:].astype(np.float32)
+
+
+def _usual_distance(thumbnails: NDArray[np.uint8], where: NDArray[np.int64], parts: list[NDArray[np.int64]]) -> float:
     """The median, over 128 images, of the distance to the tenth nearest; 1 where there are too few to tell."""
-    if len(layout) < 32:
+    if len(where) < 32:
         return 1.0
-    sample = layout[np.linspace(0, len(layout) - 1, 128).astype(int)]
-    blocks = [np.partition(2 - 2 * (part @ layout.T), 10, axis=1)[:, 10] for part in np.split(sample, 8)]
-    return float(np.sqrt(max(0.0, float(np.median(np.concatenate(blocks))))))
+    sample = _layout(thumbnails[where[np.linspace(0, len(where) - 1, 128).astype(int)]])
+    nearest = np.full((128, 11), 4, np.float32)  # squared; the first is the image itself
+    for part in parts:
+        squared = 2 - 2 * (sample @ _layout(thumbnails[part]).T)
+        nearest = np.partition(np.concatenate([nearest, squared], axis=1), 10, axis=1)[:, :11]
+    return float(np.sqrt(max(0.0, float(np.median(nearest.max(axis=1))))))
 
 
-def _candidates(layout: NDArray[np.float32], reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _neighbours(points: NDArray[np.float32], reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pairs, each once, of points no further apart than `reach`; at most the 8 nearest of each point."""
     from scipy.spatial import cKDTree
 
-    sample = layout[:: max(1, len(layout) // 5000)]
-    _, axes = np.linalg.eigh(np.cov(sample, rowvar=False))
-    points = layout @ axes[:, -12:].astype(np.float32)
     # The tree works in float64 on rounded points, so the bound gets a little air.
-    _, found = cKDTree(points).query(points, k=_NEIGHBOURS + 1, distance_upper_bound=reach * 1.001 + 1e-6, workers=-1)
+    bound = reach * 1.001 + 1e-6
+    _, found = cKDTree(points).query(points, k=_NEIGHBOURS + 1, distance_upper_bound=bound, workers=-1)
     first = np.repeat(np.arange(len(points)), _NEIGHBOURS + 1)
     second = found.ravel()
     real = (second < len(points)) & (first != second)
     pairs = np.unique(np.sort(np.stack([first[real], second[real]], axis=1), axis=1), axis=0)
     return pairs[:, 0], pairs[:, 1]
-
-
-def _detail(thumbnails: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float32]:
-    pieces = [np.zeros(0, np.float32)]
-    for start in range(0, len(first), 4096):
-        a, b = (_unit(_edges(thumbnails[side[start : start + 4096]])) for side in (first, second))
-        pieces.append((a * b).sum(axis=1))
-    return np.concatenate(pieces)
-
-
-def _edges(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    grey = images.astype(np.float32)
-    down, across = grey[:, 1:, 1:] - grey[:, :-1, 1:], grey[:, 1:, 1:] - grey[:, 1:, :-1]
-    return np.stack([down, across], axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convscope.data.decode import decode, explaining, open_image, orientation, pixels
+from convscope.data.decode import explaining, open_image, orientation, pixels
 
 THUMBNAIL = 32
 """The side of a thumbnail in pixels."""
@@ -83,11 +83,11 @@ def _actual_format(opened: Image.Image, name: str) -> str:
 
 
 def _digest(array: NDArray[np.uint8]) -> bytes:
-    digest = hashlib.blake2b(str(array.shape).encode(), digest_size=16)
+    digest = hashlib.sha256(str(array.shape).encode())
     digest.update(np.ascontiguousarray(array).data)
-    return digest.digest()
+    return digest.digest()[:16]
 
 
 def _thumbnail(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    grey = Image.fromarray(decode(array, 1)[:, :, 0])
+    grey = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).convert("L")
     return np.array(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR), dtype=np.uint8)
