@@ -165,6 +165,7 @@ def test_rotate(tv, x):
     check(x, warp.rotate(x, degrees), lambda im, i: tv.rotate(im, float(degrees[i]), tv.BILINEAR), levels=1)
 
 
+@pytest.mark.parametrize("size", [*SIZES, (64, 64), (71, 90)], indirect=True)
 def test_crop_to_full(tv, x):
     h, w = x.shape[2:]
     rng = np.random.default_rng(1)

@@ -15,6 +15,10 @@ from torch.nn import functional as F
 from convscope.data.draw import uniform
 from convscope.data.layout import channels_first, pictures
 
+# From this many pixels on, torch's own resize of bytes, one image a call, beats one grid for the whole batch: 110 µs an
+# image beside 550 at 224×224, 48 beside 164 at 128×128, but 22 beside 11 at 32×32.
+_LARGE = 64 * 64
+
 
 def rotations(degrees: Tensor) -> Tensor:
     """The maps that turn images counter-clockwise by `degrees` (float N). float N×2×3.
@@ -127,6 +131,8 @@ def crop_to_full(x: Tensor, top: Tensor, left: Tensor, *, height: Tensor, width:
     [3, 3, 4, 4]
     """
     h, w = x.shape[2:]
+    if x.device.type == "cpu" and h * w >= _LARGE:
+        return _crop_each(x, torch.stack([top, left, height, width], dim=1))
     return bilinear(x, _enlarged(left, width, w)[:, None, :], _enlarged(top, height, h)[:, :, None])
 
 
@@ -157,6 +163,14 @@ def resized_crop(
     top = (uniform(x, rng, (0, 1)) * (h - height + 1)).long()
     left = (uniform(x, rng, (0, 1)) * (w - width + 1)).long()
     return crop_to_full(x, top, left, height=height, width=width)
+
+
+def _crop_each(x: Tensor, boxes: Tensor) -> Tensor:
+    out = torch.empty_like(pictures(x)).permute(0, 3, 1, 2)
+    for i, (top, left, height, width) in enumerate(boxes.tolist()):
+        cut = x[i : i + 1, :, top : top + height, left : left + width]
+        out[i : i + 1] = F.interpolate(cut, size=x.shape[2:], mode="bilinear", align_corners=False)
+    return out
 
 
 def _sources(maps: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:

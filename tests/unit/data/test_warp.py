@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convscope.data import warp
 from convscope.data.warp import crop_to_full, nearest, random_rotation, resized_crop, rotate, rotations, shears, shifts
 
 sides = st.integers(1, 12)
@@ -88,6 +89,18 @@ def test_a_crop_shows_only_its_rectangle(h, w, c, seed):
     assert int(out.max()) <= int(inside.max())
 
 
+def test_large_and_small_images_are_cropped_alike(monkeypatch):
+    x = images(6, 3, 70, 66)
+    rng = np.random.default_rng(0)
+    height, width = rng.integers(1, 71, 6), rng.integers(1, 67, 6)
+    top, left = rng.integers(0, 71 - height), rng.integers(0, 67 - width)
+    box = [torch.from_numpy(side) for side in (top, left, height, width)]
+    each = warp.crop_to_full(x, box[0], box[1], height=box[2], width=box[3])
+    monkeypatch.setattr(warp, "_LARGE", 10**9)
+    together = warp.crop_to_full(x, box[0], box[1], height=box[2], width=box[3])
+    assert (each.int() - together.int()).abs().max() <= 1, "fixed-point weights beside float ones"
+
+
 def test_the_whole_image_is_a_crop_that_changes_nothing():
     x = images(3, 3, 10, 7)
     zero = torch.zeros(3, dtype=torch.int64)
@@ -95,8 +108,6 @@ def test_the_whole_image_is_a_crop_that_changes_nothing():
 
 
 def test_sizes_of_resized_crops_keep_to_their_ranges(monkeypatch):
-    from convscope.data import warp
-
     seen = {}
 
     def keep(x, top, left, **sides):
