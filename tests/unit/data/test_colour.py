@@ -31,6 +31,16 @@ def test_a_third_of_a_circle_moves_the_channels_on():
     assert torch.equal(hue(x, torch.full((8,), 1 / 3)), x.roll(1, dims=1))
 
 
+def test_batches_of_many_blocks_turn_each_image_by_its_own_amount():
+    x = torch.randint(0, 256, (5, 3, 200, 200), dtype=torch.uint8)
+    turn = torch.tensor([0.0, 1 / 3, -1 / 3, 0.25, 0.5])
+    out = hue(x, turn)
+    assert torch.equal(out[0], x[0])
+    assert torch.equal(out[1], x[1].roll(1, dims=0))
+    assert torch.equal(out[2], x[2].roll(-1, dims=0))
+    assert torch.equal(out[4:], hue(x[4:], turn[4:]))
+
+
 def test_grey_pixels_have_no_hue():
     x = pixel(90, 90, 90)
     assert torch.equal(hue(x, torch.tensor([0.4])), x)
