@@ -14,6 +14,7 @@ from convscope.core.errors import UserError
 from convscope.data.part import Part, prepare_part
 from convscope.data.preprocess import Preprocess
 from convscope.data.scan import scan_or_recall
+from convscope.data.scan_report import ScanReport
 from convscope.data.source import Source
 from convscope.data.split import Splits, from_record, split_source
 from convscope.data.statistics import channel_statistics
@@ -69,27 +70,31 @@ def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, d
             return from_record(source, json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError) as error:
             raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
-    exclude = quarantined(source, display) if config.quarantine == "auto" else ()
-    splits = split_source(source, seed=seed, validation=config.validation, test=config.test, exclude=exclude)
+    report = scan_or_recall(source, progress=lambda done, total: display.work("scan", done, total))
+    display.clear()
+    exclude = left_out(report, source, display) if config.quarantine == "auto" else ()
+    splits = split_source(
+        source,
+        seed=seed,
+        validation=config.validation,
+        test=config.test,
+        exclude=exclude,
+        groups=report.groups(),
+    )
     write_json(path, splits.record())
     return splits
 
 
-def quarantined(source: Source, display: Display) -> tuple[str, ...]:
-    """The training and validation images that a scan advises to leave out; of the test split none is ever chosen.
-
-    The scan of the same files is recalled, not repeated.
-    """
-    report = scan_or_recall(source, progress=lambda done, total: display.work("scan", done, total))
-    display.clear()
-    left_out = [entry for entry in report.quarantine if entry.split != "test"]
-    if left_out:
-        first = left_out[0]
+def left_out(report: ScanReport, source: Source, display: Display) -> tuple[str, ...]:
+    """The training and validation images that a scan advises to leave out; of the test split none is ever chosen."""
+    entries = [entry for entry in report.quarantine if entry.split != "test"]
+    if entries:
+        first = entries[0]
         display.say(
-            f"scan: {len(left_out)} images are left out, first {first.name} ({first.reason}); "
+            f"scan: {len(entries)} images are left out, first {first.name} ({first.reason}); "
             f"see all: convscope scan {source.location}; keep them: --set data.quarantine=none"
         )
-    return tuple(entry.name for entry in left_out)
+    return tuple(entry.name for entry in entries)
 
 
 def with_statistics(shape: Preprocess, train: Part, config: DataConfig) -> Preprocess:

@@ -31,7 +31,7 @@ def summary(
     Raises UserError for an unknown network or option and ShapeError for an image that does not fit.
 
     >>> summary("small_cnn", (3, 32, 32)).parameters
-    545098
+    545194
     """
     if isinstance(model, nn.Module):
         return summarise(build(model, input_shape=input_shape or OWN, classes=classes or 10), input_shape)

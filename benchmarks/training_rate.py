@@ -1,0 +1,131 @@
+"""Images a second in training: Convscope's loop beside the usual one, in turns, in one run.
+
+    python benchmarks/training_rate.py
+
+Both train small_cnn on 3×32×32 images with batch 128, flip and padded crop, SGD with Nesterov momentum. The usual loop
+is what tutorials write: torchvision transforms an image at a time in a DataLoader with 2 workers, float32, the textbook
+order conv-BN-ReLU-pool. The images are random bytes, since no rate depends on what they show.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from record import record
+from torch import nn
+
+from convscope.core.config import RunConfig
+from convscope.data.dataset import ArrayDataset
+from convscope.data.part import prepare_part
+from convscope.data.preprocess import Preprocess
+from convscope.models.pytorch.build import build
+from convscope.models.pytorch.device import seed_everything
+from convscope.models.pytorch.torchvision_cpu import import_torchvision
+from convscope.training.assemble import assemble, choose_compute
+from convscope.training.interrupt import Interrupt
+from convscope.training.material import Material
+from convscope.training.progress import Display
+from convscope.training.torch_loop import fit
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
+OURS, USUAL, ROUNDS, BATCH = 20_480, 6_400, 5, 128
+
+
+def random_set(count: int) -> ArrayDataset:
+    """`count` images of random bytes in ten classes."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    return ArrayDataset(images, np.arange(count) % 10, tuple("abcdefghij"), "train")
+
+
+def ours(images: ArrayDataset) -> float:
+    """Images a second of one epoch through the loop that `convscope train` runs, validation left out."""
+    config = RunConfig.from_dict({"train": {"epochs": 1, "lr": 0.01}})
+    display = Display(quiet=True)
+    part = prepare_part(images, Preprocess(3, 32, 32, "crop", MEAN, STD))
+    tiny = prepare_part(random_set(64), Preprocess(3, 32, 32, "crop", MEAN, STD))
+    material = Material(None, part.whole and Preprocess(3, 32, 32, "crop", MEAN, STD), part, tiny, lambda: tiny, images.classes)
+    seed_everything(0)
+    network = build("small_cnn", input_shape=(3, 32, 32), classes=10)
+    with tempfile.TemporaryDirectory() as folder:
+        compute = choose_compute(config, None, display)
+        job, state = assemble(config, material, network, compute=compute, folder=Path(folder), display=display)
+        start = time.perf_counter()
+        fit(job, state, Interrupt())
+        return len(job.loader) * BATCH / (time.perf_counter() - start)
+
+
+class UsualSet(torch.utils.data.Dataset):
+    """What torchvision.datasets.CIFAR10 does: a PIL image from an array, then the transform."""
+
+    def __init__(self, images: ArrayDataset, transform: object) -> None:
+        self.images, self.transform = images, transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image, label = self.images[index]
+        return self.transform(Image.fromarray(image)), label
+
+
+def textbook() -> nn.Module:
+    """small_cnn in the order in which it is printed."""
+    def block(i: int, o: int) -> list[nn.Module]:
+        return [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(), nn.MaxPool2d(2)]
+
+    head = [nn.Flatten(), nn.Linear(64 * 8 * 8, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 10)]
+    return nn.Sequential(*block(3, 32), *block(32, 64), *head)
+
+
+def usual(images: ArrayDataset) -> float:
+    """Images a second of one epoch of the usual loop, the start of its workers left out."""
+    transforms = import_torchvision().transforms
+    steps = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    steps += [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    loader = torch.utils.data.DataLoader(
+        UsualSet(images, transforms.Compose(steps)), batch_size=BATCH, shuffle=True, num_workers=2
+    )
+    network = textbook()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    criterion = nn.CrossEntropyLoss()
+    seen, start, loss_sum = 0, 0.0, 0.0
+    for x, y in loader:
+        if not start:
+            start = time.perf_counter()
+            continue
+        optimizer.zero_grad()
+        loss = criterion(network(x), y)
+        loss.backward()
+        optimizer.step()
+        loss_sum += loss.item() * len(y)
+        seen += len(y)
+    return seen / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure in turns and write the medians."""
+    big, small = random_set(OURS), random_set(USUAL)
+    ours(random_set(2048)), usual(random_set(1024))
+    rounds = [(ours(big), usual(small)) for _ in range(ROUNDS)]
+    for mine, theirs in rounds:
+        print(f"ours {mine:8,.0f}   usual {theirs:8,.0f}   ratio {mine / theirs:.2f}")
+    figures = {
+        "ours_images_per_second": [round(mine) for mine, _ in rounds],
+        "usual_images_per_second": [round(theirs) for _, theirs in rounds],
+        "ratio": round(statistics.median(mine / theirs for mine, theirs in rounds), 2),
+        "threads": torch.get_num_threads(),
+        "target": "ratio >= 4",
+    }
+    print(f"median ratio {figures['ratio']}, {figures['threads']} threads")
+    record("training_rate", figures)
+
+
+if __name__ == "__main__":
+    main()
