@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
@@ -38,10 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    _prepare_streams()
     try:
         app(words, exit_on_error=False, print_error=False, result_action="return_none")
+        sys.stdout.flush()
     except CycloptsError as error:
-        return _fail(" ".join(str(error).split()) + "; see: convscope --help", 2)
+        return _fail(f"{str(error).rstrip('.')}; see: convscope --help", 2)
     except ConvscopeError as error:
         if debug:
             raise
@@ -49,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("stopped by Ctrl-C", 130)
     except BrokenPipeError:
-        return 0
+        # Nobody reads any more; without this, Python complains when it flushes the rest on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if debug:
             raise
@@ -57,6 +62,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _prepare_streams() -> None:
+    """Where the terminal has no sign for × or →, show something else instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    """Say what went wrong in one line, whatever was in a file's name or a library's message."""
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
     return code

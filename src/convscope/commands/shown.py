@@ -9,10 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
+from convscope.training.progress import Screen
+
 
 def console() -> Console:
     """Standard output, without colouring numbers or reading brackets in names as markup."""
-    return Console(highlight=False, markup=False)
+    return Screen(highlight=False, markup=False)
 
 
 def write_out(text: str) -> None:

@@ -74,10 +74,11 @@ def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) ->
         repeated = repeat(config, options.seeds, out=options.out, resume=options.resume)
         for run in repeated.runs:
             _result(run)
-        mean, deviation = repeated.spread()
-        write_out(
-            f"\n{len(repeated.runs)} seeds: test accuracy {mean:.2%} ± {deviation:.2%} (mean ± standard deviation)"
-        )
+        if len(repeated.runs) == options.seeds:
+            mean, deviation = repeated.spread()
+            write_out(
+                f"\n{options.seeds} seeds: test accuracy {mean:.2%} ± {deviation:.2%} (mean ± standard deviation)"
+            )
     else:
         from convscope.training.train import train_run
 
@@ -112,3 +113,5 @@ def _result(run: Run) -> None:
         write_out(
             f"\nstopped with validation accuracy {run.metrics['validation']['top1']:.2%}; run folder {run.folder}"
         )
+    if run.ending == "interrupted":
+        raise KeyboardInterrupt  # what was reached is kept; the exit code says that it is not all

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from convscope.core.errors import UserError, nearest
 
-STRICT = {"extra": "forbid"}
+STRICT = {"extra": "forbid", "allow_inf_nan": False}
 
 
 @dataclass(frozen=True)
@@ -221,5 +221,8 @@ def _explain(problem: Any) -> UserError:
         guess = nearest(dotted, allowed)
         hint = f"did you mean {guess!r}? " if guess else ""
         return UserError(f"there is no configuration key {dotted!r}; {hint}allowed: {', '.join(allowed)}")
+    if problem["type"] == "dataclass_type":
+        example = f"{dotted}.{_keys(sections[dotted])[0]}" if dotted in sections else "train.lr"
+        return UserError(f"{dotted} is a section and was given {problem['input']!r}; set a key in it, such as {example}")
     message = problem["msg"].removeprefix("Input should be ").replace("'", '"')
     return UserError(f"{dotted} was given {problem['input']!r}; it must be {message}")

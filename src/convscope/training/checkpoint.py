@@ -85,10 +85,16 @@ def read_progress(folder: Path) -> Progress | None:
 
 
 def load_checkpoint(folder: Path, state: State) -> None:
-    """Put the checkpoint of `folder` into `state`, in place; UserError when the file is damaged."""
+    """Put the checkpoint of `folder` into `state`, in place; UserError when it is damaged or of another network."""
     progress, tensors = _read(folder / FILE_NAME, tensors=True)
     state.progress = progress
-    state.network.load_state_dict(_under("network/", tensors))
+    try:
+        state.network.load_state_dict(_under("network/", tensors))
+    except RuntimeError:
+        raise UserError(
+            f"{folder / FILE_NAME} holds weights of another network than {state.network.spec.name} is now; "
+            "give back the file it was made from, or train without --resume to start a new run"
+        ) from None
     device = next(state.network.parameters()).device
     state.best = {name: tensor.to(device) for name, tensor in _under("best/", tensors).items()}
     if state.ema:

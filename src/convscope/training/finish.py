@@ -54,9 +54,9 @@ def finished_run(folder: Path) -> Run | None:
         return None
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return Run(folder, metrics["ending"], metrics) if "test" in metrics else None
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
-    return Run(folder, metrics["ending"], metrics) if "test" in metrics else None
 
 
 def finish(config: RunConfig, material: Material, state: State, *, ending: str, folder: Path, display: Display) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,15 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+class Screen(Console):
+    """Standard output, which may go away (`| head`, a closed terminal): work goes on then, in silence."""
+
+    def on_broken_pipe(self) -> None:
+        """Write no more; rich would end the program here, in the middle of a training."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
 
 
 class Display:
@@ -20,7 +30,7 @@ class Display:
     """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
-        self.console = console or Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self.console = console or Screen(quiet=quiet, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 

@@ -20,8 +20,13 @@ class Repeated:
     runs: tuple[Run, ...]
 
     def spread(self, split: str = "test", figure: str = "top1") -> tuple[float, float]:
-        """Mean and sample standard deviation of a figure over the runs; with one run the deviation is 0."""
+        """Mean and sample standard deviation of a figure over the runs that have it; with one run the deviation is 0.
+
+        Raises UserError where no run has it, since none came to its end.
+        """
         values = [run.metrics[split][figure] for run in self.runs if split in run.metrics]
+        if not values:
+            raise UserError(f"no run has {split} figures yet; go on with --resume")
         return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
@@ -41,7 +46,8 @@ def repeat(
         raise UserError(f"--seeds {seeds} was given; give 1 or more")
     runs = []
     for number in range(seeds):
-        run = train_run(replace(config, seed=config.seed + number), out=out, resume=resume, display=display)
+        seeded = replace(config, seed=config.seed + number)
+        run = train_run(seeded, out=out, resume=resume, series=True, display=display)
         runs.append(run)
         if run.ending == "interrupted":
             break

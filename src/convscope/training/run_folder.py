@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,19 @@ def new_folder(base: Path) -> Path:
             return folder
 
 
+@contextmanager
+def gone_unless_begun(folder: Path) -> Iterator[None]:
+    """While a new run is made ready: whatever goes wrong, no folder without a run in it is left behind."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+        raise
+
+
 def runs_of(base: Path) -> list[Path]:
     """The folders `base`, `base-2`, … that hold a run, newest (highest number) first."""
     pattern = re.compile(re.escape(base.name) + r"(?:-(\d+))?")
@@ -51,17 +66,19 @@ def runs_of(base: Path) -> list[Path]:
     return [folder for _, folder in sorted(found, reverse=True)]
 
 
-def resumable(base: Path, config: RunConfig) -> Path | None:
+def resumable(base: Path, config: RunConfig, *, series: bool = False) -> Path | None:
     """The newest run of `base` with this very configuration; None when `base` holds no run at all.
 
-    Raises UserError, naming the keys that differ, when there are runs and none of them matches.
+    `series`: a run that differs in the seed alone is another of the series, and counts as none. Raises UserError,
+    naming the keys that differ, when there are runs and none of them matches.
     """
     newest: dict[str, tuple[Any, Any]] | None = None
     for folder in runs_of(base):
         changed = differences(read_config(folder), config)
         if not changed:
             return folder
-        newest = newest or changed
+        if not (series and changed.keys() == {"seed"}):
+            newest = newest or changed
     if newest is None:
         return None
     what = ", ".join(f"{key} was {old!r} and is now {new!r}" for key, (old, new) in list(newest.items())[:3])

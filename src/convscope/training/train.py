@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from convscope.core.config import RunConfig
+from convscope.data.policies import policy
 from convscope.data.source import Source, open_source
 from convscope.models.pytorch.build import build
 from convscope.models.pytorch.device import seed_everything
+from convscope.models.pytorch.own_network import is_own_network
+from convscope.models.pytorch.zoo import networks
 from convscope.training.assemble import assemble, choose_compute
 from convscope.training.checkpoint import State, load_checkpoint, read_progress
 from convscope.training.defaults import Choice, choose
@@ -19,7 +23,14 @@ from convscope.training.interrupt import Interrupt
 from convscope.training.material import Material, gather_material
 from convscope.training.meter import DivergedError
 from convscope.training.progress import Display
-from convscope.training.run_folder import ARTIFACTS, new_folder, resumable, run_name, write_config
+from convscope.training.run_folder import (
+    ARTIFACTS,
+    gone_unless_begun,
+    new_folder,
+    resumable,
+    run_name,
+    write_config,
+)
 from convscope.training.torch_loop import Job, fit
 
 
@@ -63,24 +74,31 @@ def train_run(
     module: nn.Module | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    series: bool = False,
     display: Display | None = None,
 ) -> Run:
-    """`train` for a whole configuration. `module` stands in for a network by name."""
+    """`train` for a whole configuration. `module` stands in for a network by name; `series` is as in `resumable`.
+
+    Before and after the training itself, Ctrl-C stops at once: there is nothing to lose.
+    """
     display = display or Display()
-    with display, Interrupt() as interrupt:
+    with display:
         source, choice = look_at(config, display)
         model = module or choice.model
         name = model.rpartition(":")[2] if isinstance(model, str) else type(model).__name__
         base = Path(out) if out else ARTIFACTS / run_name("torch", name, source.name)
-        folder = (resumable(base, config) if resume else None) or new_folder(base)
+        earlier = resumable(base, config, series=series) if resume else None
+        folder = earlier or new_folder(base)
         if done := finished_run(folder):
             display.say(f"{folder} is finished already; nothing was trained")
             return done
-        write_config(folder, config)
-        material = gather_material(source, choice, config.data, seed=config.seed, folder=folder, display=display)
-        job, state = start_or_resume(config, material, model, folder=folder, display=display)
+        with nullcontext() if earlier else gone_unless_begun(folder):
+            write_config(folder, config)
+            material = gather_material(source, choice, config.data, seed=config.seed, folder=folder, display=display)
+            job, state = start_or_resume(config, material, model, folder=folder, display=display)
         try:
-            ending = fit(job, state, interrupt)
+            with Interrupt() as interrupt:
+                ending = fit(job, state, interrupt)
         except DivergedError as problem:
             display.clear()
             if not state.best:
@@ -92,12 +110,21 @@ def train_run(
 
 def look_at(config: RunConfig, display: Display) -> tuple[Source, Choice]:
     """Open the data and let it decide what the configuration leaves open; says what was chosen."""
+    check_names(config)
     source = open_source(config.data.source)
     for note in source.notes:
         display.say(f"note: {note}")
     choice = choose(config, source.open("train"))
     display.say(f"network: {choice.reason}")
     return source, choice
+
+
+def check_names(config: RunConfig) -> None:
+    """Raise UserError for a misspelt augmentation, network or option, before an hour goes into looking at images."""
+    policy(config.augment.policy)
+    name = config.model.name
+    if name and not is_own_network(name):
+        networks[name].spec.with_changes(options=config.model.options)
 
 
 def start_or_resume(

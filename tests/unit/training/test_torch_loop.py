@@ -6,10 +6,10 @@ import os
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from torch import nn
 
+import tiny
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig, TrainConfig
 from convscope.core.errors import Failure
@@ -333,7 +333,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(npz, tmp_path, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(torch_loop, "save_checkpoint", save)
-        with pytest.raises(Failure, match="the disk is full: could not write .*checkpoint.safetensors"):
+        with pytest.raises(Failure, match=r"the disk is full: could not write .*checkpoint\.safetensors"):
             run(made, run_folder)
     assert read_progress(run_folder).batch == 3
     assert [p.name for p in run_folder.iterdir() if p.name.endswith(".part")] == []
