@@ -1,21 +1,23 @@
-"""Peak memory of preparing a folder of photographs and of one epoch of batches, as the folder grows.
+"""Peak memory as a folder of photographs grows: of preparing it, and of the whole `convscope train`.
 
-    python benchmarks/memory.py [COUNT ...]        default: 1000 20000; about a minute on two cores, 4 GB of disk
+    python benchmarks/memory.py [COUNT ...]        default: 1000 20000; some minutes on two cores, 8 GB of disk
 
-For each count a folder of 224×224 JPEGs is made, and a fresh process goes the way that training goes: open the source,
-carve the splits, prepare the images, gather every batch of an epoch in random order. Its memory is RssAnon of
-/proc/self/status, sampled every 5 ms: what the process owns, without the pages of files that the system may drop at
-any time; no tensor library is loaded, so that nothing hides a growth. With `--scan` the process scans the folder first.
+For each count a folder of 224×224 JPEGs is made, and two fresh processes are measured:
+
+* prepare: open the source, carve the splits, decode into the cache, gather every batch of an epoch in random order. No
+  tensor library is loaded, so that nothing hides a growth.
+* train: `convscope train FOLDER` with its scan, one epoch of simple_cnn at 224×224, validation and test.
+
+Memory is RssAnon of /proc/PID/status: what the process owns, without the pages of files that the system may drop at any
+time.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -37,89 +39,81 @@ def make_folder_of_jpegs(root: Path, count: int) -> None:
         seed.resize((SIDE, SIDE), Image.Resampling.BILINEAR).save(root / f"class{index % CLASSES}" / f"{index}.jpg")
 
 
-def anonymous_bytes() -> int:
-    """RssAnon of this process, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+def anonymous_bytes(pid: int) -> int:
+    """RssAnon of a process, in bytes; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
-class Peak(threading.Thread):
-    """Samples RssAnon until it is asked for the highest value."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.highest, self._done = 0, threading.Event()
-
-    def run(self) -> None:
-        while not self._done.wait(0.005):
-            self.highest = max(self.highest, anonymous_bytes())
-
-    def stop(self) -> int:
-        self._done.set()
-        self.join()
-        return max(self.highest, anonymous_bytes())
+def peak_of(words: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """The highest RssAnon in MB of a command, sampled every 10 ms, and its seconds."""
+    began = time.perf_counter()
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
+    highest = 0
+    while process.poll() is None:
+        highest = max(highest, anonymous_bytes(process.pid))
+        time.sleep(0.01)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(words)} ended with {process.returncode}")
+    return round(highest / 1e6, 1), round(time.perf_counter() - began, 1)
 
 
-def child(folder: Path, scan: bool) -> None:
-    """What is measured; it prints its figures as JSON."""
+def prepare(folder: Path) -> None:
+    """The road of the images alone."""
     from convscope.data.prepared import prepare_dataset
     from convscope.data.preprocess import Preprocess
-    from convscope.data.scan import scan_source
     from convscope.data.source import open_source
     from convscope.data.split import split_source
 
-    start = anonymous_bytes()
-    peak = Peak()
-    peak.start()
-    began = time.perf_counter()
-    source = open_source(folder)
-    if scan:
-        scan_source(source)
-    scanned = time.perf_counter()
-    train = split_source(source, seed=0).train
+    train = split_source(open_source(folder), seed=0).train
     prepared = prepare_dataset(train, Preprocess(3, SIDE, SIDE))
-    ready = time.perf_counter()
     order = np.random.default_rng(0).permutation(len(prepared))
     for at in range(0, len(order), BATCH):
         prepared.images[order[at : at + BATCH]].sum()
-    done = time.perf_counter()
-    figures = {
-        "images_prepared": len(prepared),
-        "peak_anonymous_mb": round(peak.stop() / 1e6, 1),
-        "at_start_mb": round(start / 1e6, 1),
-        "scan_seconds": round(scanned - began, 2) if scan else None,
-        "prepare_images_per_second": round(len(prepared) / (ready - scanned)),
-        "gather_images_per_second": round(len(prepared) / (done - ready)),
-    }
-    print(json.dumps(figures))
 
 
-def measured(count: int, options: list[str]) -> dict[str, float]:
-    """The figures of one folder, from a process of its own."""
+def measured(count: int) -> dict[str, float]:
+    """The figures of one folder, from processes of their own."""
     with tempfile.TemporaryDirectory() as base:
         folder = Path(base) / "photos"
         make_folder_of_jpegs(folder, count)
         environment = {**os.environ, "CONVSCOPE_CACHE": f"{base}/cache"}
-        words = [sys.executable, __file__, "--child", str(folder), *options]
-        told = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        return {"images": count, **json.loads(told.stdout)}
+        alone, seconds = peak_of([sys.executable, __file__, "--prepare", str(folder)], environment)
+        main = "import sys; from convscope.cli import main; sys.exit(main())"
+        words = [sys.executable, "-c", main, "train", str(folder), "--out", f"{base}/run", "--epochs", "1"]
+        words += ["--model", "simple_cnn", "--set", f"data.size={SIDE}", "--set", "train.lr=0.001"]
+        training, training_seconds = peak_of(words, environment)
+        return {
+            "images": count,
+            "prepare_peak_mb": alone,
+            "prepare_seconds": seconds,
+            "train_peak_mb": training,
+            "train_seconds": training_seconds,
+        }
 
 
 def main(words: list[str]) -> None:
     """Measure each count and write the results."""
-    options = [word for word in words if word.startswith("--")]
-    counts = [int(word) for word in words if word not in options] or [1000, 20000]
-    rows = [measured(count, options) for count in counts]
-    ratio = rows[-1]["peak_anonymous_mb"] / rows[0]["peak_anonymous_mb"]
+    rows = [measured(int(word)) for word in words or ["1000", "20000"]]
+    ratios = {kind: round(rows[-1][f"{kind}_peak_mb"] / rows[0][f"{kind}_peak_mb"], 3) for kind in ("prepare", "train")}
     for row in rows:
         print(row)
-    print(f"peak of the last / peak of the first: {ratio:.3f}")
-    name = "memory_with_scan" if "--scan" in options else "memory"
-    print(record(name, {"side": SIDE, "rows": rows, "ratio": round(ratio, 4)}))
+    print(ratios)
+    measured_text = f"{ratios['train']} × ({rows[0]['train_peak_mb']:.0f} and {rows[-1]['train_peak_mb']:.0f} MB)"
+    sizes = f"{rows[0]['images']:,} and of {rows[-1]['images']:,}"
+    headline = {
+        "what": f"peak memory of `convscope train`, folder of {sizes} images at {SIDE}×{SIDE}",
+        "measured": measured_text,
+        "reach": "≤ 1.3 ×",
+    }
+    record("memory", {"side": SIDE, "rows": rows, "ratios": ratios, "headline": [headline]})
 
 
 if __name__ == "__main__":
-    if "--child" in sys.argv:
-        child(Path(sys.argv[sys.argv.index("--child") + 1]), "--scan" in sys.argv)
+    if "--prepare" in sys.argv:
+        prepare(Path(sys.argv[-1]))
     else:
         main(sys.argv[1:])

@@ -52,8 +52,8 @@ def configuration() -> str:
         "",
         "<!-- Written by docs/tables.py from core/config.py. -->",
         "",
-        "A setting is given as `--set train.lr=0.05` or in a TOML file, `--config experiment.toml`, with one section for",
-        "each heading below. Defaults come first, then the recipe, the file, the options and at last `--set`.",
+        "A setting is given as `--set train.lr=0.05` or in a TOML file, `--config experiment.toml`, with one section",
+        "for each heading below. Defaults come first, then the recipe, the file, the options and at last `--set`.",
         "Unknown names and values out of range are errors that say what is allowed.",
     ]
     for name, section in SECTIONS.items():
@@ -72,8 +72,8 @@ def figures() -> str:
     rows = ["| what | measured | reach |", "| --- | --- | --- |"]
     for path in sorted(RESULTS.glob("*.json")):
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for line in result["figures"].get("headline", []):
-            rows.append(f"| {line['what']} | {line['measured']} | {line['reach']} |")
+        lines = result["figures"].get("headline", [])
+        rows += [f"| {line['what']} | {line['measured']} | {line['reach']} |" for line in lines]
     return "\n".join(rows)
 
 
