@@ -223,6 +223,7 @@ def _explain(problem: Any) -> UserError:
         return UserError(f"there is no configuration key {dotted!r}; {hint}allowed: {', '.join(allowed)}")
     if problem["type"] == "dataclass_type":
         example = f"{dotted}.{_keys(sections[dotted])[0]}" if dotted in sections else "train.lr"
-        return UserError(f"{dotted} is a section and was given {problem['input']!r}; set a key in it, such as {example}")
+        given = problem["input"]
+        return UserError(f"{dotted} is a section and was given {given!r}; set a key in it, such as {example}")
     message = problem["msg"].removeprefix("Input should be ").replace("'", '"')
     return UserError(f"{dotted} was given {problem['input']!r}; it must be {message}")

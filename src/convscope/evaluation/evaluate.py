@@ -91,7 +91,7 @@ def _split_of_run(source: Source, record: Path, split: str) -> Dataset:
     if record.is_file():
         try:
             splits = from_record(source, json.loads(record.read_text(encoding="utf-8")))
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{record} is damaged ({error}); name the images with --data") from None
         return (
             splits.open_test() if split == "test" else {"train": splits.train, "validation": splits.validation}[split]

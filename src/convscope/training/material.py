@@ -68,7 +68,7 @@ def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, d
     if path.is_file():
         try:
             return from_record(source, json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
     report = scan_or_recall(source, progress=lambda done, total: display.work("scan", done, total))
     display.clear()

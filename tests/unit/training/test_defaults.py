@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tiny
+from convscope.core.config import RunConfig
+from convscope.core.errors import UserError
+from convscope.data.dataset import ArrayDataset
+from convscope.data.source import open_source
+from convscope.training.defaults import choose, look
+
+
+def array(height, width, channels):
+    return ArrayDataset(np.zeros((3, height, width, channels), np.uint8), np.array([0, 1, 0]), ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((28, 28, 1), ("small_cnn", 28, 28, 1)),
+        ((32, 32, 3), ("small_cnn", 32, 32, 3)),
+        ((64, 48, 3), ("small_cnn", 64, 48, 3)),
+        ((65, 65, 3), ("deeper_cnn", 128, 128, 3)),
+    ],
+)
+def test_the_images_decide(size, expected):
+    choice = choose(RunConfig(), array(*size))
+    assert (choice.model, choice.height, choice.width, choice.channels) == expected
+    assert choice.model in choice.reason and "--model" in choice.reason
+
+
+def test_what_is_said_goes_before_what_is_seen():
+    config = RunConfig.from_dict({"data": {"size": 96, "channels": 1}, "model": {"name": "lenet5"}})
+    choice = choose(config, array(28, 28, 3))
+    assert (choice.model, choice.height, choice.width, choice.channels) == ("lenet5", 96, 96, 1)
+
+
+def test_files_of_several_sizes_are_photographs(tmp_path):
+    folder = tiny.write_folder(tmp_path / "data", channels=1)
+    assert look(open_source(folder).open("train")) == ({(12, 12)}, True)
+    Image.new("RGB", (30, 20)).save(folder / "ant" / "000.png")
+    sizes, grey = look(open_source(folder).open("train"))
+    assert sizes == {(12, 12), (20, 30)} and not grey
+    assert choose(RunConfig(), open_source(folder).open("train")).model == "deeper_cnn"
+
+
+def test_broken_files_are_passed_over_until_nothing_is_left(tmp_path):
+    folder = tiny.write_folder(tmp_path / "data", count=6)
+    files = sorted(folder.rglob("*.png"))
+    for file in files[1:]:
+        file.write_bytes(b"broken")
+    assert look(open_source(folder).open("train")) == ({(12, 12)}, False)
+    files[0].write_bytes(b"")
+    with pytest.raises(UserError, match="none of 6 images tried can be opened; look at them with: convscope scan"):
+        look(open_source(folder).open("train"))

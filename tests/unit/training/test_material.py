@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import tiny
+from convscope.core.config import DataConfig
+from convscope.core.errors import UserError
+from convscope.data.source import open_source
+from convscope.training.defaults import Choice
+from convscope.training.material import gather_material
+from convscope.training.progress import Display
+
+CHOICE = Choice("simple_cnn", 12, 12, 1, "")
+
+
+def gather(source, folder, choice=CHOICE, **settings):
+    lines = []
+    display = Display(quiet=True)
+    display.say = lambda text, style=None: lines.append(text)
+    config = DataConfig(source=str(source), **settings)
+    material = gather_material(open_source(source), choice, config, seed=1, folder=folder, display=display)
+    return material, lines
+
+
+def test_the_parts_of_a_source(npz, tmp_path):
+    material, lines = gather(npz, tmp_path)
+    assert (len(material.train), len(material.validation), len(material.test())) == (162, 18, 45)
+    assert np.bincount(material.validation.labels).tolist() == [6, 6, 6]
+    assert not set(material.train.names) & set(material.validation.names)
+    assert material.classes == tiny.CLASSES and lines == []
+
+
+def test_statistics_are_those_of_the_training_images_alone(npz, tmp_path):
+    material, _ = gather(npz, tmp_path)
+    images = material.train.take(np.arange(len(material.train))) / 255
+    assert material.preprocess.mean[0] == pytest.approx(images.mean(), abs=1e-6)
+    assert material.preprocess.std[0] == pytest.approx(images.std(), abs=1e-6)
+
+
+def test_symmetric_needs_no_statistics(npz, tmp_path):
+    assert gather(npz, tmp_path, normalise="symmetric")[0].preprocess.mean == (0.5,)
+
+
+def test_the_split_that_is_written_down_is_followed(npz, tmp_path):
+    first, _ = gather(npz, tmp_path)
+    record = (tmp_path / "split.json").read_text()
+    again, _ = gather(npz, tmp_path, validation=0.5)
+    assert again.validation.names == first.validation.names and (tmp_path / "split.json").read_text() == record
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"splits": 3}'])
+def test_a_damaged_record_is_one_line(npz, tmp_path, text):
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(UserError, match=r"split\.json is damaged"):
+        gather(npz, tmp_path)
+
+
+def test_images_that_changed_since_are_refused(tmp_path):
+    data = tiny.write_npz(tmp_path / "data.npz")
+    gather(data, tmp_path)
+    tiny.write_npz(data, train=90)
+    with pytest.raises(UserError, match="has 90 training images and had 180"):
+        gather(data, tmp_path)
+
+
+def test_what_a_scan_finds_harmful_is_left_out_and_said(tmp_path):
+    folder = tiny.write_folder(tmp_path / "data")
+    first = sorted((folder / "ant").iterdir())[0]
+    (folder / "bee" / "other.png").write_bytes(first.read_bytes())
+    (folder / "cow" / "broken.png").write_bytes(b"no")
+    kept, lines = gather(folder, tmp_path, Choice("simple_cnn", 12, 12, 3, ""))
+    named = {*kept.train.names, *kept.validation.names, *kept.test().names}
+    assert {f"ant/{first.name}", "bee/other.png", "cow/broken.png"} & named == set()
+    assert lines[0].startswith("scan: 3 images are left out") and "--set data.quarantine=none" in lines[0]
+    assert len(json.loads((tmp_path / "split.json").read_text())["exclude"]) == 3
+
+
+def test_every_image_is_kept_when_asked(tmp_path):
+    folder = tiny.write_folder(tmp_path / "data")
+    (folder / "bee" / "other.png").write_bytes(sorted((folder / "ant").iterdir())[0].read_bytes())
+    (folder / "cow" / "broken.png").write_bytes(b"no")
+    kept, lines = gather(folder, tmp_path, Choice("simple_cnn", 12, 12, 3, ""), quarantine="none")
+    assert len(kept.train) + len(kept.validation) + len(kept.test()) == 91
+    assert len(lines) == 1 and "left out 1 images that cannot be read, first cow/broken.png" in lines[0]
