@@ -9,7 +9,7 @@ from convscope.data.scan_report import EXAMPLES, Finding, ScanReport
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def scan_table(report: ScanReport) -> Table:
@@ -21,21 +21,24 @@ def scan_table(report: ScanReport) -> Table:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     counted = ", ".join(f"{count:,} {split}" for split, count in report.images.items())
     left_out = f"{len(report.quarantine):,} images are in quarantine, which training leaves out; nothing is deleted"
     table = Table(title=escape(f"{report.source}: {counted}"), caption=left_out, box=box.SIMPLE_HEAD)
-    for heading in ("", "finding", "count", "what to do", "for example"):
+    for heading in ("", "count", "finding, what to do, examples"):
         table.add_column(heading, justify="right" if heading == "count" else "left", overflow="fold")
     for finding in report.findings:
-        words = (finding.severity, finding.kind, f"{finding.count:,}", finding.advice, _examples(finding))
-        table.add_row(*map(escape, words), style=_COLOURS[finding.severity])
+        told = Text(f"{finding.kind}\n", style="bold") + Text(finding.advice)
+        for line in _examples(finding):
+            told.append(f"\n  {line}", style="dim")
+        table.add_row(Text(finding.severity, style=_COLOURS[finding.severity]), f"{finding.count:,}", told)
     if not report.findings:
-        table.add_row("note", "nothing", "0", "train", "")
+        table.add_row("note", "0", "nothing was found: train")
     return table
 
 
-def _examples(finding: Finding) -> str:
+def _examples(finding: Finding) -> list[str]:
+    joint = " = " if "duplicates" in finding.kind else ": "
     more = [f"… {finding.count - EXAMPLES:,} more"] if finding.count > EXAMPLES else []
-    lines = [" = ".join(item) if "duplicates" in finding.kind else ": ".join(item) for item in finding.examples]
-    return "\n".join(lines + more)
+    return [joint.join(item) for item in finding.examples] + more
