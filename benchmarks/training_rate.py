@@ -49,7 +49,7 @@ def random_set(count: int) -> ArrayDataset:
 
 def ours(images: ArrayDataset) -> float:
     """Images a second of one epoch through the loop that `convscope train` runs, validation left out."""
-    config = RunConfig.from_dict({"train": {"epochs": 1, "lr": 0.01}})
+    config = RunConfig.from_dict({"train": {"epochs": 1, "lr": 0.01, "batch_size": BATCH}})
     display = Display(quiet=True)
     part = prepare_part(images, Preprocess(3, 32, 32, "crop", MEAN, STD))
     tiny = prepare_part(random_set(64), Preprocess(3, 32, 32, "crop", MEAN, STD))

@@ -25,6 +25,7 @@ def run_check(config: RunConfig, check: Literal["lr", "overfit"], out: Path | No
     with tempfile.TemporaryDirectory() as scratch, Display() as display:
         plain = config.merge(PLAIN)
         source, choice = look_at(plain, display)
+        plain = choice.settle(plain)
         folder = Path(scratch)
         material = gather_material(source, choice, plain.data, seed=plain.seed, folder=folder, display=display)
         job, state = start_or_resume(plain, material, choice.model, folder=folder, display=display)

@@ -76,20 +76,16 @@ class Bundle:
                 f"{target} has bundle format {document.get('format')!r}, this version reads up to {FORMAT}; "
                 "update with: pip install --upgrade convscope"
             )
-        try:
-            return cls(
-                weights=weights,
-                model=document["model"],
-                preprocess=document["preprocess"],
-                classes=tuple(document["classes"]),
-                decision=Decision.from_dict(document["decision"]),
-                metrics=document["metrics"],
-                provenance=document["provenance"],
-            )
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{target} is not a whole bundle: {error} is missing or wrong; train or copy it again"
-            ) from None
+        _check_whole(target, document)
+        return cls(
+            weights=weights,
+            model=document["model"],
+            preprocess=document["preprocess"],
+            classes=tuple(document["classes"]),
+            decision=Decision.from_dict(document["decision"]),
+            metrics=document["metrics"],
+            provenance=document["provenance"],
+        )
 
 
 def find_bundle(path: Path) -> Path:
@@ -103,14 +99,34 @@ def find_bundle(path: Path) -> Path:
     return path
 
 
+def _check_whole(path: Path, document: dict[str, Any]) -> None:
+    """UserError unless everything that a bundle is read for is there and of its kind."""
+    model = document.get("model")
+    model = model if isinstance(model, dict) else {}
+    classes, shape, decision = document.get("classes"), model.get("input_shape"), document.get("decision")
+    sound = {
+        "classes": isinstance(classes, list) and all(isinstance(name, str) for name in classes),
+        "model.name": isinstance(model.get("name"), str),
+        "model.options": isinstance(model.get("options"), dict),
+        "model.input_shape": isinstance(shape, list) and all(isinstance(side, int) for side in shape),
+        "model.classes": isinstance(classes, list) and model.get("classes") == len(classes),
+        "decision": isinstance(decision, dict) and decision.keys() == {"temperature"},
+    } | {name: isinstance(document.get(name), dict) for name in ("preprocess", "metrics", "provenance")}
+    wrong = [name for name, right in sound.items() if not right]
+    if wrong:
+        raise UserError(f"{path} is not a whole bundle: {', '.join(wrong)} missing or wrong; train or copy it again")
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             document = json.loads((file.metadata() or {})["convscope"])
+            if not isinstance(document, dict):
+                raise ValueError("its metadata is no JSON object")
             return document, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not a Convscope bundle, or it is damaged ({error}); train or copy it again"
         ) from None

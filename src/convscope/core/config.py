@@ -65,6 +65,7 @@ class AugmentConfig:
 class TrainConfig:
     """How the weights are found.
 
+    `batch_size`: None for 128, or 32 where images are larger than 64 pixels a side and memory would run out.
     `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`:
     batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a
     better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within
@@ -73,7 +74,7 @@ class TrainConfig:
 
     __pydantic_config__ = STRICT
     epochs: Annotated[int, Ge(1)] = 12
-    batch_size: Annotated[int, Ge(1)] = 128
+    batch_size: Annotated[int, Ge(1)] | None = None
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: Annotated[float, Gt(0)] = 0.1
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9

@@ -22,8 +22,9 @@ class Decision:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
-            raise UserError(f"temperature is {self.temperature}; it must be a number above 0")
+        number = isinstance(self.temperature, int | float)  # a bundle may hold anything
+        if not (number and np.isfinite(self.temperature) and self.temperature > 0):
+            raise UserError(f"temperature is {self.temperature!r}; it must be a number above 0")
 
     def probabilities(self, logits: NDArray[Any]) -> NDArray[np.float64]:
         """softmax(logits / temperature) along the last axis, N×K in and out.

@@ -55,7 +55,9 @@ def choose_compute(config: RunConfig, earlier: Progress | None, display: Display
     if earlier:
         precision, reason = earlier.environment["precision"], "as the run began"
     compute = Compute(device.device, precision, set_threads(config.train.threads))
-    display.say(f"device: {device.reason}; {precision}: {reason}; {compute.threads} threads")
+    display.say(
+        f"device: {device.reason}; {precision}: {reason}; {compute.threads} thread{'s' * (compute.threads > 1)}"
+    )
     now, before = compute.environment(), earlier.environment if earlier else {}
     changed = [f"{key} was {value}, is {now[key]}" for key, value in before.items() if now[key] != value]
     if changed:
@@ -90,7 +92,7 @@ def assemble(
     loader = Loader(
         part=material.train,
         classes=len(material.classes),
-        batch_size=min(settings.batch_size, len(material.train)),
+        batch_size=min(settings.batch_size or len(material.train), len(material.train)),
         augment=policy(config.augment.policy, flip=config.augment.flip),
         mean=material.preprocess.mean,
         std=material.preprocess.std,

@@ -26,14 +26,20 @@ class Choice:
     height: int
     width: int
     channels: int
+    batch_size: int
     reason: str
+
+    def settle(self, config: RunConfig) -> RunConfig:
+        """The configuration with what the data decided written into it."""
+        return config.merge({"train": {"batch_size": self.batch_size}})
 
 
 def choose(config: RunConfig, dataset: Dataset) -> Choice:
     """Fill in what `config` leaves open, by looking at up to 64 images spread over the data set.
 
     Equal-sized images of at most 64 pixels keep their size and get small_cnn; everything else is a photograph: 128×128
-    pixels and deeper_cnn. Images that are all grey keep 1 channel.
+    pixels and deeper_cnn, which takes 7 GB in batches of 128 and less than 2 in batches of 32. Images that are all grey
+    keep 1 channel.
     """
     sizes, grey = look(dataset)
     small = len(sizes) == 1 and max(next(iter(sizes))) <= SMALL
@@ -42,9 +48,13 @@ def choose(config: RunConfig, dataset: Dataset) -> Choice:
         height = width = config.data.size
     channels = config.data.channels or (1 if grey else 3)
     model = config.model.name or ("small_cnn" if max(height, width) <= SMALL else "deeper_cnn")
+    batch_size = config.train.batch_size or (128 if max(height, width) <= SMALL else 32)
     kind = "small images of one size" if small else "photographs"
-    reason = f"{model} on {height}×{width}×{channels}, for {kind}; change with --model and --set data.size=PIXELS"
-    return Choice(model, height, width, channels, reason)
+    reason = (
+        f"{model} on {height}×{width}×{channels}, for {kind}, {batch_size} at a time; "
+        "change with --model, --set data.size=PIXELS and --set train.batch_size=N"
+    )
+    return Choice(model, height, width, channels, batch_size, reason)
 
 
 def look(dataset: Dataset) -> tuple[set[tuple[int, int]], bool]:

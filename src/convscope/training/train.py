@@ -94,6 +94,7 @@ def train_run(
             return done
         with nullcontext() if earlier else gone_unless_begun(folder):
             write_config(folder, config)
+            config = choice.settle(config)
             material = gather_material(source, choice, config.data, seed=config.seed, folder=folder, display=display)
             job, state = start_or_resume(config, material, model, folder=folder, display=display)
         try:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import softmax
+
+from convscope.core.decision import Decision
+from convscope.core.errors import UserError
+
+logits = arrays(np.float64, (4, 5), elements=st.floats(-1e3, 1e3))
+
+
+@given(logits, st.floats(0.05, 20))
+def test_probabilities_are_those_of_scipy_and_no_answer_changes(z, temperature):
+    p = Decision(temperature).probabilities(z)
+    np.testing.assert_allclose(p, softmax(z / temperature, axis=1), rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (np.take_along_axis(p, z.argmax(axis=1)[:, None], 1)[:, 0] == p.max(axis=1)).all()
+
+
+def test_logits_as_large_as_float32_has_them():
+    assert Decision(0.05).probabilities(np.array([[3e38, -3e38]], np.float32)).tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf")])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    with pytest.raises(UserError, match="must be a number above 0"):
+        Decision(temperature)
+
+
+@pytest.mark.parametrize("temperature", ["1", None, [1], {}])
+def test_what_is_no_number_is_refused_too(temperature):
+    with pytest.raises(UserError, match="must be a number above 0"):
+        Decision(temperature)
+
+
+def test_round_trip():
+    assert Decision.from_dict(Decision(1.7).to_dict()) == Decision(1.7)
