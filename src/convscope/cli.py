@@ -24,6 +24,7 @@ app = App(
     name="convscope",
     help="Train convolutional networks you can see through.",
     version=f"convscope {__version__}",
+    suppress_keyboard_interrupt=False,  # `main` says a word about it
     help_epilogue="A first run needs nothing: convscope train. With --debug any verb shows the traceback of an error.",
 )
 for _name, _help in COMMANDS.items():
