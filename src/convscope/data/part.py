@@ -60,11 +60,18 @@ def prepare_part(
     >>> part.labels.tolist(), part.whole.images is whole.images
     ([0, 1], True)
     """
-    if not isinstance(dataset, Subset):
-        prepared = prepare_dataset(dataset, preprocess, cache=cache, progress=progress)
-        return Part(prepared, np.arange(len(prepared)))
-    below = prepare_part(dataset.dataset, preprocess, cache=cache, progress=progress)
-    place = np.full(len(dataset.dataset), -1)
-    place[below.whole.kept[below.rows]] = below.rows
-    rows = place[dataset.indices]
-    return Part(below.whole, rows[rows >= 0])
+    prepared, rows = _placed(dataset, preprocess, cache, progress)
+    return Part(prepared, rows[rows >= 0])
+
+
+def _placed(
+    dataset: Dataset, preprocess: Preprocess, cache: Path | None, progress: Progress | None
+) -> tuple[Prepared, NDArray[np.int64]]:
+    """The array that a data set is taken from, and the row of each of its images there, -1 for one without."""
+    if isinstance(dataset, Subset):
+        prepared, rows = _placed(dataset.dataset, preprocess, cache, progress)
+        return prepared, rows[dataset.indices]
+    prepared = prepare_dataset(dataset, preprocess, cache=cache, progress=progress)
+    rows = np.full(len(dataset), -1)
+    rows[prepared.kept] = np.arange(len(prepared))
+    return prepared, rows

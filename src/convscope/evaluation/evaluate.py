@@ -83,7 +83,10 @@ def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -
     if data is not None:
         source = open_source(data)
         return source.name, source.open(split if split in source.splits else source.split_names[0])
-    source = open_source(bundle.provenance["config"]["data"]["source"])
+    try:
+        source = open_source(bundle.provenance["config"]["data"]["source"])
+    except (KeyError, TypeError):
+        raise UserError("the bundle does not say what data it was trained on; name the images with --data") from None
     return source.name, _split_of_run(source, folder / "split.json", split)
 
 

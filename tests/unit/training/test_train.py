@@ -94,6 +94,7 @@ def test_the_test_split_is_opened_once_and_after_training(npz, tmp_path, monkeyp
 
 
 def test_ctrl_c_keeps_what_was_reached_and_the_run_goes_on_as_if_nothing_had_been(npz, tmp_path, monkeypatch):
+    scan_or_recall(open_source(npz))
     opened = []
     real = Source.open
     with monkeypatch.context() as patch:
@@ -166,6 +167,16 @@ def test_a_second_run_never_overwrites_the_first(npz, tmp_path):
     with pytest.raises(UserError, match=r"train\.epochs was 1 and is now 5"):
         run(config(npz, epochs=5), tmp_path / "run", resume=True)
     assert not (tmp_path / "run-3").exists()
+
+
+def test_what_the_data_decide_is_no_difference_to_a_run_that_goes_on(npz, tmp_path, monkeypatch):
+    """Batch size, image size and network are left open, as in `convscope train DATA --resume`."""
+    made = RunConfig.from_dict({"data": {"source": str(npz)}, "train": {"epochs": 2, "precision": "float32"}})
+    with monkeypatch.context() as patch:
+        at_update(patch, 1, interrupt)
+        stopped = run(made, tmp_path / "run")
+    assert stopped.ending == "interrupted"
+    assert run(made, tmp_path / "run", resume=True).folder == stopped.folder
 
 
 def test_runs_land_in_artifacts_by_name(npz, tmp_path, monkeypatch):
