@@ -1,0 +1,78 @@
+"""Every recipe is a promise that can be kept: its network takes two steps on a stand-in for its data."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+
+import numpy as np
+import pytest
+import torch
+
+from convscope.cli import app
+from convscope.core.config import RunConfig
+from convscope.core.errors import UserError
+from convscope.data.source import NAMES
+from convscope.recipes import recipes
+from convscope.training.material import gather_material
+from convscope.training.progress import Display
+from convscope.training.single_step import take_step
+from convscope.training.torch_loop import set_rate
+from convscope.training.train import look_at, start_or_resume
+
+every = pytest.mark.parametrize("name", list(recipes))
+SHAPES = {"cifar10": (32, 3), "cifar100": (32, 3), "fashion_mnist": (28, 1), "mnist": (28, 1)}
+
+
+@every
+def test_it_takes_two_steps(name, tmp_path):
+    config = recipes[name].config
+    side, channels = SHAPES.get(config.data.source, (32, 3))
+    labels = np.arange(400) % 10
+    images = np.random.default_rng(0).integers(0, 256, (400, side, side, channels), np.uint8)
+    np.savez(tmp_path / "stand_in.npz", images=images, labels=labels)
+    # On the CPU and one thread, so that two runs agree; everything else is the recipe's.
+    stand_in = {"data": {"source": str(tmp_path / "stand_in.npz")}, "train": {"device": "cpu", "threads": 1}}
+    quiet = Display(quiet=True)
+    weights = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        made = config.merge(stand_in)
+        source, choice = look_at(made, quiet)
+        made = choice.settle(made)
+        material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=quiet)
+        job, state = start_or_resume(made, material, choice.model, folder=folder, display=quiet)
+        rate = set_rate(state, made.train, len(job.loader))
+        before = {key: value.clone() for key, value in state.network.named_parameters()}
+        losses = [take_step(job, state, next(job.loader.epoch(epoch)), rate=rate) for epoch in range(2)]
+        assert np.isfinite(losses).all()
+        after = dict(state.network.named_parameters())
+        assert all(not torch.equal(value, after[key]) for key, value in before.items() if value.ndim > 1)
+        weights.append(after)
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@every
+def test_its_data_are_known_by_name(name):
+    assert recipes[name].config.data.source in NAMES
+
+
+@every
+def test_its_promise_has_a_command_that_can_be_typed(name):
+    found = re.search(r"command\s+(.+)", recipes[name].promise)
+    assert found, f"{name} promises no command"
+    words = shlex.split(found[1])
+    assert words[:2] == ["convscope", "train"] and name in words
+    app.parse_args(words[1:], exit_on_error=False, print_error=False)
+
+
+@every
+def test_its_configuration_survives_a_file(name):
+    config = recipes[name].config
+    assert dataclasses.is_dataclass(config) and RunConfig.from_dict(config.to_dict()) == config
+
+
+def test_an_unknown_recipe_names_the_others():
+    with pytest.raises(UserError, match=r"no recipe 'cifar10_smallcnn'; did you mean 'cifar10_small_cnn'"):
+        recipes["cifar10_smallcnn"]
