@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from convscope.core.bundle import Bundle
+from convscope.core.errors import ShapeError, UserError
+from convscope.models.pytorch.build import build
+from convscope.models.pytorch.describe import summary
+from convscope.models.pytorch.zoo import networks
+
+
+def test_a_name_is_described_as_it_was_designed_or_as_is_asked():
+    assert summary("lenet5").rows[-1].output == (10,)
+    assert summary("small_cnn", (1, 28, 28), classes=4).rows[-1].output == (4,)
+    assert summary("small_cnn", options={"hidden": 7}).parameters < summary("small_cnn").parameters
+
+
+@pytest.mark.parametrize("name", list(networks))
+def test_every_name_on_the_list(name):
+    assert summary(name).parameters == networks[name].spec.parameters
+
+
+def test_a_run_is_described_as_it_was_trained(tmp_path):
+    made = build("small_cnn", input_shape=(1, 12, 12), classes=3, options={"widths": [2, 3]})
+    weights = {name: value.numpy() for name, value in made.state_dict().items()}
+    Bundle(weights, made.spec.to_dict(), {}, tuple("abc")).save(tmp_path / "bundle.safetensors")
+    for place in (tmp_path, str(tmp_path / "bundle.safetensors")):
+        found = summary(place)
+        assert found.parameters == sum(p.numel() for p in made.parameters()) and found.rows[-1].output == (3,)
+    with pytest.raises(ShapeError, match="3×12×12"):
+        summary(tmp_path, (3, 12, 12))
+
+
+def test_a_module_of_ones_own():
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 10))
+    assert summary(net).parameters == summary(net, (3, 9, 9)).parameters == 56 + 30
+    assert summary(net, (3, 9, 9)).macs < summary(net).macs
+
+
+def test_what_is_none_of_these():
+    with pytest.raises(UserError, match="there is no network 'x'"):
+        summary("x")
