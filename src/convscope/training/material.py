@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,17 +50,29 @@ def gather_material(
     train, validation = part(splits.train, "train"), part(splits.validation, "validation")
     display.clear()
     failed = {*train.whole.failed, *validation.whole.failed}
-    if failed:
-        name, reason = min(failed)
-        display.say(f"left out {len(failed)} images that cannot be read, first {name}: {reason}")
+    say_unreadable(failed, display)
+
+    def test() -> Part:
+        opened = part(splits.open_test(), "test")
+        display.clear()
+        say_unreadable({*opened.whole.failed} - failed, display)
+        return opened
+
     return Material(
         source=source,
         preprocess=with_statistics(shape, train, config),
         train=train,
         validation=validation,
-        test=lambda: part(splits.open_test(), "test"),
+        test=test,
         classes=splits.train.classes,
     )
+
+
+def say_unreadable(failed: set[tuple[str, str]], display: Display) -> None:
+    """One line about images, as (name, reason), that no figure can count."""
+    if failed:
+        name, reason = min(failed)
+        display.say(f"left out {len(failed)} images that cannot be read, first {name}: {reason}")
 
 
 def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, display: Display) -> Splits:
@@ -72,7 +85,7 @@ def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, d
             raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
     report = scan_or_recall(source, progress=lambda done, total: display.work("scan", done, total))
     display.clear()
-    exclude = left_out(report, source, display) if config.quarantine == "auto" else ()
+    exclude = left_out(report, config.source, display) if config.quarantine == "auto" else ()
     splits = split_source(
         source,
         seed=seed,
@@ -85,14 +98,17 @@ def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, d
     return splits
 
 
-def left_out(report: ScanReport, source: Source, display: Display) -> tuple[str, ...]:
-    """The training and validation images that a scan advises to leave out; of the test split none is ever chosen."""
+def left_out(report: ScanReport, data: str, display: Display) -> tuple[str, ...]:
+    """The training and validation images that a scan advises to leave out; of the test split none is ever chosen.
+
+    `data` is what the person typed for it: the scan that is pointed to takes the same word.
+    """
     entries = [entry for entry in report.quarantine if entry.split != "test"]
     if entries:
         first = entries[0]
         display.say(
             f"scan: {len(entries)} images are left out, first {first.name} ({first.reason}); "
-            f"see all: convscope scan {source.location}; keep them: --set data.quarantine=none"
+            f"see all: convscope scan {shlex.quote(data)}; keep them: --set data.quarantine=none"
         )
     return tuple(entry.name for entry in entries)
 

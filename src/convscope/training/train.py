@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from convscope.core.config import RunConfig
+from convscope.core.errors import UserError
 from convscope.data.policies import policy
 from convscope.data.source import Source, open_source
 from convscope.models.pytorch.build import build
@@ -55,9 +56,11 @@ def train(
     Raises UserError for what cannot be done as asked, and DivergedError for a loss that is not a number.
 
     >>> run = train(epochs=1)  # doctest: +SKIP
-    >>> run.metrics["test"]["accuracy"]  # doctest: +SKIP
+    >>> run.metrics["test"]["top1"]  # doctest: +SKIP
     0.89
     """
+    if not (model is None or isinstance(model, str | nn.Module)):
+        raise UserError(f"model is {model!r}; it must be a name, 'my_net.py:Net' or a module, such as Net()")
     module = model if isinstance(model, nn.Module) else None
     changes: dict[str, Any] = {
         "data": {} if data is None else {"source": str(data)},
@@ -84,7 +87,7 @@ def train_run(
     display = display or Display()
     with display:
         source, choice = look_at(config, display)
-        model = module or choice.model
+        model = choice.model if module is None else module
         name = model.rpartition(":")[2] if isinstance(model, str) else type(model).__name__
         base = Path(out) if out else ARTIFACTS / run_name("torch", name, source.name)
         earlier = resumable(base, config, series=series) if resume else None
@@ -97,6 +100,7 @@ def train_run(
             config = choice.settle(config)
             material = gather_material(source, choice, config.data, seed=config.seed, folder=folder, display=display)
             job, state = start_or_resume(config, material, model, folder=folder, display=display)
+        display.say(f"the run goes to {folder}")
         try:
             with Interrupt() as interrupt:
                 ending = fit(job, state, interrupt)
@@ -112,10 +116,11 @@ def train_run(
 def look_at(config: RunConfig, display: Display) -> tuple[Source, Choice]:
     """Open the data and let it decide what the configuration leaves open; says what was chosen."""
     check_names(config)
-    source = open_source(config.data.source)
+    source = open_source(config.data.source, progress=lambda done, total: display.work("download", done, total))
     for note in source.notes:
         display.say(f"note: {note}")
     choice = choose(config, source.open("train"))
+    display.clear()
     display.say(f"network: {choice.reason}")
     return source, choice
 
@@ -143,7 +148,6 @@ def start_or_resume(
         load_checkpoint(folder, state)
         display.say(f"resumed at epoch {earlier.epoch + 1}, batch {earlier.batch + 1} of {len(job.loader)}")
     display.say(
-        f"{len(material.train):,} training and {len(material.validation):,} validation images, {classes} classes; "
-        f"the run goes to {folder}"
+        f"{len(material.train):,} training and {len(material.validation):,} validation images, {classes} classes"
     )
     return job, state
