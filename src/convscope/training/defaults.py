@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from convscope.core.config import RunConfig
 from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import UserError
+from convscope.data.decode import open_image
 
 SAMPLE = 64
 SMALL = 64  # pixels a side up to which a set of equal-sized images is used as it is
@@ -69,11 +68,11 @@ def look(dataset: Dataset) -> tuple[set[tuple[int, int]], bool]:
     sizes, grey = set(), True
     for index in indices:
         try:
-            with Image.open(io.BytesIO(dataset.encoded(int(index)))) as image:
-                sizes.add((image.height, image.width))
-                grey = grey and image.mode in GREY_MODES
-        except (OSError, UserError, Image.DecompressionBombError):
+            image = open_image(dataset.encoded(int(index)))
+        except UserError:
             continue
+        sizes.add((image.height, image.width))
+        grey = grey and image.mode in GREY_MODES
     if not sizes:
         raise UserError(f"none of {len(indices)} images tried can be opened; look at them with: convscope scan DATA")
     return sizes, grey
