@@ -45,7 +45,6 @@ class Progress:
     losses: list[float] = field(default_factory=list)
     epoch_seconds: float = 0.0
     seconds: float = 0.0
-    finished: bool = False
     environment: dict[str, Any] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)
 
