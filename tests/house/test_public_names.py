@@ -37,5 +37,5 @@ def test_each_name_is_there_typed_and_documented(name: str) -> None:
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="public names: .*train"):
+    with pytest.raises(AttributeError, match=r"public names: .*train"):
         convscope.trian  # noqa: B018

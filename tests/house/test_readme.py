@@ -36,7 +36,7 @@ def test_each_command_can_be_typed(document: str, command: str) -> None:
     words = shlex.split(command)
     if words[0] == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-        assert [word for word in words[1:] if "=" not in word][0] in targets
+        assert next(word for word in words[1:] if "=" not in word) in targets
     elif Path(words[0]).name == "convscope":
         app.parse_args(words[1:], exit_on_error=False, print_error=False)
     elif Path(words[0]).name == "python":
