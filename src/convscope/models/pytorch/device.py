@@ -131,18 +131,3 @@ def seed_everything(seed: int) -> None:
     random.seed(derive(seed, "python"))
     np.random.seed(derive(seed, "numpy") % 2**32)
     torch.manual_seed(derive(seed, "torch"))
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Set torch's global state for one training step, and return the number it was set to.
-
-    Dropout in step n then depends on the seed and n alone, so a run that goes on after a kill draws what the
-    uninterrupted one would have drawn.
-
-    >>> _ = step_seed(0, 5); a = torch.rand(3)
-    >>> _ = step_seed(0, 5); bool((torch.rand(3) == a).all())
-    True
-    """
-    number = derive(seed, "step", step)
-    torch.manual_seed(number)
-    return number

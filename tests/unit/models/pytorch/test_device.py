@@ -17,7 +17,6 @@ from convscope.models.pytorch.device import (
     keep_freed_memory,
     seed_everything,
     set_threads,
-    step_seed,
 )
 
 CPU = torch.device("cpu")
@@ -149,15 +148,3 @@ def test_one_seed_sets_every_state():
     assert all(a != b for a, b in zip(first, other, strict=True))
     with pytest.raises(UserError, match="seed -1"):
         seed_everything(-1)
-
-
-def test_a_step_does_not_depend_on_what_was_drawn_before():
-    dropout = nn.Dropout(0.5)
-    number = step_seed(1, 7)
-    first = dropout(torch.ones(100))
-    torch.rand(1000)
-    assert step_seed(1, 7) == number < 2**63
-    assert torch.equal(dropout(torch.ones(100)), first)
-    for seed, step in ((1, 8), (2, 7)):
-        assert step_seed(seed, step) != number
-        assert not torch.equal(dropout(torch.ones(100)), first)
