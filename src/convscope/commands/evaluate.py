@@ -33,7 +33,7 @@ def evaluate(
     data
         Other images with the same class names; left out, those of the run.
     split
-        Which part of the data. Without such a part, all of it.
+        Which part of the data; of data that are not split, all of it.
     model
         FILE.py:CLASS, for a network of your own.
     out

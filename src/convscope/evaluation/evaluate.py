@@ -56,7 +56,7 @@ def evaluate(
     """Measure the network of `run` and write figures, predictions and pictures to `out`.
 
     `data`: other images with the same class names, by name or path; left out, the run's own. `split`: test,
-    validation or train; of other data without such a split, all images count. `model`: for a network of one's own, as
+    validation or train; of other data that are not split, all images count. `model`: for a network of one's own, as
     in `load`. `out`: a folder, else `evaluation/` in the run folder. `tell(what, done, total)` is called as work goes
     on.
 
@@ -82,7 +82,8 @@ def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -
     """The name of the data and the images that are meant."""
     if data is not None:
         source = open_source(data)
-        return source.name, source.open(split if split in source.splits else source.split_names[0])
+        # Data that are not split open as train.
+        return source.name, source.open(source.split_names[0] if len(source.splits) == 1 else split)
     try:
         source = open_source(bundle.provenance["config"]["data"]["source"])
     except (KeyError, TypeError):
