@@ -64,9 +64,10 @@ def _list(json: bool) -> None:
         write_json([spec.to_dict() for spec in specs])
         return
     table = Table(box=None, header_style="bold")
-    for column in ("network", "year", "designed for", "parameters", "idea"):
+    for column in ("network", "year", "designed for", "parameters", "idea, and options"):
         table.add_column(column, justify="right" if column == "parameters" else "left", no_wrap=column == "network")
     for spec in specs:
         count = f"{spec.parameters:,}" if spec.parameters else "–"
-        table.add_row(spec.name, str(spec.year or "–"), "×".join(map(str, spec.input_shape)), count, spec.idea)
+        idea = f"{spec.idea}\noptions: {', '.join(spec.options)}"
+        table.add_row(spec.name, str(spec.year or "–"), "×".join(map(str, spec.input_shape)), count, idea)
     console().print(table)

@@ -139,7 +139,7 @@ _CHECKS: tuple[tuple[str, Severity, str, Callable[[ImageFacts], str]], ...] = (
     (
         "long",
         "warning",
-        "cropping keeps the middle alone: use resize=pad or cut them",
+        "cropping keeps the middle alone: --set data.resize=pad, or cut them",
         lambda f: _size(f) if _long(f) else "",
     ),
 )
