@@ -6,7 +6,7 @@ is a function of (seed, epoch, batch), so any batch of any epoch can be made aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,11 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from convscope.core.seeds import derive, generator
+from convscope.data.mix import Mix
 from convscope.data.normalise import normalise
 from convscope.data.part import Part
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-Mix = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+from convscope.data.policies import Policy
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Loader:
     part: Part
     classes: int
     batch_size: int
-    augment: Augment
+    augment: Policy
     mean: tuple[float, ...]
     std: tuple[float, ...]
     seed: int
