@@ -113,13 +113,19 @@ def train_run(
         return finish(config, material, state, ending=ending, folder=folder, display=display)
 
 
-def look_at(config: RunConfig, display: Display) -> tuple[Source, Choice]:
-    """Open the data and let it decide what the configuration leaves open; says what was chosen."""
+def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = None) -> tuple[Source, Choice]:
+    """Open the data and let it decide what the configuration leaves open; says what was chosen.
+
+    The network is built once on trial: what is wrong with it is said before an hour goes into looking at images.
+    """
     check_names(config)
     source = open_source(config.data.source, progress=lambda done, total: display.work("download", done, total))
     for note in source.notes:
         display.say(f"note: {note}")
-    choice = choose(config, source.open("train"))
+    train_split = source.open("train")
+    choice = choose(config, train_split)
+    shape, classes = (choice.channels, choice.height, choice.width), len(train_split.classes)
+    build(module or choice.model, input_shape=shape, classes=classes, options=config.model.options)
     display.clear()
     display.say(f"network: {choice.reason}")
     return source, choice

@@ -54,10 +54,7 @@ MOMENTS = {
     "mid-epoch": lambda: at_call(torch_loop, "update_weights", 4),
     "while a checkpoint is written": lambda: at_call(atomic.os, "fsync", 6),
     "between row and checkpoint": lambda: at_call(torch_loop, "judge", 2, after=True),
-    "between epochs": lambda: at_call(torch_loop, "save_checkpoint", 4, after=True),
     "with the bundle written": lambda: at_call(finish.Bundle, "save", 1, after=True),
-    "before the bundle": lambda: at_call(finish, "fit_temperature", 1),
-    "before the last file": lambda: at_call(finish, "write_json", 1),
 }
 
 

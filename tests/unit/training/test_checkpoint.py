@@ -26,10 +26,7 @@ MOMENTS = [
     "mid-epoch",
     "while a checkpoint is written",
     "between row and checkpoint",
-    "between epochs",
     "with the bundle written",
-    "before the bundle",
-    "before the last file",
 ]
 
 
