@@ -41,8 +41,8 @@ def readable(annotation: str) -> str:
     for name, sign in {"Ge": "≥", "Gt": ">", "Le": "≤", "Lt": "<"}.items():
         text = re.sub(rf"{name}\(([^)]*)\)", rf"{sign} \1", text)
     text = re.sub(r"Literal\[(.*?)\]", lambda m: " / ".join(w.strip(" '") for w in m[1].split(",")), text)
-    text = re.sub(r"\bstr\b", "text", text)
-    return text.replace(" | None", ", or none").replace("dict[str, Any]", "table")
+    text = text.replace(" | None", ", or none").replace("dict[str, Any]", "table")
+    return re.sub(r"\bstr\b", "text", text)
 
 
 def configuration() -> str:

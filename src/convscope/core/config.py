@@ -50,9 +50,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes to training images. `flip`: may an image be mirrored? (No for digits and text.)
+    """Random changes to training images.
 
-    `mix`: mixup, cutmix, both or none.
+    `policy`: none, basic, strong, auto, one operation such as cutout, or several joined by +. `flip`: may an image be
+    mirrored? (No for digits and text.) `mix`: mixup, cutmix, both (one of the two for each batch) or none.
     """
 
     __pydantic_config__ = STRICT
@@ -69,7 +70,8 @@ class TrainConfig:
     `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`:
     batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a
     better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within
-    an epoch; there is one at the end of each epoch in any case.
+    an epoch; there is one at the end of each epoch in any case. `gradient_norms`: write the last gradient's norm of
+    every parameter into each row of history.jsonl. `tensorboard`: draw the rows in TensorBoard, too.
     """
 
     __pydantic_config__ = STRICT
