@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from convscope.evaluation.evaluate import Evaluation
 
+EXAMPLES = 5
+
 
 def evaluate(
     run: Path,
@@ -55,6 +57,10 @@ def evaluate(
     screen.print(_table(result))
     for note in metrics.notes:
         screen.print(f"note: {note}")
+    for name, reason in result.failed[:EXAMPLES]:
+        screen.print(f"cannot be read, and not counted: {name}: {reason}", soft_wrap=True)
+    if len(result.failed) > EXAMPLES:
+        screen.print(f"… and {len(result.failed) - EXAMPLES:,} more that cannot be read")
     figures = f"accuracy {metrics.top1:.2%}{top5}   macro-F1 {metrics.macro_f1:.3f}   loss {metrics.loss:.3f}"
     screen.print(f"{result.data}, {result.split}, {metrics.images:,} images: {figures}", soft_wrap=True)
     screen.print(f"predictions and pictures: {result.folder}", soft_wrap=True)

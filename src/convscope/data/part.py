@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.contracts import Dataset
-from convscope.data.dataset import Subset
+from convscope.data.dataset import Subset, image_name
 from convscope.data.prepared import Prepared, Progress, prepare_dataset
 from convscope.data.preprocess import Preprocess
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """`rows` (n indices) of prepared images, with `failed` as (name, reason) for images that could not be read."""
+    """`rows` (n indices) of prepared images; `failed` are (name, reason) of this part's images that cannot be read."""
 
     whole: Prepared
     rows: NDArray[np.int64]
+    failed: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,7 +47,7 @@ class Part:
 
     def relabelled(self, places: NDArray[np.int64]) -> Part:
         """The same images, where label k is now `places[k]`: other data sets count the same classes otherwise."""
-        return Part(replace(self.whole, labels=places[self.whole.labels]), self.rows)
+        return replace(self, whole=replace(self.whole, labels=places[self.whole.labels]))
 
 
 def prepare_part(
@@ -61,7 +62,9 @@ def prepare_part(
     ([0, 1], True)
     """
     prepared, rows = _placed(dataset, preprocess, cache, progress)
-    return Part(prepared, rows[rows >= 0])
+    reasons = dict(prepared.failed)
+    failed = [image_name(dataset, int(index)) for index in np.flatnonzero(rows < 0)]
+    return Part(prepared, rows[rows >= 0], tuple((name, reasons[name]) for name in failed))
 
 
 def _placed(

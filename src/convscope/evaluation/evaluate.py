@@ -32,16 +32,21 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of one evaluation, what they were measured on, and the folder with predictions and pictures."""
+    """The figures of one evaluation, what they were measured on, and the folder with predictions and pictures.
+
+    `failed` are (name, reason) of images that cannot be read and are in no figure.
+    """
 
     metrics: ClassificationMetrics
     data: str
     split: str
     folder: Path
+    failed: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"data": self.data, "split": self.split, "folder": str(self.folder)} | self.metrics.to_dict()
+        around = {"data": self.data, "split": self.split, "folder": str(self.folder)}
+        return around | {"failed": [list(entry) for entry in self.failed]} | self.metrics.to_dict()
 
 
 def evaluate(
@@ -75,7 +80,7 @@ def evaluate(
     logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
     folder = make_folder(Path(out) if out else path.parent / "evaluation")
     metrics = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
-    return Evaluation(metrics, name, split, folder)
+    return Evaluation(metrics, name, split, folder, part.failed)
 
 
 def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, Dataset]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +49,12 @@ def gather_material(
 
     train, validation = part(splits.train, "train"), part(splits.validation, "validation")
     display.clear()
-    failed = {*train.whole.failed, *validation.whole.failed}
-    say_unreadable(failed, display)
+    say_unreadable([*train.failed, *validation.failed], display)
 
     def test() -> Part:
         opened = part(splits.open_test(), "test")
         display.clear()
-        say_unreadable({*opened.whole.failed} - failed, display)
+        say_unreadable(opened.failed, display)
         return opened
 
     return Material(
@@ -68,7 +67,7 @@ def gather_material(
     )
 
 
-def say_unreadable(failed: set[tuple[str, str]], display: Display) -> None:
+def say_unreadable(failed: Sequence[tuple[str, str]], display: Display) -> None:
     """One line about images, as (name, reason), that no figure can count."""
     if failed:
         name, reason = min(failed)

@@ -40,7 +40,8 @@ def test_images_that_cannot_be_read_fall_out_of_every_part(tmp_path):
     assert [tiny.CLASSES[k] for k in part.labels] == ["cow", "ant", "bee"]
     images, _ = tiny.pictures(9, channels=3)
     assert np.array_equal(part.take(np.arange(3)), images[[2, 0, 4]])
-    assert [name for name, _ in part.whole.failed] == ["bee/001.png"]
+    assert [name for name, _ in part.failed] == ["bee/001.png"]
+    assert prepare_part(Subset(data, chosen[:1]), Preprocess(3, 12, 12), cache=tmp_path / "cache").failed == ()
 
 
 def test_batches_cover_everything_in_order():

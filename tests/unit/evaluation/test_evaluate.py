@@ -71,6 +71,23 @@ def test_other_sizes_and_channels_are_prepared_as_the_bundle_says(run, tmp_path)
     assert evaluate(run, folder, out=tmp_path / "e").metrics.images == 12
 
 
+def test_images_that_cannot_be_read_are_named_and_not_counted(run, tmp_path):
+    folder = tiny.write_folder(tmp_path / "photos", count=12)
+    (folder / "bee" / "001.png").write_bytes(b"broken")
+    result = evaluate(run, folder, out=tmp_path / "e")
+    assert result.metrics.images == 11 and [name for name, _ in result.failed] == ["bee/001.png"]
+    assert result.to_dict()["failed"][0][0] == "bee/001.png"
+
+
+def test_a_split_that_other_data_do_not_have(run, tmp_path):
+    images, labels = tiny.pictures(12)
+    split = {"train_images": images, "train_labels": labels, "val_images": images, "val_labels": labels}
+    np.savez(tmp_path / "two.npz", **split, classes=np.array(tiny.CLASSES))
+    assert evaluate(run, tmp_path / "two.npz", split="validation", out=tmp_path / "e").metrics.images == 12
+    with pytest.raises(UserError, match="has no split 'test'; it has: train, validation"):
+        evaluate(run, tmp_path / "two.npz", out=tmp_path / "e")
+
+
 def test_a_bundle_alone_knows_its_official_test_split_only(run, tmp_path):
     shutil.copy(run / "bundle.safetensors", tmp_path / "alone.safetensors")
     assert evaluate(tmp_path / "alone.safetensors", out=tmp_path / "e").metrics.images == 45
