@@ -30,6 +30,9 @@ def test_a_run_is_described_as_it_was_trained(tmp_path):
         assert found.parameters == sum(p.numel() for p in made.parameters()) and found.rows[-1].output == (3,)
     with pytest.raises(ShapeError, match="3×12×12"):
         summary(tmp_path, (3, 12, 12))
+    for more in ({"classes": 5}, {"options": {"widths": [4]}}):
+        with pytest.raises(UserError, match="is trained"):
+            summary(tmp_path, **more)
 
 
 def test_a_module_of_ones_own():
@@ -41,3 +44,11 @@ def test_a_module_of_ones_own():
 def test_what_is_none_of_these():
     with pytest.raises(UserError, match="there is no network 'x'"):
         summary("x")
+    with pytest.raises(UserError, match="classes=0"):
+        summary("small_cnn", classes=0)
+
+
+def test_a_file_without_its_class_is_no_bundle(tmp_path):
+    (tmp_path / "my_net.py").write_text("")
+    with pytest.raises(UserError, match=r"write FILE\.py:CLASS"):
+        summary(tmp_path / "my_net.py")
