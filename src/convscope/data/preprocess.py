@@ -131,7 +131,10 @@ class Preprocess:
         if missing:
             raise UserError(f"saved preprocessing lacks {', '.join(missing)}; needed: {', '.join(known)}")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved.items()}
-        return cls(**values)
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"saved preprocessing is damaged ({error}); take the file from where it was made") from None
 
     def _resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = pixels.shape[:2]

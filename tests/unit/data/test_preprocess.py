@@ -133,3 +133,6 @@ def test_saved_names_must_be_known_and_complete() -> None:
     del saved["mean"]
     with pytest.raises(UserError, match="lacks mean"):
         Preprocess.from_dict(saved)
+    for damage in ({"height": "8"}, {"mean": None}, {"std": ["a"]}):
+        with pytest.raises(UserError, match="saved preprocessing is damaged"):
+            Preprocess.from_dict(Preprocess(1, 8, 8).to_dict() | damage)
