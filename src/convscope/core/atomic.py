@@ -63,8 +63,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` (UTF-8) in one step."""
-    write_bytes(path, text.encode())
+    r"""Replace `path` by `text` (UTF-8) in one step.
+
+    A file name whose bytes are no UTF-8 is written as `\udcff`, which JSON reads back as the same name.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -77,3 +77,9 @@ def test_folders(tmp_path):
 
 def test_the_words_name_the_file():
     assert "runs/a" in str(storage_error(Path("runs/a"), OSError(errno.EIO, "I/O error")))
+
+
+def test_a_file_name_that_is_no_utf8_is_written_and_read_back(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    write_json(tmp_path / "names.json", [name, "é"])
+    assert json.loads((tmp_path / "names.json").read_text("utf-8")) == [name, "é"]
