@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -171,9 +171,14 @@ def differences(a: RunConfig, b: RunConfig) -> dict[str, tuple[Any, Any]]:
 
     >>> differences(RunConfig(), RunConfig(seed=3))
     {'seed': (0, 3)}
+
+    One path in two spellings, such as photos and ./photos/, is no difference.
     """
     left, right = flat(a.to_dict()), flat(b.to_dict())
-    return {k: (left.get(k), right.get(k)) for k in left | right if left.get(k) != right.get(k)}
+    changed = {k: (left.get(k), right.get(k)) for k in left | right if left.get(k) != right.get(k)}
+    if PurePath(a.data.source) == PurePath(b.data.source):
+        changed.pop("data.source", None)
+    return changed
 
 
 def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

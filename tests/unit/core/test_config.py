@@ -158,3 +158,10 @@ def test_configurations_are_frozen_and_documented():
         assert cls.__doc__
         with pytest.raises(dataclasses.FrozenInstanceError):
             cls().seed = 3
+
+
+@pytest.mark.parametrize("other", ["./photos", "photos/", "photos/."])
+def test_one_path_in_two_spellings_is_no_difference(other):
+    a, b = (RunConfig().merge({"data": {"source": source}}) for source in ("photos", other))
+    assert differences(a, b) == {}
+    assert "data.source" in differences(a, RunConfig())
