@@ -92,6 +92,8 @@ def find_bundle(path: Path) -> Path:
     """The bundle file at `path`, which is the file itself or a run folder; UserError when there is none."""
     if path.is_dir():
         if not (path / FILE_NAME).is_file():
+            if (path / "checkpoint.safetensors").is_file():
+                raise UserError(f"{path} is a run that has not ended; go on with it: the same train words and --resume")
             raise UserError(f"{path} holds no {FILE_NAME}; give a run folder that a finished training wrote")
         return path / FILE_NAME
     if not path.is_file():

@@ -171,3 +171,9 @@ def test_a_full_disk_keeps_the_old_bundle(tmp_path, monkeypatch):
     with pytest.raises(Failure, match="the disk is full"):
         bundle().save(path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_has_not_ended_is_told_to_go_on(tmp_path):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="--resume"):
+        find_bundle(tmp_path)
