@@ -30,14 +30,18 @@ def predict(
     model
         FILE.py:CLASS, for a network of your own.
     """
-    from convscope.core.errors import UserError
+    from convscope.core.errors import Failure, UserError
     from convscope.evaluation.answer_text import answers_csv, answers_json, answers_table
     from convscope.evaluation.load import load
 
     if not images:
         raise UserError(f"no image was given; name files or folders after the run: predict {run} a.jpg folder/")
+    if top < 1:
+        raise UserError(f"--top {top} was given; give 1 or more")
     answers = load(run, model).classify(list(images), top=top)
     if format == "table":
         console().print(answers_table(answers, top=top))
     else:
         write_out(answers_json(answers) if format == "json" else answers_csv(answers))
+    if all(answer.error for answer in answers):
+        raise Failure(f"none of the {len(answers)} files could be read as an image; the reasons stand above")

@@ -19,12 +19,16 @@ def scan(data: str, *, json: Annotated[bool, Parameter(negative="")] = False) ->
     json
         Print everything that was found as JSON; the table shows the first examples.
     """
-    from convscope.data.scan import scan as look
+    from convscope.data.scan import scan_source
     from convscope.data.scan_table import scan_table
+    from convscope.data.source import open_source
     from convscope.training.progress import Display
 
     with Display(quiet=json) as display:
-        report = look(data, progress=lambda done, total: display.work("scan", done, total))
+        source = open_source(data, progress=lambda done, total: display.work("download", done, total))
+        for note in source.notes:
+            display.say(f"note: {note}")
+        report = scan_source(source, progress=lambda done, total: display.work("scan", done, total))
     if json:
         write_json(report.to_dict())
     else:
