@@ -115,6 +115,9 @@ def _checked_classes(root: Path, tree: _Tree) -> tuple[str, ...]:
         raise UserError(f"{root} holds no image; {_LAYOUT}{_tables(root)}")
     if len(classes) < 2:
         raise UserError(f"{root} holds one class, {classes[0]!r}; two or more are needed to tell apart; {_LAYOUT}")
+    # A class name goes into the bundle and onto pictures; the bytes of such a name can go into neither.
+    if odd := [name for name in classes if not name.isprintable()]:
+        raise UserError(f"{root}: the name of the class folder {odd[0]!r} cannot be written as text; rename it")
     return classes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -188,3 +190,15 @@ def test_test_without_train_is_refused(tmp_path):
 def test_two_folders_for_one_split_are_refused(tmp_path):
     with pytest.raises(UserError, match="two folders for the validation split, val and valid"):
         folder_source(make(tmp_path, "train/cat/a.jpg", "val/cat/a.jpg", "valid/cat/a.jpg"))
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "two\nlines"])
+def test_a_class_name_that_no_picture_can_show_is_refused_at_once(tmp_path, name):
+    for folder in ("ant", name):
+        try:
+            (tmp_path / folder).mkdir()
+        except OSError:
+            pytest.skip("this file system takes no such name")
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "a.png")
+    with pytest.raises(UserError, match="rename it"):
+        folder_source(tmp_path)
