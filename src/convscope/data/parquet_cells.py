@@ -17,7 +17,7 @@ def pyarrow_parquet() -> Any:
     try:
         import pyarrow.parquet as module
     except ImportError:
-        raise UserError("reading Parquet needs pyarrow; install it: pip install 'convscope[parquet]'") from None
+        raise UserError("reading Parquet needs pyarrow; install it: pip install pyarrow") from None
     return module
 
 

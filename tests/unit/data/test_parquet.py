@@ -258,7 +258,7 @@ def test_without_pyarrow_the_error_says_how_to_get_it(tmp_path, monkeypatch):
 
     path = write(tmp_path / "a.parquet", {"label": [1]})
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"pip install 'convscope\[parquet\]'"):
+    with pytest.raises(UserError, match="pip install pyarrow"):
         parquet_source(path)
 
 
