@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -107,7 +108,7 @@ def _result(run: Run) -> None:
         write_out(
             f"\ntest accuracy {test['top1']:.2%}   macro-F1 {test['macro_f1']:.3f}   loss {test['loss']:.3f}\n"
             f"run folder    {run.folder}\n"
-            f"next          {words} evaluate {run.folder}"
+            f"next          {words} evaluate {shlex.quote(str(run.folder))}"
         )
     elif "validation" in run.metrics:
         write_out(

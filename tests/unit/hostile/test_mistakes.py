@@ -63,3 +63,9 @@ def test_resume_knows_the_data_by_another_spelling(tmp_path, monkeypatch, capsys
     capsys.readouterr()
     assert main(["train", "./photos/", "--out", "run", "--resume", *QUICK]) == 0
     assert "finished already" in capsys.readouterr().out
+
+
+def test_the_next_command_can_be_typed_for_a_folder_with_a_space(npz, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", str(npz), "--out", "my run", "--set", "data.quarantine=none", *QUICK]) == 0
+    assert "evaluate 'my run'" in capsys.readouterr().out
