@@ -12,6 +12,9 @@ from convscope.core.errors import UserError, unknown_name
 Shape = tuple[int, int, int]
 Option = bool | int | float | str | tuple[int, ...]
 
+LARGEST_SIDE = 4096
+"""Pixels that an input's height and width may have; the activations of one larger image fill a machine's memory."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -82,14 +85,16 @@ class ModelSpec:
 
 
 def check_shape(shape: Sequence[int]) -> Shape:
-    """`shape` as (C, H, W); a UserError unless it is three ints with C 1 or 3 (4 with alpha) and H, W of 1 or more.
+    """`shape` as (C, H, W); a UserError unless it is three ints with C 1 or 3 and H, W from 1 to `LARGEST_SIDE`.
 
     >>> check_shape([3, 32, 32])
     (3, 32, 32)
     """
-    if len(shape) != 3 or not all(_is_int(n) and n > 0 for n in shape) or shape[0] not in (1, 3, 4):
+    if len(shape) != 3 or not all(_is_int(n) and n > 0 for n in shape) or shape[0] not in (1, 3):
         allowed = "channels × height × width with 1 or 3 channels, such as (3, 32, 32)"
         raise UserError(f"input shape {shape!r} is not one; give {allowed}")
+    if max(shape) > LARGEST_SIDE:
+        raise UserError(f"input shape {shape!r} is too large; give sides of up to {LARGEST_SIDE} pixels")
     channels, height, width = shape
     return channels, height, width
 

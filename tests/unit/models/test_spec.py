@@ -74,9 +74,17 @@ def test_unknown_option_names_the_nearest():
         merge_options("net", {}, {"width": 3})
 
 
-@pytest.mark.parametrize("shape", [(3, 32), (3, 32, 32, 1), (2, 8, 8), (3, 0, 8), (3, 8, -1), (3.0, 8, 8), "abc", ()])
+@pytest.mark.parametrize(
+    "shape", [(3, 32), (3, 32, 32, 1), (2, 8, 8), (3, 0, 8), (3, 8, -1), (3.0, 8, 8), (4, 8, 8), "abc", ()]
+)
 def test_bad_shapes_are_refused(shape):
     with pytest.raises(UserError, match="channels × height × width"):
+        check_shape(shape)
+
+
+@pytest.mark.parametrize("shape", [(3, 4097, 8), (1, 8, 4097), (3, 999_999, 999_999)])
+def test_sides_that_fill_a_memory_are_refused(shape):
+    with pytest.raises(UserError, match="up to 4096 pixels"):
         check_shape(shape)
 
 
