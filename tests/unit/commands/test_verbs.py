@@ -27,8 +27,9 @@ def run(npz, tmp_path_factory):
 
 
 @pytest.fixture
-def said(capsys):
+def said(capsys, monkeypatch):
     """Type a command; its exit code and what it wrote to both streams."""
+    monkeypatch.setenv("COLUMNS", "200")  # long paths stay on one line, however narrow the terminal is
 
     def type_in(*words):
         capsys.readouterr()
@@ -188,6 +189,7 @@ def test_a_network_of_ones_own_through_every_verb(npz, said, tmp_path):
         (["frobnicate"], "Unknown command"),
         (["summary", "small_cnn", "--input", "3x32"], "--input '3x32' is no image shape"),
         (["summary", "small_cnn", "--input", "2x32x32"], "1 or 3 channels"),
+        (["summary", "small_cnn", "--input", "3x999999x999999"], "up to 4096 pixels"),
         (["summary", "small_cn"], "did you mean 'small_cnn'"),
         (["evaluate", "nowhere"], "there is no run or bundle at nowhere"),
         (["evaluate", "{empty}"], "holds no bundle.safetensors"),
