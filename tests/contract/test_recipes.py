@@ -15,6 +15,7 @@ from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
 from convscope.data.source import NAMES
 from convscope.recipes import recipes
+from convscope.training.defaults import settle
 from convscope.training.material import gather_material
 from convscope.training.progress import Display
 from convscope.training.single_step import take_step
@@ -40,7 +41,7 @@ def test_it_takes_two_steps(name, tmp_path):
         folder.mkdir()
         made = config.merge(stand_in)
         source, choice = look_at(made, quiet)
-        made = choice.settle(made)
+        made = settle(made, choice, source)
         material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=quiet)
         job, state = start_or_resume(made, material, choice.model, folder=folder, display=quiet)
         rate = set_rate(state, made.train, len(job.loader))

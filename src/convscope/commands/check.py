@@ -10,6 +10,7 @@ from convscope.core.config import RunConfig
 from convscope.core.errors import Failure
 from convscope.evaluation.figures import rate_curve
 from convscope.training.checkpoint import State
+from convscope.training.defaults import settle
 from convscope.training.material import gather_material
 from convscope.training.overfit import STEPS, overfit_one_batch
 from convscope.training.progress import Display
@@ -25,7 +26,7 @@ def run_check(config: RunConfig, check: Literal["lr", "overfit"], out: Path | No
     with tempfile.TemporaryDirectory() as scratch, Display() as display:
         plain = config.merge(PLAIN)
         source, choice = look_at(plain, display)
-        plain = choice.settle(plain)
+        plain = settle(plain, choice, source)
         folder = Path(scratch)
         material = gather_material(source, choice, plain.data, seed=plain.seed, folder=folder, display=display)
         job, state = start_or_resume(plain, material, choice.model, folder=folder, display=display)

@@ -39,7 +39,7 @@ def evaluate(
     model
         FILE.py:CLASS, for a network of your own.
     out
-        Where the files go; left out, evaluation/ in the run folder.
+        Where the files go; left out, evaluation/ in the run folder, or evaluation_DATA/ for other images.
     json
         Print JSON instead of a table.
     """

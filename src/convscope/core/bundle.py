@@ -7,17 +7,19 @@ somebody else. Nothing in it is code and nothing is ever unpickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from convscope.core.atomic import write_bytes
 from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 FORMAT = 1
@@ -56,6 +58,7 @@ class Bundle:
             "decision": self.decision.to_dict(),
             "metrics": self.metrics,
             "provenance": self.provenance,
+            "weights_sha256": _digest(self.weights),
         }
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
         target = Path(path)
@@ -77,6 +80,10 @@ class Bundle:
                 "update with: pip install --upgrade convscope"
             )
         _check_whole(target, document)
+        if document.get("weights_sha256") != _digest(weights):
+            raise UserError(
+                f"the weights in {target} are not those that were saved; copy it again from where it was made"
+            )
         return cls(
             weights=weights,
             model=document["model"],
@@ -86,6 +93,15 @@ class Bundle:
             metrics=document["metrics"],
             provenance=document["provenance"],
         )
+
+
+def _digest(weights: dict[str, NDArray[np.generic]]) -> str:
+    """SHA-256 over the names, shapes and bytes of all weights: a flipped bit would answer without a word."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(f"{name}{weights[name].shape}{weights[name].dtype}".encode())
+        digest.update(np.ascontiguousarray(weights[name]).data)
+    return digest.hexdigest()
 
 
 def find_bundle(path: Path) -> Path:

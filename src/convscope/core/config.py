@@ -24,8 +24,8 @@ class DataConfig:
 
     `size`: pixels a side, None for the images' own (128 for photographs). `channels`: 1 or 3, None for the images' own.
     `normalise`: "statistics" of the training split, or "symmetric" to [−1, 1]. `validation` and `test`: the share to
-    carve where the source has no such split. `quarantine`: "auto" leaves out what a scan finds harmful, "none" keeps
-    every image that can be decoded.
+    carve where the source has no such split; validation None for a tenth, but no more than 2,500 images. `quarantine`:
+    "auto" leaves out what a scan finds harmful, "none" keeps every image that can be decoded.
     """
 
     __pydantic_config__ = STRICT
@@ -34,7 +34,7 @@ class DataConfig:
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "stretch", "pad"] = "crop"
     normalise: Literal["statistics", "symmetric"] = "statistics"
-    validation: Annotated[float, Gt(0), Lt(1)] = 0.1
+    validation: Annotated[float, Gt(0), Lt(1)] | None = None
     test: Annotated[float, Gt(0), Lt(1)] = 0.15
     quarantine: Literal["auto", "none"] = "auto"
 
@@ -52,13 +52,15 @@ class ModelConfig:
 class AugmentConfig:
     """Random changes to training images.
 
-    `policy`: none, basic, strong, auto, one operation such as cutout, or several joined by +. `flip`: may an image be
-    mirrored? (No for digits and text.) `mix`: mixup, cutmix, both (one of the two for each batch) or none.
+    `policy`: none, basic, strong, auto, one operation such as cutout, or several joined by +; None for
+    basic, or flip where images are small and grey. `flip`: may an image be
+    mirrored? None for yes, except with mnist; digits and text of one's own need false. `mix`: mixup, cutmix, both (one
+    of the two for each batch) or none.
     """
 
     __pydantic_config__ = STRICT
-    policy: str = "basic"
-    flip: bool = True
+    policy: str | None = None
+    flip: bool | None = None
     mix: Literal["none", "mixup", "cutmix", "both"] = "none"
 
 

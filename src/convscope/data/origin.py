@@ -38,7 +38,7 @@ class Source:
     """Where images come from. `splits` maps split names to functions that open them; nothing is read before.
 
     `kind` says what it is ("class folders", "CSV", …), `notes` are lines for a person about what was ignored or odd,
-    and `marker` computes the fingerprint.
+    `marker` computes the fingerprint, and `mirrors` says whether a mirrored image still shows what its label says.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Source:
     marker: Callable[[], str]
     notes: tuple[str, ...] = ()
     kind: str = ""
+    mirrors: bool = True
 
     @property
     def split_names(self) -> tuple[str, ...]:

@@ -62,8 +62,8 @@ def evaluate(
 
     `data`: other images with the same class names, by name or path; left out, the run's own. `split`: test,
     validation or train; of other data that are not split, all images count. `model`: for a network of one's own, as
-    in `load`. `out`: a folder, else `evaluation/` in the run folder. `tell(what, done, total)` is called as work goes
-    on.
+    in `load`. `out`: a folder, else `evaluation/` in the run folder, or `evaluation_<data>/` for other data.
+    `tell(what, done, total)` is called as work goes on.
 
     Raises UserError where the run, the data or the classes do not fit.
 
@@ -74,26 +74,28 @@ def evaluate(
         raise UserError(f"there is no split {split!r}; allowed: {', '.join(SPLITS)}")
     path = find_bundle(Path(run))
     bundle = Bundle.load(path)
-    name, dataset = _images(bundle, path.parent, data, split)
+    name, split, dataset = _images(bundle, path.parent, data, split)
     classifier = classifier_of(bundle, model)
     part = _part(dataset, bundle, lambda done, total: tell("decode", done, total) if tell else None)
     logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
-    folder = make_folder(Path(out) if out else path.parent / "evaluation")
+    own = path.parent / ("evaluation" if data is None else f"evaluation_{name}")
+    folder = make_folder(Path(out) if out else own)
     metrics = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
     return Evaluation(metrics, name, split, folder, part.failed)
 
 
-def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, Dataset]:
-    """The name of the data and the images that are meant."""
+def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, str, Dataset]:
+    """The name of the data, what part of it, and the images that are meant."""
     if data is not None:
         source = open_source(data)
-        # Data that are not split open as train.
-        return source.name, source.open(source.split_names[0] if len(source.splits) == 1 else split)
+        if len(source.splits) == 1:
+            return source.name, "all", source.open(source.split_names[0])
+        return source.name, split, source.open(split)
     try:
         source = open_source(bundle.provenance["config"]["data"]["source"])
     except (KeyError, TypeError):
         raise UserError("the bundle does not say what data it was trained on; name the images with --data") from None
-    return source.name, _split_of_run(source, folder / "split.json", split)
+    return source.name, split, _split_of_run(source, folder / "split.json", split)
 
 
 def _split_of_run(source: Source, record: Path, split: str) -> Dataset:

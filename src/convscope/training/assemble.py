@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from convscope.core.config import RunConfig
 from convscope.core.provenance import processor, versions
@@ -93,7 +92,7 @@ def assemble(
         part=material.train,
         classes=len(material.classes),
         batch_size=min(settings.batch_size or len(material.train), len(material.train)),
-        augment=policy(config.augment.policy, flip=config.augment.flip),
+        augment=policy(config.augment.policy or "basic", flip=config.augment.flip is not False),
         mean=material.preprocess.mean,
         std=material.preprocess.std,
         seed=config.seed,
@@ -104,7 +103,7 @@ def assemble(
     )
     predictor = TorchPredictor(network, material.preprocess, material.classes, compute.device)
 
-    def validate(_network: nn.Module) -> tuple[float, float]:
+    def validate() -> tuple[float, float]:
         logits = predict_part(predictor, material.validation).astype(np.float64)
         truth = material.validation.labels
         return cross_entropy(logits, truth), top_k_accuracy(logits, truth, 1)

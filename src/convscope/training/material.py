@@ -88,7 +88,7 @@ def split_once(source: Source, config: DataConfig, *, seed: int, folder: Path, d
     splits = split_source(
         source,
         seed=seed,
-        validation=config.validation,
+        validation=config.validation or 0.1,
         test=config.test,
         exclude=exclude,
         groups=report.groups(),

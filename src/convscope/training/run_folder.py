@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,19 +29,47 @@ def run_name(engine: str, model: str, data: str) -> str:
 
 
 def new_folder(base: Path) -> Path:
-    """Make and return `base`, or the first of `base-2`, `base-3`, … that does not exist yet."""
+    """Make and return `base`, or the first of `base-2`, `base-3`, … that does not exist yet; an empty one is taken.
+
+    UserError where a file is in the way.
+    """
+    if base.is_file():
+        raise UserError(f"{base} is a file; a run needs a folder: choose another with --out")
     number, folder = 1, base
     make_folder(base.parent)
     while True:
         try:
             folder.mkdir()
         except FileExistsError:
+            if folder.is_dir() and not any(folder.iterdir()):
+                return folder
             number += 1
             folder = base.with_name(f"{base.name}-{number}")
         except OSError:
             return make_folder(folder)  # says why it cannot be made
         else:
             return folder
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run for this process alone; UserError where another one trains in it.
+
+    The system lets go of it after a kill. Where folders cannot be locked (on Windows), nobody watches.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"another process trains in {folder}; wait for it, or give another folder with --out") from None
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from convscope.core.errors import UserError
+
+
+def check_tensorboard() -> None:
+    """UserError where the tensorboard package is missing; it is not imported."""
+    if find_spec("tensorboard") is None:
+        raise UserError(
+            "train.tensorboard needs the package tensorboard, which is not installed; "
+            "install it with: pip install tensorboard, or leave train.tensorboard off"
+        )
 
 
 class TensorBoard:
@@ -17,13 +27,9 @@ class TensorBoard:
 
         Raises UserError where the tensorboard package is missing.
         """
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise UserError(
-                "train.tensorboard needs the package tensorboard, which is not installed; "
-                "install it with: pip install tensorboard, or leave train.tensorboard off"
-            ) from None
+        check_tensorboard()
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer: Any = SummaryWriter(str(folder), purge_step=epoch or None)
 
     def write(self, row: Mapping[str, Any]) -> None:

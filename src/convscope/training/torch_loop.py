@@ -29,13 +29,13 @@ Ending = Literal["finished", "early", "interrupted"]
 
 @dataclass(frozen=True)
 class Job:
-    """What the loop is given. `validate`: network → (mean loss, accuracy) on the validation split."""
+    """What the loop is given. `validate()`: mean loss and accuracy of the network on validation."""
 
     config: TrainConfig
     seed: int
     loader: Loader
     loss: Loss
-    validate: Callable[[nn.Module], tuple[float, float]]
+    validate: Callable[[], tuple[float, float]]
     autocast: Callable[[], AbstractContextManager[Any]]
     folder: Path
     display: Display
@@ -129,7 +129,7 @@ def judge(job: Job, state: State) -> dict[str, Any]:
     """
     progress = state.progress
     with state.ema.swapped(state.network) if state.ema else nullcontext():
-        loss, accuracy = job.validate(state.network)
+        loss, accuracy = job.validate()
         if not math.isfinite(loss):
             place = f"after step {(progress.epoch + 1) * len(job.loader)} (epoch {progress.epoch + 1})"
             raise diverged(f"the validation loss became {loss} {place}", job.config)

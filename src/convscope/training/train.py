@@ -18,7 +18,7 @@ from convscope.models.pytorch.own_network import is_own_network
 from convscope.models.pytorch.zoo import networks
 from convscope.training.assemble import assemble, choose_compute
 from convscope.training.checkpoint import State, load_checkpoint, read_progress
-from convscope.training.defaults import Choice, choose
+from convscope.training.defaults import Choice, choose, settle
 from convscope.training.finish import Run, finish, finished_run
 from convscope.training.interrupt import Interrupt
 from convscope.training.material import Material, gather_material
@@ -27,11 +27,13 @@ from convscope.training.progress import Display
 from convscope.training.run_folder import (
     ARTIFACTS,
     gone_unless_begun,
+    locked,
     new_folder,
     resumable,
     run_name,
     write_config,
 )
+from convscope.training.tensorboard import check_tensorboard
 from convscope.training.torch_loop import Job, fit
 
 
@@ -86,7 +88,8 @@ def train_run(
     """
     display = display or Display()
     with display:
-        source, choice = look_at(config, display)
+        source, choice = look_at(config, display, module=module)
+        config = settle(config, choice, source)
         model = choice.model if module is None else module
         name = model.rpartition(":")[2] if isinstance(model, str) else type(model).__name__
         base = Path(out) if out else ARTIFACTS / run_name("torch", name, source.name)
@@ -95,22 +98,30 @@ def train_run(
         if done := finished_run(folder):
             display.say(f"{folder} is finished already; nothing was trained")
             return done
-        with nullcontext() if earlier else gone_unless_begun(folder):
-            write_config(folder, config)
-            config = choice.settle(config)
-            material = gather_material(source, choice, config.data, seed=config.seed, folder=folder, display=display)
-            job, state = start_or_resume(config, material, model, folder=folder, display=display)
-        display.say(f"the run goes to {folder}")
-        try:
-            with Interrupt() as interrupt:
-                ending = fit(job, state, interrupt)
-        except DivergedError as problem:
-            display.clear()
-            if not state.best:
-                raise
-            finish(config, material, state, ending="diverged", folder=folder, display=display)
-            raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
-        return finish(config, material, state, ending=ending, folder=folder, display=display)
+        with locked(folder):
+            with nullcontext() if earlier else gone_unless_begun(folder):
+                write_config(folder, config)
+                material = gather_material(
+                    source, choice, config.data, seed=config.seed, folder=folder, display=display
+                )
+                job, state = start_or_resume(config, material, model, folder=folder, display=display)
+            display.say(f"the run goes to {folder}")
+            return fit_and_finish(config, material, job, state=state)
+
+
+def fit_and_finish(config: RunConfig, material: Material, job: Job, *, state: State) -> Run:
+    """Train, then write what the run is remembered by; a run whose loss is no number keeps what was best before."""
+    folder, display = job.folder, job.display
+    try:
+        with Interrupt() as interrupt:
+            ending = fit(job, state, interrupt)
+    except DivergedError as problem:
+        display.clear()
+        if not state.best:
+            raise
+        finish(config, material, state, ending="diverged", folder=folder, display=display)
+        raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
+    return finish(config, material, state, ending=ending, folder=folder, display=display)
 
 
 def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = None) -> tuple[Source, Choice]:
@@ -123,7 +134,7 @@ def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = N
     for note in source.notes:
         display.say(f"note: {note}")
     train_split = source.open("train")
-    choice = choose(config, train_split)
+    choice = choose(config, train_split, own=type(module).__name__ if module is not None else None)
     shape, classes = (choice.channels, choice.height, choice.width), len(train_split.classes)
     build(module or choice.model, input_shape=shape, classes=classes, options=config.model.options)
     display.clear()
@@ -133,7 +144,10 @@ def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = N
 
 def check_names(config: RunConfig) -> None:
     """Raise UserError for a misspelt augmentation, network or option, before an hour goes into looking at images."""
-    policy(config.augment.policy)
+    if config.augment.policy:
+        policy(config.augment.policy)
+    if config.train.tensorboard:
+        check_tensorboard()
     name = config.model.name
     if name and not is_own_network(name):
         networks[name].spec.with_changes(options=config.model.options)

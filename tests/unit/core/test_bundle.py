@@ -177,3 +177,11 @@ def test_a_run_that_has_not_ended_is_told_to_go_on(tmp_path):
     (tmp_path / "checkpoint.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="--resume"):
         find_bundle(tmp_path)
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path):
+    path = bundle().save(tmp_path / FILE_NAME)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    refused(path, "are not those that were saved")

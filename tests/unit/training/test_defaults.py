@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,8 +10,8 @@ import tiny
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
 from convscope.data.dataset import ArrayDataset
-from convscope.data.source import open_source
-from convscope.training.defaults import choose, look
+from convscope.data.source import NAMES, open_source
+from convscope.training.defaults import choose, look, settle
 
 
 def array(height, width, channels):
@@ -55,3 +57,29 @@ def test_broken_files_are_passed_over_until_nothing_is_left(tmp_path):
     files[0].write_bytes(b"")
     with pytest.raises(UserError, match="none of 6 images tried can be opened; look at them with: convscope scan"):
         look(open_source(folder).open("train"))
+
+
+def test_what_the_data_decided_is_written_down(npz, tmp_path, monkeypatch):
+    source = open_source(npz)
+    config = RunConfig().merge({"data": {"source": str(npz)}})
+    made = settle(config, choose(config, source.open("train")), source)
+    assert (made.model.name, made.train.batch_size, made.augment.flip, made.data.channels) == (
+        "small_cnn",
+        128,
+        True,
+        1,
+    )
+    monkeypatch.chdir(npz.parent)
+    near = config.merge({"data": {"source": npz.name}})
+    assert settle(near, choose(near, source.open("train")), source) == made, "a path means the same from everywhere"
+
+
+@pytest.mark.parametrize(("wish", "mirrors", "flip"), [(None, True, True), (None, False, False), (True, False, True)])
+def test_digits_are_not_mirrored_unless_asked_for(npz, wish, mirrors, flip):
+    source = dataclasses.replace(open_source(npz), mirrors=mirrors)
+    config = RunConfig().merge({"data": {"source": str(npz)}, "augment": {"flip": wish}})
+    assert settle(config, choose(config, source.open("train")), source).augment.flip is flip
+
+
+def test_mnist_is_the_set_that_is_not_mirrored():
+    assert [name for name in NAMES if not open_source(name).mirrors] == ["mnist"]

@@ -13,7 +13,7 @@ from convscope.training.defaults import Choice
 from convscope.training.material import gather_material
 from convscope.training.progress import Display
 
-CHOICE = Choice("simple_cnn", 12, 12, 1, 8, "")
+CHOICE = Choice("simple_cnn", 12, 12, 1, "basic", 8, 0.1, "")
 
 
 def gather(source, folder, choice=CHOICE, **settings):
@@ -71,7 +71,7 @@ def test_what_a_scan_finds_harmful_is_left_out_and_said(tmp_path):
     first = sorted((folder / "ant").iterdir())[0]
     (folder / "bee" / "other.png").write_bytes(first.read_bytes())
     (folder / "cow" / "broken.png").write_bytes(b"no")
-    kept, lines = gather(folder, tmp_path, Choice("simple_cnn", 12, 12, 3, 8, ""))
+    kept, lines = gather(folder, tmp_path, Choice("simple_cnn", 12, 12, 3, "basic", 8, 0.1, ""))
     named = {*kept.train.names, *kept.validation.names, *kept.test().names}
     assert {f"ant/{first.name}", "bee/other.png", "cow/broken.png"} & named == set()
     assert lines[0].startswith("scan: 3 images are left out") and "--set data.quarantine=none" in lines[0]
@@ -82,6 +82,6 @@ def test_every_image_is_kept_when_asked(tmp_path):
     folder = tiny.write_folder(tmp_path / "data")
     (folder / "bee" / "other.png").write_bytes(sorted((folder / "ant").iterdir())[0].read_bytes())
     (folder / "cow" / "broken.png").write_bytes(b"no")
-    kept, lines = gather(folder, tmp_path, Choice("simple_cnn", 12, 12, 3, 8, ""), quarantine="none")
+    kept, lines = gather(folder, tmp_path, Choice("simple_cnn", 12, 12, 3, "basic", 8, 0.1, ""), quarantine="none")
     assert len(kept.train) + len(kept.validation) + len(kept.test()) == 91
     assert len(lines) == 1 and "left out 1 images that cannot be read, first cow/broken.png" in lines[0]

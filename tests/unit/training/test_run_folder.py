@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from convscope.core.config import RunConfig
 from convscope.core.errors import Failure, UserError
 from convscope.training.run_folder import (
     gone_unless_begun,
+    locked,
     new_folder,
     read_config,
     resumable,
@@ -51,10 +53,27 @@ def test_a_second_run_takes_a_suffix_and_the_first_stays(tmp_path):
 
 def test_a_file_in_the_way_is_not_overwritten(tmp_path):
     (tmp_path / "run").write_text("mine")
-    assert new_folder(tmp_path / "run").name == "run-2"
+    with pytest.raises(UserError, match="is a file; a run needs a folder"):
+        new_folder(tmp_path / "run")
     assert (tmp_path / "run").read_text() == "mine"
     with pytest.raises(UserError, match="is a file; a folder is needed"):
         new_folder(tmp_path / "run" / "below")
+
+
+def test_an_empty_folder_is_taken_and_a_full_one_is_not(tmp_path):
+    (tmp_path / "run").mkdir()
+    assert new_folder(tmp_path / "run").name == "run"
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    assert new_folder(tmp_path / "run").name == "run-2"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot lock folders")
+def test_a_run_is_one_process_s_own_until_it_lets_go(tmp_path):
+    with locked(tmp_path), pytest.raises(UserError, match="another process trains in"), locked(tmp_path):
+        pytest.fail("two at once")
+    with locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc is Linux")

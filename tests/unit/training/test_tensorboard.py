@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from convscope.core.errors import UserError
+from convscope.training import tensorboard
 from convscope.training.tensorboard import TensorBoard
 
 
@@ -38,6 +38,6 @@ def test_a_resumed_run_writes_its_epochs_again(tmp_path):
 
 
 def test_without_the_package_the_error_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setattr(tensorboard, "find_spec", lambda _name: None)
     with pytest.raises(UserError, match="pip install tensorboard"):
         TensorBoard(tmp_path)

@@ -309,7 +309,7 @@ def test_asked_in_the_last_batch_a_finished_run_is_finished(npz, tmp_path):
     job, state = parts(config(npz, train={"epochs": 1}), tmp_path / "run")
     interrupt = Interrupt()
     real = job.validate
-    late = torch_loop.Job(**{**vars(job), "validate": lambda n: (setattr(interrupt, "asked", True), real(n))[1]})
+    late = torch_loop.Job(**{**vars(job), "validate": lambda: (setattr(interrupt, "asked", True), real())[1]})
     assert fit(late, state, interrupt) == "finished"
 
 
