@@ -18,7 +18,7 @@ import numpy as np
 from convscope.core.errors import UserError
 from convscope.data.class_labels import natural_key
 from convscope.data.dataset import FileDataset, hash_of_stats
-from convscope.data.image_walk import Leftovers, list_folder, shortened, walk_images
+from convscope.data.image_walk import Leftovers, list_folder, shortened, walk_folders
 from convscope.data.origin import SPLITS, Source, split_of
 
 # {"train": {"cat": ["train/cat/a.jpg", …], …}, …}: paths relative to the root, by split and class.
@@ -34,10 +34,10 @@ def folder_source(root: Path) -> Source:
     folders, loose = list_folder(base, left)
     splits = _split_folders(base, folders, notes)
     prefix = "" if base == root else f"{base.relative_to(root).as_posix()}/"
-    tree: _Tree = {}
-    for split, name in (splits or {"train": ""}).items():
-        inside, flat = (folders, loose) if not name else list_folder(base / name, left)
-        tree[split] = _classes(base, f"{name}/" if name else "", inside, left, notes)
+    listed = {split: (name, *list_folder(base / name, left)) for split, name in splits.items()}
+    listed = listed or {"train": ("", folders, loose)}
+    tree = _tree(base, {split: (name, inside) for split, (name, inside, _) in listed.items()}, left, notes)
+    for split, (name, _, flat) in listed.items():
         if flat and not any(tree[split].values()):
             raise UserError(f"{base / name} holds {len(flat)} images but no class folder with images; {_LAYOUT}")
         if flat:
@@ -96,16 +96,21 @@ def _split_folders(base: Path, folders: list[str], notes: list[str]) -> dict[str
     return found
 
 
-def _classes(base: Path, prefix: str, folders: list[str], left: Leftovers, notes: list[str]) -> dict[str, list[str]]:
-    classes: dict[str, list[str]] = {}
-    for name in sorted(folders, key=natural_key):
-        others = len(left.others)
-        found = walk_images(base / prefix / name, left)
-        if not found and len(left.others) > others:
-            notes.append(f"{prefix}{name} holds files but no image and is not taken for a class")
-            continue
-        classes[name] = [f"{prefix}{name}/{path}" for path in found]
-    return classes
+def _tree(base: Path, splits: dict[str, tuple[str, list[str]]], left: Leftovers, notes: list[str]) -> _Tree:
+    tree: _Tree = {split: {} for split in splits}
+    places = [
+        (split, name, f"{folder}/{name}" if folder else name)
+        for split, (folder, names) in splits.items()
+        for name in sorted(names, key=natural_key)
+    ]
+    walked = walk_folders(base, [path for _, _, path in places])
+    for (split, name, path), (found, own) in zip(places, walked, strict=True):
+        left.add(own)
+        if found or not (own.others or own.loops):
+            tree[split][name] = [f"{path}/{image}" for image in found]
+        elif own.others:
+            notes.append(f"{path} holds files but no image and is not taken for a class")
+    return tree
 
 
 def _checked_classes(root: Path, tree: _Tree) -> tuple[str, ...]:

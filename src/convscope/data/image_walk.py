@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,18 +22,27 @@ _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 
 @dataclass
 class Leftovers:
-    """What a walk passed over: hidden names, files that are no images, folders that could not be listed or loop."""
+    """What a walk passed over: hidden names, files that are no images, folders that could not be listed, and loops."""
 
     hidden: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    loops: list[str] = field(default_factory=list)
+
+    def add(self, other: Leftovers) -> None:
+        """Put in what another walk passed over."""
+        self.hidden += other.hidden
+        self.others += other.others
+        self.closed += other.closed
+        self.loops += other.loops
 
     def notes(self) -> Iterator[str]:
         """One line for each kind."""
         for found, what in (
             (self.hidden, "hidden or system files and folders were ignored"),
             (self.others, "files are no images, by ending or kind, and were ignored"),
-            (self.closed, "folders could not be listed, or lead back to one already listed, and were left out"),
+            (self.closed, "folders could not be listed and were left out"),
+            (self.loops, "links lead to a folder that is read anyway, or above it, and were not followed"),
         ):
             if found:
                 yield f"{len(found)} {what}: {shortened(sorted(found))}"
@@ -85,26 +96,59 @@ def list_folder(folder: Path, left: Leftovers) -> tuple[list[str], list[str]]:
 
 def walk_images(folder: Path, left: Leftovers) -> list[str]:
     """Every image below a folder, as sorted posix paths relative to it. Links are followed, each folder once."""
-    found: list[str] = []
-    seen: set[tuple[int, int]] = set()
-    waiting = [""]
-    while waiting:
-        inner = waiting.pop()
-        here = folder / inner
+    ((found, own),) = walk_folders(folder, [""])
+    left.add(own)
+    return found
+
+
+def walk_folders(root: Path, names: Sequence[str]) -> list[tuple[list[str], Leftovers]]:
+    """For each of several folders below `root`: its images, sorted posix paths relative to it, and what else lay there.
+
+    Each folder is walked once. Links to folders come last, so that none takes the images of a folder from where they
+    lie, and one that leads above the folders is not followed.
+    """
+    results: list[tuple[list[str], Leftovers]] = [([], Leftovers()) for _ in names]
+    seen = _folders_above(root, names)
+    real = root.resolve()
+    waiting = deque((place, "") for place, name in enumerate(names) if (root / name).resolve() == real / name)
+    links = deque((place, "") for place, name in enumerate(names) if (root / name).resolve() != real / name)
+    while waiting or links:
+        place, inner = (waiting or links).popleft()
+        found, left = results[place]
+        here = root / names[place] / inner
+        said = "/".join(filter(None, (names[place], inner))) or str(root)
         try:
-            stat = here.stat()
-            if (stat.st_dev, stat.st_ino) in seen:
-                left.closed.append(inner)
+            mark = _mark(here)
+            if mark in seen:
+                left.loops.append(said)
                 continue
-            seen.add((stat.st_dev, stat.st_ino))
+            seen.add(mark)
             folders, images = list_folder(here, left)
         except (OSError, UserError):
-            left.closed.append(inner or str(folder))
+            left.closed.append(said)
             continue
         prefix = f"{inner}/" if inner else ""
         found += [prefix + name for name in images]
-        waiting += [prefix + name for name in folders]
-    return sorted(found)
+        for name in folders:
+            (links if (here / name).is_symlink() else waiting).append((place, prefix + name))
+    return [(sorted(found), left) for found, left in results]
+
+
+def _folders_above(root: Path, names: Sequence[str]) -> set[tuple[int, int]]:
+    tops = [root / name for name in names]
+    above = {parent for top in tops for parent in (*top.resolve().parents, *(top.parent.resolve() / "x").parents)}
+    if "" in names:
+        above.discard(root.resolve())
+    marks = set()
+    for folder in above:
+        with suppress(OSError):
+            marks.add(_mark(folder))
+    return marks
+
+
+def _mark(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -202,3 +202,31 @@ def test_a_class_name_that_no_picture_can_show_is_refused_at_once(tmp_path, name
         Image.new("RGB", (8, 8)).save(tmp_path / folder / "a.png")
     with pytest.raises(UserError, match="rename it"):
         folder_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("link", "target"), [("cat/loop", ".."), ("cat/loop", "../dog"), ("kitty", "cat"), ("me", ".")]
+)
+def test_a_link_brings_no_images_of_another_class(tmp_path, link, target):
+    make(tmp_path, "cat/a.jpg", "dog/a.jpg")
+    (tmp_path / link).symlink_to(target, target_is_directory=True)
+    source = folder_source(tmp_path)
+    assert names(source.open("train")) == ["cat/a.jpg", "dog/a.jpg"]
+    assert source.open("train").classes == ("cat", "dog")
+    assert any(f"not followed: {link}" in note for note in source.notes)
+
+
+def test_a_link_brings_no_images_of_the_test_split_into_training(tmp_path):
+    make(tmp_path, "train/cat/a.jpg", "train/dog/a.jpg", "test/cat/b.jpg", "test/dog/b.jpg")
+    (tmp_path / "train" / "cat" / "more").symlink_to("../../test/cat", target_is_directory=True)
+    source = folder_source(tmp_path)
+    assert names(source.open("train")) == ["train/cat/a.jpg", "train/dog/a.jpg"]
+    assert names(source.open("test")) == ["test/cat/b.jpg", "test/dog/b.jpg"]
+
+
+def test_classes_may_be_links_to_folders_kept_elsewhere(tmp_path):
+    make(tmp_path, "all/cat/a.jpg", "all/dog/a.jpg")
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / "train").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / "train" / name).symlink_to(tmp_path / "all" / name, target_is_directory=True)
+    assert names(folder_source(tmp_path / "photos").open("train")) == ["train/cat/a.jpg", "train/dog/a.jpg"]

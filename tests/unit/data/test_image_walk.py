@@ -7,7 +7,7 @@ import os
 import pytest
 
 from convscope.core.errors import UserError
-from convscope.data.image_walk import Leftovers, is_hidden, is_image, list_folder, shortened, walk_images
+from convscope.data.image_walk import Leftovers, is_hidden, is_image, list_folder, shortened, walk_folders, walk_images
 
 
 def touch(path):
@@ -54,7 +54,33 @@ def test_a_link_that_loops_does_not_hang(tmp_path):
     (tmp_path / "self").symlink_to("self")
     left = Leftovers()
     assert walk_images(tmp_path, left) == ["in/a.jpg"]
-    assert left.closed == ["in/again"]
+    assert left.loops == ["in/again"]
+    (note,) = [note for note in left.notes() if "link" in note]
+    assert "not followed: in/again" in note
+
+
+def test_a_link_above_the_folder_is_not_followed(tmp_path):
+    touch(tmp_path / "other.jpg")
+    touch(tmp_path / "here" / "a.jpg")
+    (tmp_path / "here" / "up").symlink_to("..")
+    left = Leftovers()
+    assert walk_images(tmp_path / "here", left) == ["a.jpg"]
+    assert left.loops == ["up"]
+
+
+def test_a_linked_folder_may_be_walked_itself(tmp_path):
+    touch(tmp_path / "here" / "sub" / "a.jpg")
+    (tmp_path / "link").symlink_to("here")
+    assert walk_images(tmp_path / "link", Leftovers()) == ["sub/a.jpg"]
+
+
+def test_of_several_folders_each_keeps_its_own_images(tmp_path):
+    for name in ("a/1.jpg", "b/sub/2.jpg", "b/3.jpg"):
+        touch(tmp_path / name)
+    (tmp_path / "a" / "link").symlink_to("../b/sub")
+    (found_a, left_a), (found_b, left_b) = walk_folders(tmp_path, ["a", "b"])
+    assert (found_a, found_b) == (["1.jpg"], ["3.jpg", "sub/2.jpg"])
+    assert (left_a.loops, left_b.loops) == (["a/link"], [])
 
 
 def test_links_to_files_and_folders_elsewhere_are_followed(tmp_path):
