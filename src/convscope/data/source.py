@@ -12,7 +12,7 @@ from convscope.data.csv_table import csv_source
 from convscope.data.download import Progress
 from convscope.data.fashion_mnist_bundle import fashion_mnist
 from convscope.data.idx import find_idx, idx_source
-from convscope.data.image_walk import is_image
+from convscope.data.image_walk import is_image, shortened
 from convscope.data.npz import npz_source
 from convscope.data.origin import Source
 from convscope.data.parquet import find_parquet, parquet_source
@@ -36,6 +36,8 @@ def open_source(data: str | Path, *, progress: Progress | None = None) -> Source
     >>> open_source("Fashion-MNIST").split_names
     ('train', 'test')
     """
+    if not str(data).strip():
+        raise UserError(f"the data set's name is empty ({data!r}); allowed: {', '.join(NAMES)}, or {_KINDS}")
     name = re.sub(r"[-_ ]", "", data.lower()) if isinstance(data, str) else ""
     known = next((known for known in NAMES if known.replace("_", "") == name), None)
     if known is None:
@@ -67,10 +69,23 @@ def _open_path(path: Path) -> Source:
 
 
 def _open_folder(folder: Path) -> Source:
-    pairs = find_idx(folder)
-    if pairs:
-        return idx_source(pairs, name=folder.resolve().name, location=folder)
-    return parquet_source(folder) if find_parquet(folder) else folder_source(folder)
+    """Class folders where there are any, for a stray file beside them is likelier than stray class folders."""
+    pairs, shards = find_idx(folder), find_parquet(folder)
+    try:
+        source = folder_source(folder)
+    except UserError:
+        if pairs:
+            return idx_source(pairs, name=folder.resolve().name, location=folder)
+        if shards:
+            return parquet_source(folder)
+        raise
+    tables = [path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file()]
+    files = {*tables, *shards, *(path for parts in pairs.values() for path in parts.values())}
+    if not files:
+        return source
+    names = shortened(sorted(path.relative_to(folder).as_posix() for path in files))
+    note = f"the class folders were taken, and not the data files beside them: {names}; give such a file to use it"
+    return replace(source, notes=(*source.notes, note))
 
 
 def _missing(path: Path) -> UserError:

@@ -135,7 +135,37 @@ def test_another_file_is_no_data_set(tmp_path):
         open_source(tmp_path / "a.docx")
 
 
-@pytest.mark.parametrize("data", ["", "\0", "x" * 5000, "a/b\nc"])
+@pytest.mark.parametrize(
+    "stray", ["x.parquet", "cat/x.parquet", "x.csv", "x.npz", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz"]
+)
+def test_class_folders_go_before_a_stray_file_and_the_file_is_mentioned(tmp_path, stray):
+    images(tmp_path, "cat/a.png", "dog/b.png")
+    (tmp_path / stray).write_bytes(b"x")
+    source = open_source(tmp_path)
+    assert source.kind == "class folders"
+    assert len(source.open("train")) == 2
+    assert any(f"not the data files beside them: {stray};" in note for note in source.notes)
+
+
+def test_a_picture_in_a_folder_of_tables_is_no_class(tmp_path):
+    images(tmp_path, "docs/banner.png")
+    for part, body in (
+        ("images-idx3", b"\0\0\x08\3" + b"\0\0\0\2" * 3 + bytes(8)),
+        ("labels-idx1", b"\0\0\x08\1\0\0\0\2\0\1"),
+    ):
+        (tmp_path / f"train-{part}-ubyte").write_bytes(body)
+    assert open_source(tmp_path).kind == "IDX files"
+
+
+@pytest.mark.parametrize("data", ["", "   ", "\t"])
+def test_an_empty_name_is_not_the_current_folder(data, tmp_path, monkeypatch):
+    images(tmp_path, "cat/a.png", "dog/b.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"name is empty.*allowed: fashion_mnist"):
+        open_source(data)
+
+
+@pytest.mark.parametrize("data", ["\0", "x" * 5000, "a/b\nc"])
 def test_words_that_are_no_path_at_all(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as caught:
