@@ -166,8 +166,12 @@ class CellDataset(_Decoded):
         return self.row_name(int(self.rows[index]))
 
     def fingerprint(self) -> str:
-        """SHA-256 over the table's mark and the rows."""
-        return hashlib.sha256(self.mark().encode() + np.ascontiguousarray(self.rows).tobytes()).hexdigest()
+        """SHA-256 over the table's mark, taken at the first call, and the rows."""
+        return hashlib.sha256(self._mark.encode() + np.ascontiguousarray(self.rows).tobytes()).hexdigest()
+
+    @cached_property
+    def _mark(self) -> str:
+        return self.mark()
 
 
 @dataclass(frozen=True, eq=False)

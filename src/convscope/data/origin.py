@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from convscope.core.contracts import Dataset
@@ -61,10 +62,14 @@ class Source:
         return self.splits[split]()
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, that changes when the files may have changed.
+        """SHA-256, in hex, of the files as the first call found them; another Source sees whether they changed.
 
         Array and table files (up to 2 GiB together) count by their bytes, image files by path, size and time.
         """
+        return self._mark
+
+    @cached_property
+    def _mark(self) -> str:
         return self.marker()
 
 

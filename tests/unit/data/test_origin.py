@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +52,14 @@ def test_splits_are_listed_in_the_usual_order_and_opened_only_when_asked():
 def test_a_split_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(UserError, match=r"toy has no split 'validation'; it has: train, test"):
         make_source([]).open("validation")
+
+
+def test_the_files_of_a_source_are_hashed_once():
+    calls: list[int] = []
+    source = Source("toy", Path(__file__), {}, marker=lambda: f"{len(calls)}{calls.append(1) or ''}")
+    assert calls == []
+    assert source.fingerprint() == source.fingerprint() == "0"
+    assert len(calls) == 1
 
 
 def test_hash_of_files_sees_bytes_and_names_but_not_times(tmp_path):
