@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.errors import ConvscopeError, Failure, UserError
+from convscope.data.cache_folder import UnusableCache
 
 _PIXELS, _FACTS, _LOCK, _PART = "images.u8", "entry.json", "lock", ".part"
 
@@ -61,8 +62,8 @@ def store(
 
     `rows` are uint8 images H×W×C; `need` is the number of bytes they take at most; `limit` is how many bytes all
     entries may take together: the longest unused make room. `facts` is called after the last row, for a dictionary
-    with "shape" that JSON can hold. Raises UserError where the folder cannot be written or the limit is below `need`,
-    and Failure where the disk is full; nothing half-written stays.
+    with "shape" that JSON can hold. Raises UnusableCache where the folder cannot be written, UserError where the
+    limit is below `need`, and Failure where the disk is full; nothing half-written stays.
     """
     if need > limit:
         raise UserError(
@@ -149,7 +150,7 @@ def _storage_error(folder: Path, need: int, error: OSError) -> ConvscopeError:
             return _full(folder, need, shutil.disk_usage(folder).free)
     where = "set CONVSCOPE_CACHE to a folder that can be written"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return UserError(f"the cache folder {folder} cannot be written ({error.strerror}); {where}")
+        return UnusableCache(f"the cache folder {folder} cannot be written ({error.strerror}); {where}")
     return Failure(f"could not keep the prepared images in {folder}: {error.strerror or error}; {where}")
 
 

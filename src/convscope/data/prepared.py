@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.contracts import Dataset, EncodedDataset
-from convscope.core.errors import UserError
+from convscope.core.errors import Failure, UserError
 from convscope.data import pixel_cache
-from convscope.data.cache_folder import cache_folder
+from convscope.data.cache_folder import UnusableCache, cache_folder
 from convscope.data.dataset import ArrayDataset, image_name
 from convscope.data.decode import explaining
 from convscope.data.in_order import map_in_order
@@ -38,7 +39,7 @@ class Prepared:
     """Prepared images, uint8 N×H×W×C (an array, or a read-only memory map), with the labels and names of each.
 
     `kept` are the indices of the images in their data set; `failed` are (name, reason) of those left out because
-    they cannot be decoded.
+    they cannot be decoded. `notes` are lines for a person about how they were prepared.
     """
 
     images: NDArray[np.uint8]
@@ -46,6 +47,7 @@ class Prepared:
     names: tuple[str, ...]
     kept: NDArray[np.int64]
     failed: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,9 +68,10 @@ def prepare_dataset(
     there: memory does not grow with their number, and the next call decodes nothing. The entry is found by the data
     set's fingerprint and the geometry of `preprocess`, so mean and std may change. `limit_bytes` is what all entries
     may take together (default `CACHE_LIMIT_GB`); the longest unused make room. `progress(done, total)` is called
-    after each image.
+    after each image. Where the default folder cannot be written and $CONVSCOPE_CACHE names no other, a temporary file
+    that goes with the process takes its place, and `notes` says so.
 
-    Raises UserError where no image at all can be read, or the cache cannot be used, and Failure for a full disk.
+    Raises UserError where no image at all can be read, or the named cache cannot be used, and Failure for a full disk.
 
     >>> d = ArrayDataset(np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 0]), ("cat", "dog"))
     >>> prepare_dataset(d, Preprocess(1, 8, 8)).images is d.images
@@ -82,16 +85,12 @@ def prepare_dataset(
         return _described(dataset, dataset.images, [])
     if not isinstance(dataset, EncodedDataset):
         return _in_memory(dataset, preprocess, progress)
-    folder = (cache or cache_folder()) / "prepared"
-    key = _key(dataset, preprocess)
-    entry = pixel_cache.recall(folder, key)
-    if entry is None or _readable_now(dataset, preprocess, entry.facts["failed"]):
-        limit = cache_limit() if limit_bytes is None else limit_bytes
-        _decode_into(folder / key, dataset, preprocess, limit, progress)
-        entry = pixel_cache.recall(folder, key)
-    if entry is None:
-        raise UserError(f"another process removed the prepared images from {folder}; start again")
-    return _described(dataset, entry.images, [tuple(failed) for failed in entry.facts["failed"]])
+    try:
+        return _from_cache(dataset, preprocess, (cache or cache_folder()) / "prepared", limit_bytes, progress)
+    except UnusableCache as error:
+        if cache or os.environ.get("CONVSCOPE_CACHE", ""):
+            raise
+        return _on_temporary_file(dataset, preprocess, str(error), progress)
 
 
 def cache_limit() -> int:
@@ -106,6 +105,39 @@ def cache_limit() -> int:
     except (ValueError, OverflowError):
         raise UserError(f"CONVSCOPE_CACHE_LIMIT_GB is {given!r}; allowed: a number of gigabytes, such as 20") from None
     return max(0, limit)
+
+
+def _from_cache(
+    dataset: EncodedDataset, preprocess: Preprocess, folder: Path, limit_bytes: int | None, progress: Progress | None
+) -> Prepared:
+    key = _key(dataset, preprocess)
+    entry = pixel_cache.recall(folder, key)
+    if entry is None or _readable_now(dataset, preprocess, entry.facts["failed"]):
+        limit = cache_limit() if limit_bytes is None else limit_bytes
+        _decode_into(folder / key, dataset, preprocess, limit, progress)
+        entry = pixel_cache.recall(folder, key)
+    if entry is None:
+        raise UserError(f"another process removed the prepared images from {folder}; start again")
+    return _described(dataset, entry.images, [tuple(failed) for failed in entry.facts["failed"]])
+
+
+def _on_temporary_file(
+    dataset: EncodedDataset, preprocess: Preprocess, trouble: str, progress: Progress | None
+) -> Prepared:
+    failed: list[_Failed] = []
+    try:
+        with tempfile.TemporaryFile() as file:  # it has no name, and is gone when the map is
+            for row in _rows(dataset, preprocess, failed, progress):
+                file.write(np.ascontiguousarray(row).data)
+            file.flush()
+            shape = (len(dataset) - len(failed), *preprocess.shape)
+            images = np.memmap(file, np.uint8, "r", shape=shape)
+    except OSError as error:
+        need = f"{len(dataset) * int(np.prod(preprocess.shape)) / 1e6:,.1f} MB"
+        reason = error.strerror or error
+        raise Failure(f"{trouble}, with {need} free; a temporary file will not do either ({reason})") from error
+    note = f"the images are decoded anew each time: {trouble}"
+    return replace(_described(dataset, images, failed), notes=(note,))
 
 
 def _decode_into(

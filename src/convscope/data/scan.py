@@ -14,7 +14,7 @@ import numpy as np
 from convscope.core.atomic import write_json
 from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import ConvscopeError, UserError
-from convscope.data.cache_folder import cache_folder
+from convscope.data.cache_folder import UnusableCache, cache_folder
 from convscope.data.dataset import image_name
 from convscope.data.decode import UnreadableImage, decode, explaining
 from convscope.data.double_checks import check_doubles
@@ -85,7 +85,11 @@ def scan_or_recall(source: Source, *, progress: Progress | None = None, cache: P
     A report that names files the system would not open is not stored: they may be there the next time. A cache that
     cannot be written costs a second scan, nothing else.
     """
-    place = (cache or cache_folder()) / "scans" / f"{source.fingerprint()}.{_SCAN_VERSION}.json"
+    try:
+        folder = cache or cache_folder()
+    except UnusableCache:
+        return scan_source(source, progress=progress)
+    place = folder / "scans" / f"{source.fingerprint()}.{_SCAN_VERSION}.json"
     try:
         return ScanReport.from_dict(json.loads(place.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from convscope.data.cache_folder import cache_folder
+from convscope.data.cache_folder import UnusableCache, cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +47,15 @@ def test_a_tilde_and_a_relative_path_become_absolute(monkeypatch, tmp_path):
 def test_it_creates_nothing(tmp_path):
     cache_folder()
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("own", ["", "~/cache"])
+def test_no_home_folder_is_explained(monkeypatch, own):
+    def homeless(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("CONVSCOPE_CACHE", own)
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.raises(UnusableCache, match=r"no home folder.*set CONVSCOPE_CACHE"):
+        cache_folder()

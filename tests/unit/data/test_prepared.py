@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from io import BytesIO
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convscope.core.errors import UserError
+from convscope.core.errors import Failure, UserError
 from convscope.data import prepared as prepared_module
 from convscope.data.dataset import ArrayDataset, FileDataset, Subset
 from convscope.data.prepared import Prepared, cache_limit, prepare_dataset
@@ -220,3 +221,54 @@ def test_small_limits_keep_only_the_newest(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(pixel_cache, "_in_use", set())
         prepare_dataset(dataset, Preprocess(3, side, side), cache=tmp_path / "c", limit_bytes=1200)
     assert len(files_below(tmp_path / "c")) == 1
+
+
+@pytest.fixture
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CONVSCOPE_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_without_a_cache_a_temporary_file_does_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = folder_of(tmp_path / "photos")
+    (tmp_path / "photos" / dataset.paths[1]).write_bytes(b"")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    found = prepare_dataset(dataset, SMALL)
+    expect(found, dataset, SMALL, [0, 2, 3, 4])
+    assert isinstance(found.images, np.memmap)
+    assert [name for name, _ in found.failed] == [dataset.paths[1]]
+    (note,) = found.notes
+    assert "decoded anew" in note and "cannot be written" in note and "set CONVSCOPE_CACHE" in note
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_without_a_home_folder_a_temporary_file_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    (note,) = prepare_dataset(folder_of(tmp_path / "photos"), SMALL).notes
+    assert "no home folder" in note
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_a_named_cache_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = folder_of(tmp_path / "photos")
+    with pytest.raises(UserError, match="cannot be written"):
+        prepare_dataset(dataset, SMALL, cache=Path("/dev/null/c"))
+    monkeypatch.setenv("CONVSCOPE_CACHE", "/dev/null/c")
+    with pytest.raises(UserError, match="cannot be written"):
+        prepare_dataset(dataset, SMALL)
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_no_place_at_all_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(Failure, match="a temporary file will not do either"):
+        prepare_dataset(folder_of(tmp_path / "photos"), SMALL)
