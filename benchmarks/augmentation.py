@@ -19,8 +19,8 @@ from importlib.metadata import version
 
 import torch
 
+from convscope.data.augmentation.policies import policy
 from convscope.data.normalise import normalise
-from convscope.data.policies import policy
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 from record import record
 

@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from convscope.core.config import RunConfig
     from convscope.core.errors import ConvscopeError, Failure, UserError
-    from convscope.data.scan import scan
+    from convscope.data.scanning.scan import scan
     from convscope.evaluation.compare import compare
     from convscope.evaluation.evaluate import evaluate
     from convscope.evaluation.load import load
@@ -33,7 +33,7 @@ _HOMES = {
     "compare": "convscope.evaluation.compare",
     "evaluate": "convscope.evaluation.evaluate",
     "load": "convscope.evaluation.load",
-    "scan": "convscope.data.scan",
+    "scan": "convscope.data.scanning.scan",
     "summary": "convscope.models.pytorch.describe",
     "train": "convscope.training.train",
 }

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.data.policies import operations, policies, policy
+from convscope.data.augmentation.policies import operations, policies, policy
 
 EVERY = [*policies, *operations, "basic+rand_augment+cutout"]
 NEVER_CHANGE_ANYTHING = {"none"}

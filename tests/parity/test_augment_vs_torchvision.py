@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from convscope.data import colour, enhance, geometry, tone, warp
+from convscope.data.augmentation import colour, enhance, geometry, tone, warp
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 
 SIZES = [(32, 32), (28, 28), (17, 23), (5, 8), (3, 3), (1, 1), (2, 7)]

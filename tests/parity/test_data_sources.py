@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from convscope.data.carve import carve
-from convscope.data.class_folders import folder_source
-from convscope.data.idx import read_idx
 from convscope.data.source import open_source
+from convscope.data.sources.class_folders import folder_source
+from convscope.data.sources.idx import read_idx
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 
 

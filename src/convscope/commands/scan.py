@@ -19,8 +19,8 @@ def scan(data: str, *, json: Annotated[bool, Parameter(negative="")] = False) ->
     json
         Print everything that was found as JSON; the table shows the first examples.
     """
-    from convscope.data.scan import scan_source
-    from convscope.data.scan_table import scan_table
+    from convscope.data.scanning.scan import scan_source
+    from convscope.data.scanning.scan_table import scan_table
     from convscope.data.source import open_source
     from convscope.training.progress import Display
 

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from convscope.core.seeds import derive, generator
-from convscope.data.mix import Mix
+from convscope.data.augmentation.mix import Mix
+from convscope.data.augmentation.policies import Policy
 from convscope.data.normalise import normalise
 from convscope.data.part import Part
-from convscope.data.policies import Policy
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from convscope.core.errors import UserError, nearest
-from convscope.data.class_folders import folder_source
-from convscope.data.csv_table import csv_source
-from convscope.data.download import Progress
-from convscope.data.fashion_mnist_bundle import fashion_mnist
-from convscope.data.idx import find_idx, idx_source
-from convscope.data.image_walk import is_image, shortened
-from convscope.data.npz import npz_source
-from convscope.data.origin import Source
-from convscope.data.parquet import find_parquet, parquet_source
-from convscope.data.published import PUBLISHED, published_source
+from convscope.data.sources.class_folders import folder_source
+from convscope.data.sources.csv_table import csv_source
+from convscope.data.sources.download import Progress
+from convscope.data.sources.fashion_mnist_bundle import fashion_mnist
+from convscope.data.sources.idx import find_idx, idx_source
+from convscope.data.sources.image_walk import is_image, shortened
+from convscope.data.sources.npz import npz_source
+from convscope.data.sources.origin import Source
+from convscope.data.sources.parquet import find_parquet, parquet_source
+from convscope.data.sources.published import PUBLISHED, published_source
 
 __all__ = ["NAMES", "Source", "open_source"]
 

@@ -13,7 +13,7 @@ from convscope.core.contracts import Dataset
 from convscope.core.errors import UserError
 from convscope.data.carve import carve
 from convscope.data.dataset import Subset, image_name
-from convscope.data.origin import Source
+from convscope.data.sources.origin import Source
 
 Indices = NDArray[np.int64]
 Carved = Literal["validation", "test"]

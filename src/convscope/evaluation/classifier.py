@@ -16,9 +16,9 @@ from convscope.core.contracts import Predictor
 from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.data.decode import ImageLike, UnreadableImage
-from convscope.data.image_walk import Leftovers, walk_images
 from convscope.data.in_order import map_in_order
 from convscope.data.preprocess import Preprocess
+from convscope.data.sources.image_walk import Leftovers, walk_images
 from convscope.evaluation.answer import Answer, answers, unanswered
 
 Inputs: TypeAlias = ImageLike | Iterable[Any]

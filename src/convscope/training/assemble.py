@@ -11,9 +11,9 @@ import torch
 
 from convscope.core.config import RunConfig
 from convscope.core.provenance import processor, versions
+from convscope.data.augmentation.mix import mix
+from convscope.data.augmentation.policies import policy
 from convscope.data.loader import Loader
-from convscope.data.mix import mix
-from convscope.data.policies import policy
 from convscope.evaluation.metrics import cross_entropy, top_k_accuracy
 from convscope.evaluation.predict import predict_part
 from convscope.models.pytorch.device import autocast, choose_device, choose_precision, set_threads

@@ -14,8 +14,8 @@ from convscope.core.contracts import Dataset
 from convscope.core.errors import UserError
 from convscope.data.part import Part, prepare_part
 from convscope.data.preprocess import Preprocess
-from convscope.data.scan import scan_or_recall
-from convscope.data.scan_report import ScanReport
+from convscope.data.scanning.scan import scan_or_recall
+from convscope.data.scanning.scan_report import ScanReport
 from convscope.data.source import Source
 from convscope.data.split import Splits, from_record, split_source
 from convscope.data.statistics import channel_statistics
@@ -49,6 +49,8 @@ def gather_material(
 
     train, validation = part(splits.train, "train"), part(splits.validation, "validation")
     display.clear()
+    for note in dict.fromkeys((*train.whole.notes, *validation.whole.notes)):
+        display.say(f"note: {note}")
     say_unreadable([*train.failed, *validation.failed], display)
 
     def test() -> Part:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convscope.data.policies import policy
+from convscope.data.augmentation.policies import policy
 from convscope.training.checkpoint import State
 from convscope.training.single_step import take_step
 from convscope.training.torch_loop import Job

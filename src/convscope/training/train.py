@@ -10,7 +10,7 @@ from torch import nn
 
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.data.policies import policy
+from convscope.data.augmentation.policies import policy
 from convscope.data.source import Source, open_source
 from convscope.models.pytorch.build import build
 from convscope.models.pytorch.device import seed_everything

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import tiny
+from convscope.data.augmentation.mix import mix
+from convscope.data.augmentation.policies import policy
 from convscope.data.dataset import ArrayDataset
 from convscope.data.loader import Loader
-from convscope.data.mix import mix
 from convscope.data.part import Part, prepare_part
-from convscope.data.policies import policy
 from convscope.data.preprocess import Preprocess
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convscope.core.errors import UserError
 from convscope.data.dataset import ArrayDataset, FileDataset, image_name
-from convscope.data.origin import Source
+from convscope.data.sources.origin import Source
 from convscope.data.split import from_record, split_source
 
 CLASSES = ("cat", "dog", "mouse")

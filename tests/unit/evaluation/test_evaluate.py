@@ -40,7 +40,7 @@ def test_the_figures_are_those_of_training(run, tmp_path):
 
 
 def test_only_the_split_that_is_asked_for_is_opened(run, tmp_path, monkeypatch):
-    from convscope.data.origin import Source
+    from convscope.data.sources.origin import Source
 
     opened, real = [], Source.open
     monkeypatch.setattr(Source, "open", lambda s, split: (opened.append(split), real(s, split))[1])

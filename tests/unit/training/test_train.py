@@ -14,9 +14,9 @@ import tiny
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.data.origin import Source
-from convscope.data.scan import scan_or_recall
+from convscope.data.scanning.scan import scan_or_recall
 from convscope.data.source import open_source
+from convscope.data.sources.origin import Source
 from convscope.evaluation.load import load
 from convscope.training import torch_loop
 from convscope.training.meter import DivergedError

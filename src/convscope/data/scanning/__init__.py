@@ -1,0 +1,1 @@
+"""Looking at images before any training: what is broken, odd, doubled or mislabelled."""

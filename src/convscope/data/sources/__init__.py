@@ -1,0 +1,1 @@
+"""Where images come from: a reader for each kind of source. `data/source.py` chooses among them."""
