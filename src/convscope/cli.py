@@ -20,6 +20,10 @@ COMMANDS = {
     "summary": "Show a network layer by layer; without a name, list the networks.",
 }
 
+# torch's threads spin while they wait for each other. Beside one other busy program, two of them trained at a tenth of
+# their rate with libgomp's own count of 300,000 and at half of it with this one; it is read when torch is loaded.
+STARTED_WITH = {"GOMP_SPINCOUNT": "10000"}
+
 app = App(
     name="convscope",
     help="Train convolutional networks you can see through.",
@@ -42,9 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     _prepare_streams()
-    # torch's threads spin while they wait for each other. Beside one other busy program, two of them trained at a tenth
-    # of their rate with libgomp's own count of 300,000 and at half of it with this one; it is read when torch loads.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    for name, value in STARTED_WITH.items():
+        os.environ.setdefault(name, value)
     try:
         app(words, exit_on_error=False, print_error=False, result_action="return_none")
         sys.stdout.flush()
