@@ -4,8 +4,8 @@
 
 Both start from 3×32×32 uint8 pictures in memory and end in normalised float32. Ours takes a batch at a time,
 torchvision one picture at a time as in a usual data set (its pictures already tensors, no collation counted). The two
-take turns, so that whatever else the machine does falls on both; a figure is the median over the rounds. The variable is
-what `convscope train` sets: threads that spin longer make two of them many times slower beside other work.
+take turns, so that whatever else the machine does falls on both; a figure is the median over the rounds. The variable
+is what `convscope train` sets: threads that spin longer make two of them many times slower beside other work.
 """
 
 from __future__ import annotations

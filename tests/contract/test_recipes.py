@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shlex
+import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +26,7 @@ from convscope.training.torch_loop import set_rate
 from convscope.training.train import look_at, start_or_resume
 
 every = pytest.mark.parametrize("name", list(recipes))
+ROOT = Path(__file__).resolve().parents[2]
 SHAPES = {"cifar10": (32, 3), "cifar100": (32, 3), "fashion_mnist": (28, 1), "mnist": (28, 1)}
 
 
@@ -66,6 +70,18 @@ def test_its_promise_has_a_command_that_can_be_typed(name):
     words = shlex.split(found[1])
     assert words[:2] == ["convscope", "train"] and name in words
     app.parse_args(words[1:], exit_on_error=False, print_error=False)
+
+
+@every
+def test_its_promise_says_how_long_on_what_and_how_well(name):
+    promised = dict(line.split(maxsplit=1) for line in recipes[name].promise.strip().splitlines()[2:])
+    assert promised.keys() == {"command", "minutes", "hardware", "score"}
+    measured = re.search(r"([\d.]+) % ± ([\d.]+) % test accuracy \(n = (\d)\), (\S+)", promised["score"])
+    assert measured, promised["score"]
+    accuracy = json.loads((ROOT / measured[4]).read_text())["figures"]["accuracy"]
+    assert round(100 * statistics.fmean(accuracy), 2) == float(measured[1])
+    assert round(100 * statistics.stdev(accuracy), 2) == float(measured[2])
+    assert len(accuracy) == int(measured[3])
 
 
 @every

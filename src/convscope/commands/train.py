@@ -91,7 +91,10 @@ def configuration(data: str | None, options: TrainOptions) -> RunConfig:
     from convscope.core.config import RunConfig, parse_settings, read_toml
     from convscope.recipes import recipes
 
-    config = recipes[options.recipe].config if options.recipe else RunConfig()
+    config = RunConfig()
+    if options.recipe:
+        config = recipes[options.recipe].config
+        write_out(recipes[options.recipe].promise)
     config = config.merge(read_toml(options.config) if options.config else {})
     words = {"data.source": data, "model.name": options.model, "train.epochs": options.epochs, "seed": options.seed}
     for key, value in words.items():

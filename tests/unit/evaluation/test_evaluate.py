@@ -114,3 +114,16 @@ def test_a_bundle_that_does_not_say_where_it_comes_from(run, tmp_path):
     bundle.save(tmp_path / "bundle.safetensors")
     with pytest.raises(UserError, match="name the images with --data"):
         evaluate(tmp_path)
+
+
+def test_other_data_leave_the_run_s_own_results_alone(run, tmp_path):
+    mine = shutil.copytree(run, tmp_path / "run")
+    own = evaluate(mine)
+    assert own.folder == mine / "evaluation" and own.split == "test"
+    before = (own.folder / "test_metrics.json").read_bytes()
+    images, labels = tiny.pictures(30, seed=9)
+    np.savez(tmp_path / "other.npz", images=images, labels=labels, classes=np.array(tiny.CLASSES))
+    other = evaluate(mine, tmp_path / "other.npz")
+    assert (other.folder, other.split) == (mine / "evaluation_other", "all")
+    assert (other.folder / "all_metrics.json").is_file()
+    assert (own.folder / "test_metrics.json").read_bytes() == before
