@@ -13,11 +13,12 @@ from convscope.data.preprocess import Preprocess
 from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.shapes import at_rest
 
-BATCH = 256
+MOST_IMAGES, MOST_PIXELS = 256, 1_000_000
+"""In one batch: 256 images of 32×32, 19 of 224×224. Maps of 256 photographs would take a gigabyte a layer."""
 
 
 class TorchPredictor:
-    """A Predictor over a network: evaluation mode, no gradients, batches of 256, channels-last, always float32.
+    """A Predictor over a network: evaluation mode, no gradients, batches that fit in memory, always float32.
 
     The network's mode is put back after each call, so one that is being trained may be asked in between. `preprocess`
     gives the size, the channels and the statistics; `classes` the names of the K answers.
@@ -57,9 +58,10 @@ class TorchPredictor:
             needs = f"prepared images, uint8 N×{height}×{width}×{channels}"
             raise ShapeError(f"predict got {images.dtype} {images.shape}; it needs {needs}")
         logits = np.empty((len(images), len(self._classes)), np.float32)
+        size = max(1, min(MOST_IMAGES, MOST_PIXELS // (images.shape[1] * images.shape[2])))
         with at_rest(self.network), torch.inference_mode():
-            for start in range(0, len(images), BATCH):
-                logits[start : start + BATCH] = self._answer(images[start : start + BATCH]).float().cpu().numpy()
+            for start in range(0, len(images), size):
+                logits[start : start + size] = self._answer(images[start : start + size]).float().cpu().numpy()
         return logits
 
     def _answer(self, images: NDArray[np.uint8]) -> Tensor:

@@ -43,7 +43,7 @@ def test_logits_are_those_of_the_network_on_normalised_images(channels):
 def test_many_batches_answer_like_one(monkeypatch):
     ours, batch = predictor(), images(11)
     whole = ours.predict(batch)
-    monkeypatch.setattr(module, "BATCH", 4)
+    monkeypatch.setattr(module, "MOST_IMAGES", 4)
     np.testing.assert_allclose(ours.predict(batch), whole, rtol=1e-4, atol=1e-5)
 
 
@@ -88,3 +88,14 @@ def test_what_is_not_prepared_is_refused(batch):
 def test_class_names_must_match():
     with pytest.raises(UserError, match="small_cnn answers with 10 logits for 3 class names"):
         TorchPredictor(create("small_cnn"), Preprocess(3, 32, 32), CLASSES)
+
+
+@pytest.mark.parametrize(("side", "largest"), [(8, 256), (224, 19), (2048, 1)])
+def test_large_images_come_in_small_batches(side, largest, monkeypatch):
+    sizes = []
+    ours = predictor(1)
+    ours.preprocess = Preprocess(1, side, side)
+    monkeypatch.setattr(ours, "_answer", lambda part: (sizes.append(len(part)), torch.zeros(len(part), 3))[1])
+    many = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (300, side, side, 1))
+    assert ours.predict(many).shape == (300, 3)
+    assert max(sizes) == largest and sum(sizes) == 300
