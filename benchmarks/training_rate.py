@@ -32,6 +32,7 @@ from convscope.models.pytorch.build import build
 from convscope.models.pytorch.device import seed_everything
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 from convscope.training.assemble import assemble, choose_compute
+from convscope.training.history import read_history
 from convscope.training.interrupt import Interrupt
 from convscope.training.material import Material
 from convscope.training.progress import Display
@@ -50,7 +51,7 @@ def random_set(count: int) -> ArrayDataset:
 
 
 def ours(images: ArrayDataset) -> float:
-    """Images a second of one epoch through the loop that `convscope train` runs, validation left out."""
+    """Images a second of one epoch, as the loop of `convscope train` reports it: validation and files are left out."""
     config = RunConfig.from_dict({"train": {"epochs": 1, "lr": 0.01, "batch_size": BATCH}})
     display = Display(quiet=True)
     part = prepare_part(images, Preprocess(3, 32, 32, "crop", MEAN, STD))
@@ -63,9 +64,8 @@ def ours(images: ArrayDataset) -> float:
     with tempfile.TemporaryDirectory() as folder:
         compute = choose_compute(config, None, display)
         job, state = assemble(config, material, network, compute=compute, folder=Path(folder), display=display)
-        start = time.perf_counter()
         fit(job, state, Interrupt())
-        return len(job.loader) * BATCH / (time.perf_counter() - start)
+        return float(read_history(Path(folder) / "history.jsonl")[0]["images_per_second"])
 
 
 class UsualSet(torch.utils.data.Dataset):
