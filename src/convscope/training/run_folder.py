@@ -64,10 +64,13 @@ def locked(folder: Path) -> Iterator[None]:
 
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process trains in {folder}; wait for it, or give another folder with --out"
+            ) from None
         yield
-    except BlockingIOError:
-        raise UserError(f"another process trains in {folder}; wait for it, or give another folder with --out") from None
     finally:
         os.close(descriptor)
 

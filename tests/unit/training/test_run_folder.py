@@ -143,3 +143,8 @@ def test_a_run_that_never_began_leaves_no_folder(tmp_path):
     with gone_unless_begun(folder):
         pass
     assert folder.exists()
+
+
+def test_what_fails_inside_a_lock_is_not_taken_for_the_lock(tmp_path):
+    with pytest.raises(BlockingIOError, match="a pipe"), locked(tmp_path):
+        raise BlockingIOError("a pipe")
