@@ -63,20 +63,20 @@ def test_the_fingerprint_stays_while_the_images_do(dataset):
 def trained(name, channels=1):
     """A network whose batch norms have seen data, with an answer that depends on the image."""
     torch.manual_seed(0)
-    net = create(name, input_shape=(channels, 20, 20), classes=3)
-    net.train()(torch.randn(4, channels, 20, 20))
+    net = create(name, input_shape=(channels, 28, 28), classes=3)
+    net.train()(torch.randn(4, channels, 28, 28))
     return net.eval()
 
 
 def images(channels=1, count=5):
-    return np.random.default_rng(0).integers(0, 256, (count, 20, 20, channels), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (count, 28, 28, channels), np.uint8)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", list(networks))
 def test_a_bundle_gives_back_the_network_bit_for_bit(name, channels, tmp_path):
     net = trained(name, channels)
-    preprocess = Preprocess(channels, 20, 20, "crop", (0.3,) * channels, (0.7,) * channels)
+    preprocess = Preprocess(channels, 28, 28, "crop", (0.3,) * channels, (0.7,) * channels)
     predictor = TorchPredictor(net, preprocess, tiny.CLASSES)
     assert isinstance(predictor, Predictor) and predictor.classes == tiny.CLASSES
     expected = predictor.predict(images(channels))
@@ -96,7 +96,7 @@ def test_a_bundle_gives_back_the_network_bit_for_bit(name, channels, tmp_path):
 
 @pytest.mark.parametrize("name", list(networks))
 def test_the_answer_for_an_image_does_not_depend_on_its_neighbours(name):
-    predictor = TorchPredictor(trained(name), Preprocess(1, 20, 20), tiny.CLASSES)
+    predictor = TorchPredictor(trained(name), Preprocess(1, 28, 28), tiny.CLASSES)
     alone = np.concatenate([predictor.predict(images()[i : i + 1]) for i in range(5)])
     # Other batch sizes take other kernels, whose sums run in another order: float32 keeps 7 digits.
     np.testing.assert_allclose(alone, predictor.predict(images()), rtol=1e-3, atol=1e-4)

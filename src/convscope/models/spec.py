@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from convscope.core.errors import UserError, unknown_name
 
@@ -15,14 +15,20 @@ Option = bool | int | float | str | tuple[int, ...]
 LARGEST_SIDE = 4096
 """Pixels that an input's height and width may have; the activations of one larger image fill a machine's memory."""
 
+SMALL_SIDE = 64
+"""Pixels up to which the shorter side of an image makes a network designed for photographs take its small form."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
     """One network: what it is called and comes from, and all that its builder needs to know.
 
-    `input_shape` is (C, H, W), `classes` is K. `parameters` is the exact count in the form the network was designed in
-    (None where nobody counted), and `deviations` says where ours is not what the paper wrote. `source` and
-    `source_sha256` name the file of a person's own network.
+    `input_shape` is (C, H, W), `classes` is K. `parameters`, `macs` (multiply-accumulates an image) and `field` (the
+    receptive field of the last map, in pixels) are exact, in the form the network was designed in; None where nobody
+    counted. The paper's own rounded figures stand beside them with their place, and `deviations` says where ours is not
+    what the paper wrote. `small_form` says what is different for images of up to 64 pixels; empty for networks that
+    were designed small. `head` is "own", or "linear" for the mean of each map and one linear layer, which is what
+    transfer learning trains. `source` and `source_sha256` name the file of a person's own network.
 
     >>> spec = ModelSpec("tiny", input_shape=(3, 8, 8), classes=2, options={"width": 4})
     >>> spec.with_changes(input_shape=(1, 8, 8), classes=5, options={"width": 8}).options["width"]
@@ -38,7 +44,14 @@ class ModelSpec:
     classes: int = 10
     options: Mapping[str, Option] = field(default_factory=dict)
     parameters: int | None = None
+    macs: int | None = None
+    field: int | None = None
+    published_parameters: float | None = None
+    published_macs: float | None = None
+    published_in: str = ""
     deviations: str = ""
+    small_form: str = ""
+    head: Literal["own", "linear"] = "own"
     source: str = ""
     source_sha256: str = ""
 
@@ -47,19 +60,30 @@ class ModelSpec:
         if isinstance(self.classes, bool) or not isinstance(self.classes, int) or self.classes < 2:
             raise UserError(f"{self.name} was given classes={self.classes!r}; a classifier needs an int of 2 or more")
 
+    @property
+    def small(self) -> bool:
+        """Is the network built in its small form, for images whose shorter side has up to `SMALL_SIDE` pixels?
+
+        >>> ModelSpec("tiny", input_shape=(3, 32, 32), small_form="no pooling in the stem").small
+        True
+        """
+        return bool(self.small_form) and min(self.input_shape[1:]) <= SMALL_SIDE
+
     def with_changes(
         self,
         *,
         input_shape: Sequence[int] | None = None,
         classes: int | None = None,
         options: Mapping[str, Any] | None = None,
+        head: Literal["own", "linear"] | None = None,
     ) -> ModelSpec:
-        """The same network for another input, other classes or other options; UserError where one is not allowed."""
+        """The same network for another input, classes, options or head; UserError where one is not allowed."""
         return replace(
             self,
             input_shape=self.input_shape if input_shape is None else check_shape(input_shape),
             classes=self.classes if classes is None else classes,
             options=merge_options(self.name, self.options, options or {}),
+            head=self.head if head is None else head,
         )
 
     def to_dict(self) -> dict[str, Any]:

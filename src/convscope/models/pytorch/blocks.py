@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from torch import nn
 
 from convscope.core.errors import UserError, unknown_name
+
+MakeHead: TypeAlias = Callable[[int, int, int], nn.Module]
+"""Makes the head for maps C×H×W; called with those three."""
 
 POOLINGS: dict[str, Callable[[], nn.Module]] = {"max": lambda: nn.MaxPool2d(2), "average": lambda: nn.AvgPool2d(2)}
 
@@ -80,7 +84,7 @@ def pooled_stages(
     }
 
 
-def dense_head(hidden: int, classes: int, *, dropout: float) -> Callable[[int, int, int], nn.Module]:
+def dense_head(hidden: int, classes: int, *, dropout: float) -> MakeHead:
     """A head with one hidden layer: flatten → linear → ReLU → dropout → linear, made for maps C×H×W."""
     if hidden < 1:
         raise UserError(f"hidden is {hidden}; give a hidden layer 1 or more numbers")
@@ -91,6 +95,6 @@ def dense_head(hidden: int, classes: int, *, dropout: float) -> Callable[[int, i
     )
 
 
-def average_head(classes: int) -> Callable[[int, int, int], nn.Module]:
+def average_head(classes: int) -> MakeHead:
     """A head for images of any size: the mean of each map, then a linear layer (Lin, Chen & Yan 2013)."""
     return lambda c, _h, _w: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, classes))

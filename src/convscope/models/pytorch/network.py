@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NoReturn
 
 from torch import Tensor, nn
 
 from convscope.core.errors import ShapeError, UserError
+from convscope.models.pytorch.blocks import MakeHead, average_head
 from convscope.models.pytorch.shapes import explain, last_map, times
 from convscope.models.spec import ModelSpec
 
@@ -19,7 +20,8 @@ class Network(nn.Module):
     `spec` says what it is, `stages` names its parts in order, `features` shows its middle, `forward` answers. The head
     is made by `head(C, H, W)` from the shape that the last stage gives for a blank image of `spec.input_shape`, so no
     network knows its input size by heart. `body` holds the stages' weights and `head` those of the head, apart, so that
-    either can be frozen or replaced alone.
+    either can be frozen or replaced alone. `auxiliary` are heads on stages before the last, by the stage's name; they
+    answer in training alone.
 
     >>> spec = ModelSpec("tiny", input_shape=(3, 8, 8), classes=2)
     >>> stages = {"stage1": nn.Conv2d(3, 4, 3), "stage2": nn.MaxPool2d(2)}
@@ -31,14 +33,25 @@ class Network(nn.Module):
 
     spec: ModelSpec
     head: nn.Module
+    auxiliary: nn.ModuleDict
 
     def __init__(
-        self, spec: ModelSpec, stages: Mapping[str, nn.Module], head: Callable[[int, int, int], nn.Module]
+        self,
+        spec: ModelSpec,
+        stages: Mapping[str, nn.Module],
+        head: MakeHead,
+        *,
+        auxiliary: Mapping[str, MakeHead] | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
         self.body = nn.Sequential(OrderedDict(stages))
-        self.head = head(*last_map(spec.name, self.body, spec.input_shape))
+        make = average_head(spec.classes) if spec.head == "linear" else head
+        self.head = make(*last_map(spec.name, self.body, spec.input_shape))
+        self.auxiliary = nn.ModuleDict()
+        for stage, make_auxiliary in (auxiliary or {}).items():
+            until = self.body[: list(stages).index(stage) + 1]
+            self.auxiliary[stage] = make_auxiliary(*last_map(spec.name, until, spec.input_shape))
 
     @property
     def stages(self) -> dict[str, nn.Module]:
@@ -51,7 +64,10 @@ class Network(nn.Module):
         return nn.Sequential(OrderedDict([*self.stages.items(), ("head", self.head)]))
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
-        """The maps N×C×H×W that each stage gives for images N×C×H×W, by the stage's name."""
+        """The maps N×C×H×W that each stage gives for images N×C×H×W, by the stage's name.
+
+        In training mode the logits N×K of auxiliary heads come after them, as `auxiliary.STAGE`.
+        """
         self.check_rank(x)
         maps: dict[str, Tensor] = {}
         here = x
@@ -60,6 +76,8 @@ class Network(nn.Module):
                 here = maps[name] = stage(here)
         except RuntimeError as problem:
             self.explain_failure(x, problem)
+        if self.training:
+            maps |= {f"auxiliary.{name}": head(maps[name]) for name, head in self.auxiliary.items()}
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,6 +88,15 @@ class Network(nn.Module):
         except RuntimeError as problem:
             self.explain_failure(x, problem)
         return logits
+
+    def answers(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The logits N×K, and those of the auxiliary heads, which are there in training mode alone."""
+        if not self.auxiliary:
+            return self(x), []
+        maps = self.features(x)
+        count = len(self.stages)
+        *_, last = list(maps.values())[:count]
+        return self.head(last), list(maps.values())[count:]
 
     def check_rank(self, x: Tensor) -> None:
         """ShapeError unless `x` has the four axes N×C×H×W; a single image would pass a convolution unnoticed."""

@@ -34,6 +34,7 @@ class OwnNetwork(Network):
         nn.Module.__init__(self)
         self.spec = spec
         self.module = module
+        self.auxiliary = nn.ModuleDict()
         self._names = tuple(stages)
 
     @property

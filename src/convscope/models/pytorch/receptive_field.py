@@ -8,6 +8,9 @@ starting from 1 and 1 for the image itself (Araujo, Norris & Sim, Computing Rece
 Networks, 2019). Where branches meet, the larger one counts. This is the field in theory: what is inside it can count,
 what is outside it cannot. It is followed through torch's operations and not through modules, so a network that calls
 functions or adds branches by hand is followed too.
+
+A gate (squeeze-and-excite) multiplies whole maps with numbers that come from a global average, so in theory every place
+sees everything behind it. It is left out: the field is that of the convolutions.
 """
 
 from __future__ import annotations
@@ -82,6 +85,8 @@ class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run the operation, then write down what its results see."""
         results = func(*args, **(kwargs or {}))
         sources = [t for t in tree_leaves(args) if isinstance(t, Tensor) and id(t) in self._known]
+        if func.overloadpacket.__name__ == "mul":
+            sources = [t for t in sources if not _is_gate(t, results)]
         if sources:
             field = _after(func.overloadpacket.__name__, args, meet(self.field(s) for s in sources))
             for result in tree_leaves(results):
@@ -101,6 +106,11 @@ def _after(operation: str, args: tuple[Any, ...], field: Field | None) -> Field 
         dilated = operation == "max_pool2d_with_indices" and len(args) > 4
         return field.through(kernel, stride, _pair(args[4]) if dilated else (1, 1))
     return field
+
+
+def _is_gate(factor: Tensor, product: Tensor) -> bool:
+    """Is it one number a map, for maps that have more?"""
+    return factor.ndim == 4 and factor.shape[2:] == (1, 1) and product.shape[2:] != (1, 1)
 
 
 def _pair(numbers: Sequence[int]) -> Pair:

@@ -66,8 +66,7 @@ def build(spec: ModelSpec, *, depth: int, widths: tuple[int, ...]) -> Network:
     return Network(spec, stages, average_head(spec.classes))
 
 
-PARAMETERS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962}
-
+# Depth: parameters, multiply-accumulates, receptive field, and the paper's count in millions (table 6).
 VARIANTS = tuple(
     ModelSpec(
         f"resnet{depth}",
@@ -78,6 +77,25 @@ VARIANTS = tuple(
         input_shape=(3, 32, 32),
         options={"depth": depth, "widths": (16, 32, 64)},
         parameters=parameters,
+        macs=macs,
+        field=field,
+        published_parameters=published,
+        published_in="table 6",
     )
-    for depth, parameters in PARAMETERS.items()
+    for depth, parameters, macs, field, published in (
+        (20, 269_722, 40_551_040, 81, 0.27e6),
+        (32, 464_154, 68_862_592, 137, 0.46e6),
+        (44, 658_586, 97_174_144, 193, 0.66e6),
+        (56, 853_018, 125_485_696, 249, 0.85e6),
+        (110, 1_727_962, 252_887_680, 501, 1.7e6),
+    )
 )
+
+LAYOUTS = {
+    "akamaster": (
+        (r"^conv1", "body.stem.0"),
+        (r"^bn1", "body.stem.1"),
+        (r"^layer", "body.stage"),
+        (r"^linear", "head.2"),
+    )
+}

@@ -23,5 +23,7 @@ VARIANTS = (
         input_shape=(1, 28, 28),
         options={"widths": (16, 32), "kernel": (5,), "depth": 1, "pooling": "max"},
         parameters=28_938,
+        macs=2_838_080,
+        field=16,
     ),
 )

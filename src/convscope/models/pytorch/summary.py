@@ -37,7 +37,8 @@ class Summary:
     """All layers of a network in the order in which an image passes them, and the sums.
 
     `macs` are multiply-accumulate operations for one image, of convolutions and linear layers alone; twice as many
-    floating-point operations. Biases, norms, activations and pooling are left out, as papers do.
+    floating-point operations. Biases, norms, activations and pooling are left out, as papers do, and so are auxiliary
+    heads, which only training has.
     """
 
     name: str
@@ -111,7 +112,7 @@ def summarise(network: nn.Module, input_shape: Sequence[int] | None = None) -> S
         raise ShapeError(f"{name} does not take {times(input_shape)} images: {reason}") from problem
     seen: set[int] = set()
     rows = tuple(_row(visit, tracer, seen) for visit in visits if visit.gave is not None)
-    sizes = [(p.numel(), p.requires_grad) for p in network.parameters()]
+    sizes = [(p.numel(), p.requires_grad) for p in layers.parameters()]
     return Summary(
         name=name,
         input_shape=tuple(input_shape),

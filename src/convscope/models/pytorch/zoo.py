@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from convscope.core.registry import Registry
 from convscope.models.pytorch import deeper_cnn, fashion_cnn, lab_cnn, lenet, resnet_cifar, simple_cnn, small_cnn
+from convscope.models.pytorch.load_weights import Layouts
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
@@ -18,17 +19,24 @@ FAMILIES = (lenet, simple_cnn, small_cnn, deeper_cnn, fashion_cnn, lab_cnn, resn
 
 @dataclass(frozen=True)
 class Entry:
-    """A network on the list: its spec in the form it was designed in, and what builds it from a spec."""
+    """A network on the list: its spec in the form it was designed in, what builds it from a spec, and its family.
+
+    `layouts`: for each program whose weights fit, such as torchvision, the pairs (pattern, replacement) that turn its
+    parameter names into ours, in the order in which they are applied.
+    """
 
     spec: ModelSpec
     build: Callable[..., Network]
+    family: str
+    layouts: Layouts
 
 
 networks: Registry[Entry] = Registry("network")
 
 for _family in FAMILIES:
     for _spec in _family.VARIANTS:
-        networks.add(_spec.name)(Entry(_spec, _family.build))
+        _name = _family.__name__.rpartition(".")[2]
+        networks.add(_spec.name)(Entry(_spec, _family.build, _name, getattr(_family, "LAYOUTS", {})))
 
 
 def create(
@@ -37,11 +45,13 @@ def create(
     input_shape: Sequence[int] | None = None,
     classes: int | None = None,
     options: Mapping[str, Any] | None = None,
+    head: Literal["own", "linear"] = "own",
 ) -> Network:
     """The network `name` with fresh weights, for images C×H×W and K classes; what is left out is as it was designed.
 
     Convolutions start from He's normal distribution (He et al. 2015, fan-out: the variance of the gradient stays the
     same from layer to layer) with biases 0; linear layers keep PyTorch's uniform start. The torch seed decides all.
+    `head`: the network's own, or "linear" (see `ModelSpec`).
     UserError for an unknown network or option, ShapeError for an image too small.
 
     >>> net = create("small_cnn", input_shape=(1, 28, 28), classes=10, options={"widths": [8, 16]})
@@ -49,16 +59,20 @@ def create(
     ((8, 16), 103042)
     """
     entry = networks[name]
-    spec = entry.spec.with_changes(input_shape=input_shape, classes=classes, options=options)
+    spec = entry.spec.with_changes(input_shape=input_shape, classes=classes, options=options, head=head)
     network = entry.build(spec, **spec.options)
     initialise(network)
     return network
 
 
 def initialise(network: nn.Module) -> None:
-    """Give every convolution He's normal weights (fan-out) and a bias of 0, from torch's random state."""
+    """Give every convolution He's normal weights (fan-out) and a bias of 0, from torch's random state.
+
+    Of a grouped convolution the fan is that of one group: a value reaches outputs/groups maps and no more.
+    """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            fan = layer.weight[0, 0].numel() * layer.out_channels // layer.groups
+            nn.init.normal_(layer.weight, std=(2 / fan) ** 0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

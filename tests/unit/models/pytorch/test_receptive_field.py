@@ -108,9 +108,19 @@ def test_where_branches_meet_the_larger_counts():
     assert meet([Field((3, 3)), None]) is None
 
 
-def test_a_gate_that_sees_everything_makes_everything_seen():
-    """Squeeze-and-excitation multiplies a map by numbers that depend on the whole image."""
-    assert traced(lambda x: x * torch.sigmoid(x.mean((2, 3), keepdim=True))) is None
+def test_a_gate_is_left_out():
+    """Squeeze-and-excitation multiplies a map by numbers that depend on the whole image; the field is the maps'."""
+
+    def gated(x):
+        x = F.max_pool2d(x, 3, 2)
+        return x * torch.sigmoid(x.mean((2, 3), keepdim=True))
+
+    assert traced(gated) == Field((3, 3), (2, 2))
+
+
+def test_maps_that_are_one_place_large_are_no_gate():
+    assert traced(lambda x: x.mean((2, 3), keepdim=True) * 2) is None
+    assert traced(lambda x: F.max_pool2d(x, 8) * F.max_pool2d(x, 8)) == Field((8, 8), (8, 8))
 
 
 def test_tensors_that_do_not_come_from_the_image_are_unknown():

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convscope.models.pytorch.resnet_cifar import PARAMETERS, Block
-from convscope.models.pytorch.zoo import create
+from convscope.models.pytorch.load_weights import load_weights
+from convscope.models.pytorch.resnet_cifar import Block
+from convscope.models.pytorch.zoo import create, networks
 
 DATA = Path(__file__).resolve().parents[4].parent / "shared" / "data"
 
@@ -27,7 +28,7 @@ def count(depth, channels=3, classes=10):
 
 @pytest.mark.parametrize(("depth", "paper"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
 def test_counts_equal_the_formula_and_the_paper(depth, paper):
-    assert PARAMETERS[depth] == count(depth)
+    assert networks[f"resnet{depth}"].spec.parameters == count(depth)
     assert round(count(depth) / 1e6, 1 if depth == 110 else 2) == paper
 
 
@@ -75,17 +76,11 @@ def test_published_weights_answer_as_published():
     import pyarrow.parquet as pq
     from PIL import Image
 
-    places = {"conv1": "body.stem.0", "bn1": "body.stem.1", "linear": "head.2"}
-    places |= {f"layer{i}": f"body.stage{i}" for i in (1, 2, 3)}
     with np.load(DATA / "weights" / "cifar10_resnet20.npz") as stored:
-        weights = {}
-        for name in stored.files:
-            first, rest = name.split(".", 1)
-            weights[f"{places[first]}.{rest}"] = torch.from_numpy(stored[name])
+        weights = {name: torch.from_numpy(stored[name]) for name in stored.files}
     net = create("resnet20")
-    missing = net.load_state_dict(weights, strict=False)
-    assert missing.unexpected_keys == []
-    assert all(name.endswith("num_batches_tracked") for name in missing.missing_keys)
+    fit = load_weights(net, weights, networks["resnet20"].layouts)
+    assert fit.whole and fit.layout == "akamaster"
     table = next(pq.ParquetFile(next((DATA / "cifar10").rglob("*test*.parquet"))).iter_batches(1000)).to_pydict()
     cells = [cell["bytes"] for cell in table["image"]]
     images = np.stack([np.asarray(Image.open(io.BytesIO(cell)).convert("RGB")) for cell in cells])

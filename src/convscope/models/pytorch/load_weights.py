@@ -1,0 +1,131 @@
+"""Weights from elsewhere into a network, by name, with a report of every name that did not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from convscope.models.pytorch.shapes import times
+
+Renames: TypeAlias = Sequence[tuple[str, str]]
+"""Pairs (pattern, replacement) of regular expressions, applied to a name one after the other."""
+Layouts: TypeAlias = Mapping[str, Renames]
+"""By the program that the names come from."""
+
+COUNTERS = "num_batches_tracked"  # how many batches a batch norm has seen; older files lack it and nothing reads it
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How weights fitted, by the network's own names where it has them and by those given where it has not.
+
+    `layout`: the program whose names they are. `loaded` went in as they are, `adapted` after the colours of a first
+    layer were added up. `missing`: what the network has and nobody gave; `unexpected`: what was given and has no place;
+    `reshaped`: (name, shape given, shape needed), left as they were in the network.
+    """
+
+    layout: str
+    loaded: tuple[str, ...]
+    adapted: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+
+    @property
+    def whole(self) -> bool:
+        """Did every weight of the network get a value, and was none left over?"""
+        return not (self.missing or self.unexpected or self.reshaped)
+
+    def missing_below(self, prefix: str) -> tuple[str, ...]:
+        """The names below `prefix` that got no value, because nobody gave it or because the shape was another.
+
+        >>> Fit("own", ("body.a",), (), ("head.b",), (), (("body.c", (1,), (2,)),)).missing_below("body.")
+        ('body.c',)
+        """
+        return tuple(name for name in (*self.missing, *(r[0] for r in self.reshaped)) if name.startswith(prefix))
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.loaded) + len(self.adapted)} tensors loaded ({self.layout} names)"]
+        parts += [f"{name}: colours added up" for name in self.adapted]
+        for what, names in (("missing", self.missing), ("unexpected", self.unexpected)):
+            if names:
+                parts.append(f"{what}: {shorten(names)}")
+        if self.reshaped:
+            parts.append("reshaped: " + shorten([f"{n} is {times(a)}, needs {times(b)}" for n, a, b in self.reshaped]))
+        return "; ".join(parts)
+
+
+def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Layouts | None = None) -> Fit:
+    """Put `tensors` into `network` wherever name and shape fit, and say what did not.
+
+    Names are read as the network's own and as those of each layout; the reading under which most tensors fit is taken.
+    A 1×1 convolution and a linear layer hold the same numbers, so either may stand for the other. A first layer for
+    three colours fits one that takes grey: its kernels are added up over the colours, which gives the same maps as
+    feeding it the grey image three times.
+
+    >>> one, two = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
+    >>> load_weights(two, one.state_dict(), {"plain": (("^", "0."),)}).whole
+    True
+    """
+    places = {name: place for name, place in network.state_dict().items() if not name.endswith(COUNTERS)}
+    given = {name.removeprefix("module."): value for name, value in tensors.items() if not name.endswith(COUNTERS)}
+    readings = {
+        layout: {_rename(name, renames): value for name, value in given.items()}
+        for layout, renames in {"convscope": (), **(layouts or {})}.items()
+    }
+    layout = max(readings, key=lambda name: sum(key in places for key in readings[name]))
+    loaded: list[str] = []
+    adapted: list[str] = []
+    reshaped: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
+    with torch.no_grad():
+        for name, value in readings[layout].items():
+            if name not in places:
+                continue
+            fitted, summed = _fitted(value, places[name])
+            if fitted is None:
+                reshaped.append((name, tuple(value.shape), tuple(places[name].shape)))
+                continue
+            places[name].copy_(fitted)
+            (adapted if summed else loaded).append(name)
+    return Fit(
+        layout=layout,
+        loaded=tuple(loaded),
+        adapted=tuple(adapted),
+        missing=tuple(name for name in places if name not in readings[layout]),
+        unexpected=tuple(name for name in readings[layout] if name not in places),
+        reshaped=tuple(reshaped),
+    )
+
+
+def shorten(names: Sequence[str], limit: int = 4) -> str:
+    """The first few names, and how many more there are.
+
+    >>> shorten(["a", "b", "c", "d", "e", "f"])
+    'a, b, c, d and 2 more'
+    """
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def _rename(name: str, renames: Renames) -> str:
+    for pattern, replacement in renames:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _fitted(value: Tensor, place: Tensor) -> tuple[Tensor | None, bool]:
+    """`value` in the shape of `place`, or None; and whether colours were added up for it."""
+    if value.shape == place.shape:
+        return value, False
+    flat = [size for size in value.shape if size != 1] == [size for size in place.shape if size != 1]
+    if flat:
+        return value.reshape(place.shape), False
+    if value.ndim == 4 and (value.shape[1], place.shape[1:2]) == (3, (1,)) and value.shape[2:] == place.shape[2:]:
+        summed = value.sum(dim=1, keepdim=True)
+        return (summed, True) if summed.shape == place.shape else (None, False)
+    return None, False

@@ -1,0 +1,78 @@
+"""Every network that torchvision has, with torchvision's own weights: the same logits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from convscope.models.pytorch.load_weights import load_weights
+from convscope.models.pytorch.torchvision_cpu import import_torchvision
+from convscope.models.pytorch.zoo import create, networks
+
+BOUND = 1e-6  # max|Δ| / max|reference|, in float64; what differs is the order of sums
+
+# Input sides: dense heads fix 224 pixels. The others average their last map and take any size above the small form's.
+SIDES = {"alexnet": 224, "vgg": 224, "inception_v3": 160}
+SIDE = 96
+
+NAMES = [
+    *("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    *("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1"),
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
+    *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+    *("efficientnet_b0", "efficientnet_v2_s", "convnext_tiny"),
+]
+
+
+@pytest.fixture(scope="module")
+def torchvision():
+    return import_torchvision()
+
+
+def side_of(name):
+    return next((side for start, side in SIDES.items() if name.startswith(start)), SIDE)
+
+
+def reference(torchvision, name, x):
+    """torchvision's network with weights that matter: norms that have seen a batch, layer scale 1."""
+    torch.manual_seed(0)
+    models = torchvision.models
+    extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    net = models.get_model(name, weights=None, **extra).double()
+    for key, value in net.named_parameters():
+        if key.endswith("layer_scale"):
+            nn.init.ones_(value)
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # running statistics become those of the batches seen
+    with torch.no_grad():
+        if any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()):
+            net.train()(x)
+        return net.eval()
+
+
+def ours(name, weights, x):
+    net = create(name, input_shape=tuple(x.shape[1:]), classes=1000).double().eval()
+    fit = load_weights(net, weights, networks[name].layouts)
+    assert fit.whole, str(fit)
+    return net
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in networks])
+def test_the_same_weights_give_the_same_logits(torchvision, name):
+    x = torch.randn(4, 3, side_of(name), side_of(name), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    theirs = reference(torchvision, name, x)
+    x = x[:2]
+    with torch.no_grad():
+        expected = theirs(x)
+        net = ours(name, theirs.state_dict(), x)
+        assert (net(x) - expected).abs().max() <= BOUND * expected.abs().max()
+        # Were a kernel turned round, the comparison would have to see it.
+        kernel = next(
+            p for n, p in reversed(list(net.body.named_parameters())) if p.ndim == 4 and p.shape[2:] != (1, 1)
+        )
+        kernel.copy_(kernel.flip(2, 3))
+        assert (net(x) - expected).abs().max() > 1e-3 * expected.abs().max()
