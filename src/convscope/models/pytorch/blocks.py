@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from convscope.core.errors import UserError, unknown_name
 
@@ -22,8 +23,12 @@ def pool(kind: str) -> nn.Module:
     return POOLINGS[kind]()
 
 
-def conv(inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+def conv(
+    inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1, bias: bool = True
+) -> nn.Conv2d:
     """A convolution whose padding k//2 keeps height and width at stride 1; the kernel k must be odd for that.
+
+    With `groups` each group of output maps sees its own share of the input maps alone; both counts must divide by it.
 
     >>> conv(3, 8, 5).padding
     (2, 2)
@@ -32,7 +37,9 @@ def conv(inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, bias: b
         raise UserError(f"kernel {kernel} is not odd; give 1, 3, 5, …, so that the padding k//2 keeps the image's size")
     if outputs < 1:
         raise UserError(f"a convolution with {outputs} maps was asked for; give a width of 1 or more")
-    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=bias)
+    if groups < 1 or inputs % groups or outputs % groups:
+        raise UserError(f"{groups} groups do not share out {inputs} and {outputs} maps; give a divisor of both")
+    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias)
 
 
 def conv_relu(inputs: int, outputs: int, kernel: int = 3, *, norm: bool = True) -> list[nn.Module]:
@@ -98,3 +105,29 @@ def dense_head(hidden: int, classes: int, *, dropout: float) -> MakeHead:
 def average_head(classes: int) -> MakeHead:
     """A head for images of any size: the mean of each map, then a linear layer (Lin, Chen & Yan 2013)."""
     return lambda c, _h, _w: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, classes))
+
+
+class Standardise(nn.Module):
+    """(x − mean) / std for each of C numbers; both are measured once, stored with the weights, and never trained."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+
+    def measure(self, features: Tensor) -> None:
+        """Take mean and deviation from features N×C; a number that hardly varies is not blown up beyond 1,000 times."""
+        self.mean.copy_(features.mean(dim=0))
+        self.std.copy_(features.std(dim=0, correction=0).clamp_min(1e-3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×C to N×C."""
+        return (x - self.mean) / self.std
+
+
+def linear_head(classes: int) -> MakeHead:
+    """The head that transfer learning trains: the mean of each map, standardised, then a linear layer."""
+    return lambda c, _h, _w: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Standardise(c), nn.Linear(c, classes))

@@ -89,6 +89,13 @@ def test_a_convolution_needs_a_width():
         conv(3, 0)
 
 
+@pytest.mark.parametrize("groups", [0, -1, 4, 3, 12])
+def test_groups_that_do_not_divide_the_maps_are_refused(groups):
+    with pytest.raises(UserError, match=f"{groups} groups do not share out 6 and 8 maps"):
+        conv(6, 8, groups=groups)
+    assert conv(6, 8, groups=2).weight.shape == (8, 3, 3, 3)
+
+
 def test_an_unknown_pooling_names_the_nearest():
     with pytest.raises(UserError, match="did you mean 'average'"):
         pool("avrage")
