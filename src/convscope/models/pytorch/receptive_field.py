@@ -25,6 +25,8 @@ from torch.utils._pytree import tree_leaves
 
 Pair = tuple[int, int]
 
+REDUCTIONS = ("mean", "sum", "amax")
+
 
 @dataclass(frozen=True)
 class Field:
@@ -96,7 +98,9 @@ class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _after(operation: str, args: tuple[Any, ...], field: Field | None) -> Field | None:
-    if field is None or operation in ("mean", "sum", "amax") or "adaptive" in operation:
+    if operation in REDUCTIONS and list(args[1:2]) in ([[1]], [[-3]]):
+        return field  # over the maps, place by place
+    if field is None or operation in REDUCTIONS or "adaptive" in operation:
         return None
     if operation == "convolution":
         return field.through(_pair(args[1].shape[2:]), _pair(args[3]), _pair(args[5]))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.models.pytorch.attention import SqueezeExcite
+from convscope.models.pytorch.attention import ChannelAndSpatialGate, ChannelGate, SpatialGate, SqueezeExcite
 from convscope.models.pytorch.load_weights import load_weights
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 
@@ -34,3 +34,34 @@ def test_torchvision_has_the_same_block_under_the_same_names(activation, gate):
     assert load_weights(ours, theirs.state_dict()).whole
     x = torch.randn(2, 8, 5, 4, dtype=torch.float64)
     assert torch.allclose(ours(x), theirs(x), rtol=1e-12, atol=1e-14)
+
+
+def test_the_gate_of_maps_lets_mean_and_maximum_vote():
+    block = ChannelGate(6, 2).double()
+    x = torch.randn(3, 6, 4, 5, dtype=torch.float64)
+    w1, w2 = (layer.weight[:, :, 0, 0] for layer in (block.fc1, block.fc2))
+    votes = [(v @ w1.T + block.fc1.bias).clamp(min=0) @ w2.T + block.fc2.bias for v in (x.mean((2, 3)), x.amax((2, 3)))]
+    gates = 1 / (1 + torch.exp(-(votes[0] + votes[1])))
+    assert torch.allclose(block(x), x * gates[:, :, None, None], rtol=1e-12, atol=1e-14)
+
+
+def test_the_gate_of_places_is_its_formula():
+    block = SpatialGate().double().eval()
+    block.bn.running_mean.fill_(0.3)
+    block.bn.running_var.fill_(2.0)
+    x = torch.randn(2, 5, 8, 9, dtype=torch.float64)
+    padded = nn.functional.pad(torch.stack([x.mean(1), x.amax(1)], 1), (3, 3, 3, 3))
+    expected = torch.empty_like(x)
+    for i in range(8):
+        for j in range(9):
+            score = (padded[:, :, i : i + 7, j : j + 7] * block.conv.weight).sum((1, 2, 3))
+            gate = 1 / (1 + torch.exp(-(score - 0.3) / (2.0 + block.bn.eps) ** 0.5))
+            expected[:, :, i, j] = x[:, :, i, j] * gate[:, None]
+    assert torch.allclose(block(x), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_cbam_asks_for_maps_first_and_for_places_then():
+    block, x = ChannelAndSpatialGate(6, 2).eval(), torch.randn(2, 6, 8, 8)
+    assert torch.equal(block(x), block.spatial(block.channel(x)))
+    assert not torch.allclose(block(x), block.channel(block.spatial(x)))
+    assert [name for name, _ in block.named_children()] == ["channel", "spatial"]

@@ -118,6 +118,15 @@ def test_a_gate_is_left_out():
     assert traced(gated) == Field((3, 3), (2, 2))
 
 
+@pytest.mark.parametrize("over", [torch.mean, torch.sum, torch.amax])
+def test_a_mean_over_the_maps_keeps_the_place(over):
+    """Also where it is a gate of places, whose own convolution then widens the field."""
+    assert traced(lambda x: over(F.max_pool2d(x, 3, 2), 1, keepdim=True)) == Field((3, 3), (2, 2))
+    assert traced(lambda x: over(F.max_pool2d(x, 3, 2), -3, keepdim=True)) == Field((3, 3), (2, 2))
+    assert traced(lambda x: over(x, (1, 2), keepdim=True)) is None
+    assert traced(lambda x: x * over(F.avg_pool2d(x, 7, 1, 3), 1, keepdim=True)) == Field((7, 7), (1, 1))
+
+
 def test_maps_that_are_one_place_large_are_no_gate():
     assert traced(lambda x: x.mean((2, 3), keepdim=True) * 2) is None
     assert traced(lambda x: F.max_pool2d(x, 8) * F.max_pool2d(x, 8)) == Field((8, 8), (8, 8))
