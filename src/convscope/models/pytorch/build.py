@@ -50,7 +50,9 @@ def rebuild(bundle: Bundle, model: str | nn.Module | type[nn.Module] | None = No
             f"give it: load(run, model={name}) or --model my_net.py:{name}"
         )
     if model is None:
-        network = create(name, input_shape=shape, classes=classes, options=spec["options"])
+        network = create(
+            name, input_shape=shape, classes=classes, options=spec["options"], head=spec.get("head", "own")
+        )
     elif isinstance(model, type):
         network = build(construct(model, name, input_shape=shape, classes=classes), input_shape=shape, classes=classes)
     else:

@@ -9,7 +9,7 @@ from typing import NoReturn
 from torch import Tensor, nn
 
 from convscope.core.errors import ShapeError, UserError
-from convscope.models.pytorch.blocks import MakeHead, average_head
+from convscope.models.pytorch.blocks import MakeHead, linear_head
 from convscope.models.pytorch.shapes import explain, last_map, times
 from convscope.models.spec import ModelSpec
 
@@ -46,7 +46,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.body = nn.Sequential(OrderedDict(stages))
-        make = average_head(spec.classes) if spec.head == "linear" else head
+        make = linear_head(spec.classes) if spec.head == "linear" else head
         self.head = make(*last_map(spec.name, self.body, spec.input_shape))
         self.auxiliary = nn.ModuleDict()
         for stage, make_auxiliary in (auxiliary or {}).items():
