@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -46,6 +47,56 @@ def conv_relu(inputs: int, outputs: int, kernel: int = 3, *, norm: bool = True) 
     """Conv → batch norm → ReLU, or without `norm` Conv → ReLU. A norm's shift makes the convolution's bias needless."""
     norms: list[nn.Module] = [nn.BatchNorm2d(outputs)] if norm else []
     return [conv(inputs, outputs, kernel, bias=not norm), *norms, nn.ReLU()]
+
+
+def conv_norm(
+    inputs: int,
+    outputs: int,
+    kernel: int = 3,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    activation: Callable[[], nn.Module] | None = nn.ReLU,
+    norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+) -> nn.Sequential:
+    """Conv → norm → activation, or without the last; N×inputs×H×W → N×outputs×⌈H/stride⌉×⌈W/stride⌉.
+
+    With `groups` = inputs = outputs it is a depthwise convolution: each map has a kernel of its own.
+
+    >>> [type(layer).__name__ for layer in conv_norm(8, 8, groups=8, activation=nn.ReLU6)]
+    ['Conv2d', 'BatchNorm2d', 'ReLU6']
+    """
+    activations = [] if activation is None else [activation()]
+    return nn.Sequential(
+        conv(inputs, outputs, kernel, stride=stride, groups=groups, bias=False), norm(outputs), *activations
+    )
+
+
+def scaled(maps: int, width: float) -> int:
+    """`maps` · `width` to the nearest multiple of 8, or one more where that is over a tenth too few; at least 8.
+
+    Howard et al. (2017) thin their networks so; eights suit the vector registers of telephones.
+
+    >>> scaled(32, 0.75), scaled(24, 0.5), scaled(24, 0.75), scaled(16, 0.1)
+    (24, 16, 24, 8)
+    """
+    if not 0 < width < math.inf:
+        raise UserError(f"width is {width}; give how wide to make every layer, above 0, such as 0.5 or 1.0")
+    rounded = max(8, int(maps * width + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * maps * width else rounded + 8
+
+
+class Residual(nn.Sequential):
+    """x + layers(x), for layers that keep number and size of the maps (He et al. 2015); N×C×H×W → N×C×H×W.
+
+    >>> Residual(nn.Identity())(torch.ones(1, 1, 1, 2)).flatten().tolist()
+    [2.0, 2.0]
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What came in, plus what the layers make of it."""
+        change: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return x + change
 
 
 def conv_pool(
@@ -95,16 +146,29 @@ def dense_head(hidden: int, classes: int, *, dropout: float) -> MakeHead:
     """A head with one hidden layer: flatten → linear → ReLU → dropout → linear, made for maps C×H×W."""
     if hidden < 1:
         raise UserError(f"hidden is {hidden}; give a hidden layer 1 or more numbers")
-    if not 0 <= dropout < 1:
-        raise UserError(f"dropout is {dropout}; give a share from 0 up to, but not including, 1")
+    check_share("dropout", dropout)
     return lambda c, h, w: nn.Sequential(
         nn.Flatten(), nn.Linear(c * h * w, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
     )
 
 
-def average_head(classes: int) -> MakeHead:
-    """A head for images of any size: the mean of each map, then a linear layer (Lin, Chen & Yan 2013)."""
-    return lambda c, _h, _w: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, classes))
+def average_head(classes: int, *, dropout: float | None = None) -> MakeHead:
+    """A head for images of any size: the mean of each map, then a linear layer (Lin, Chen & Yan 2013).
+
+    With a `dropout` from 0 up to 1 a layer of it stands before the linear one.
+    """
+    shares = () if dropout is None else (dropout,)
+    for share in shares:
+        check_share("dropout", share)
+    return lambda c, _h, _w: nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), *map(nn.Dropout, shares), nn.Linear(c, classes)
+    )
+
+
+def check_share(what: str, share: float) -> None:
+    """A UserError unless `share` of what is left out at random is from 0 up to, but not including, 1."""
+    if not 0 <= share < 1:
+        raise UserError(f"{what} is {share}; give a share from 0 up to, but not including, 1")
 
 
 class Standardise(nn.Module):

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.blocks import average_head, conv, conv_pool, dense_head, pool, pooled_stages
+from convscope.models.pytorch.blocks import (
+    Residual,
+    average_head,
+    conv,
+    conv_norm,
+    conv_pool,
+    dense_head,
+    pool,
+    pooled_stages,
+    scaled,
+)
 
 
 def textbook(stage: nn.Sequential) -> nn.Sequential:
@@ -127,3 +137,38 @@ def test_average_head_is_the_mean_of_each_map():
     head = average_head(3)(4, 2, 5)
     x = torch.randn(2, 4, 2, 5)
     assert torch.allclose(head(x), x.mean((2, 3)) @ head[2].weight.T + head[2].bias, atol=1e-6)
+
+
+def test_average_head_drops_before_the_linear_layer():
+    head = average_head(3, dropout=0.5)(4, 2, 2)
+    assert [type(layer) for layer in head] == [nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Linear]
+    for dropout in (1.0, -0.1, float("nan")):
+        with pytest.raises(UserError, match=r"dropout is .*; give a share from 0"):
+            average_head(3, dropout=dropout)
+
+
+def test_a_norm_follows_and_an_activation_where_one_is_wanted():
+    assert [type(layer) for layer in conv_norm(4, 8)] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
+    assert [type(layer) for layer in conv_norm(4, 8, 1, activation=None)] == [nn.Conv2d, nn.BatchNorm2d]
+    depthwise = conv_norm(6, 6, 5, stride=2, groups=6, norm=lambda maps: nn.BatchNorm2d(maps, eps=0.1))
+    assert depthwise[0].weight.shape == (6, 1, 5, 5) and depthwise[0].bias is None and depthwise[1].eps == 0.1
+    assert depthwise(torch.zeros(2, 6, 7, 8)).shape == (2, 6, 4, 4)
+
+
+@given(st.integers(1, 2000), st.floats(0.05, 4))
+def test_scaled_widths_are_eights_not_far_below(maps, width):
+    got = scaled(maps, width)
+    assert got % 8 == 0 and got >= 8
+    assert 0.9 * maps * width <= got <= max(8, maps * width + 8)
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_width_of_nothing_is_refused(width):
+    with pytest.raises(UserError, match="give how wide to make every layer, above 0"):
+        scaled(32, width)
+
+
+def test_a_residual_adds_what_came_in():
+    layers = [nn.Conv2d(2, 2, 3, padding=1), nn.ReLU()]
+    x = torch.randn(2, 2, 5, 5)
+    assert torch.equal(Residual(*layers)(x), x + nn.Sequential(*layers)(x))
