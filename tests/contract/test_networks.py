@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convscope.core.errors import ShapeError
+from convscope.models.pytorch.network import answers
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 from convscope.models.spec import ModelSpec
@@ -28,8 +29,8 @@ def shape_of(name, channels=None):
 
 
 def small(name, **changes):
-    """The network in the form that is quick to compute."""
-    return create(name, **({"input_shape": shape_of(name)} | changes))
+    """The network for ten classes, in the form that is quick to compute."""
+    return create(name, **({"input_shape": shape_of(name), "classes": 10} | changes))
 
 
 @every
@@ -99,7 +100,7 @@ def test_every_parameter_learns(name):
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
     # With whole channels of zeros a layer's share of the gradient could vanish by chance in one image, not in eight.
-    logits, auxiliary = net.answers(torch.randn(8, *net.spec.input_shape))
+    logits, auxiliary = answers(net, torch.randn(8, *net.spec.input_shape))
     for answer in (logits, *auxiliary):
         nn.functional.cross_entropy(answer, torch.arange(8) % 10).backward(retain_graph=True)
     silent = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]

@@ -102,6 +102,18 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Lay
     )
 
 
+def cut(sequence: str, lengths: Mapping[str, int]) -> Renames:
+    """Renames for layers `sequence.0`, `sequence.1`, … that stand in one row elsewhere, and in stages of ours.
+
+    `lengths`: how many of the layers each stage takes, in order, with those that have no weights.
+
+    >>> [place for _, place in cut("features", {"stem": 2, "stage1": 1})]
+    ['body.stem.0.', 'body.stem.1.', 'body.stage1.0.']
+    """
+    places = [f"body.{stage}.{i}." for stage, length in lengths.items() for i in range(length)]
+    return tuple((rf"^{sequence}\.{index}\.", place) for index, place in enumerate(places))
+
+
 def shorten(names: Sequence[str], limit: int = 4) -> str:
     """The first few names, and how many more there are.
 

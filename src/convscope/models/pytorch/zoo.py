@@ -9,12 +9,34 @@ from typing import Any, Literal
 from torch import nn
 
 from convscope.core.registry import Registry
-from convscope.models.pytorch import deeper_cnn, fashion_cnn, lab_cnn, lenet, resnet_cifar, simple_cnn, small_cnn
+from convscope.models.pytorch import (
+    deeper_cnn,
+    fashion_cnn,
+    lab_cnn,
+    lenet,
+    mobilenet_v1,
+    resnet,
+    resnet_cifar,
+    simple_cnn,
+    small_cnn,
+    squeezenet,
+)
 from convscope.models.pytorch.load_weights import Layouts
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
-FAMILIES = (lenet, simple_cnn, small_cnn, deeper_cnn, fashion_cnn, lab_cnn, resnet_cifar)
+FAMILIES = (
+    lenet,
+    simple_cnn,
+    small_cnn,
+    deeper_cnn,
+    fashion_cnn,
+    lab_cnn,
+    resnet_cifar,
+    resnet,
+    squeezenet,
+    mobilenet_v1,
+)
 
 
 @dataclass(frozen=True)

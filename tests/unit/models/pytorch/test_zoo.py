@@ -24,6 +24,9 @@ def test_the_list():
         "resnet44",
         "resnet56",
         "resnet110",
+        "squeezenet1_0",
+        "squeezenet1_1",
+        "mobilenet_v1",
     ]
 
 

@@ -1,0 +1,27 @@
+"""Parameters and multiplications of the famous networks as torchvision or timm builds them, counted by torch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from convscope.models.pytorch.torchvision_cpu import import_torchvision
+from convscope.models.pytorch.zoo import networks
+
+# The names that torchvision has, too; they are the same ones.
+TORCHVISION = [
+    *("squeezenet1_0", "squeezenet1_1"),
+]
+# Auxiliary heads answer in training alone and are not counted.
+EXTRA = {name: {"aux_logits": False, "init_weights": False} for name in ("googlenet", "inception_v3")}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_counts_equal_torchvision(name):
+    spec = networks[name].spec
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        net = import_torchvision().models.get_model(name, weights=None, **EXTRA.get(name, {})).eval()
+        net(torch.zeros(1, *spec.input_shape))
+    assert sum(p.numel() for p in net.parameters()) == spec.parameters
+    assert counter.get_total_flops() == 2 * spec.macs
