@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from convscope.models.pytorch.torchvision_cpu import import_torchvision
+from convscope.models.pytorch.torchvision_cpu import allow_torchvision, import_torchvision
 from convscope.models.pytorch.zoo import networks
 
 # The names that torchvision has, too; they are the same ones.
 TORCHVISION = [
     *("squeezenet1_0", "squeezenet1_1"),
+    *("mobilenet_v2",),
 ]
+# By our name, timm's.
+TIMM = {"mobilenet_v1": "mobilenetv1_100"}
 # Auxiliary heads answer in training alone and are not counted.
 EXTRA = {name: {"aux_logits": False, "init_weights": False} for name in ("googlenet", "inception_v3")}
 
@@ -22,6 +25,19 @@ def test_counts_equal_torchvision(name):
     spec = networks[name].spec
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         net = import_torchvision().models.get_model(name, weights=None, **EXTRA.get(name, {})).eval()
+        net(torch.zeros(1, *spec.input_shape))
+    assert sum(p.numel() for p in net.parameters()) == spec.parameters
+    assert counter.get_total_flops() == 2 * spec.macs
+
+
+@pytest.mark.parametrize("name", list(TIMM))
+def test_counts_equal_timm(name):
+    allow_torchvision()
+    import timm
+
+    spec = networks[name].spec
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        net = timm.create_model(TIMM[name]).eval()
         net(torch.zeros(1, *spec.input_shape))
     assert sum(p.numel() for p in net.parameters()) == spec.parameters
     assert counter.get_total_flops() == 2 * spec.macs

@@ -13,7 +13,7 @@ from convscope.models.pytorch.zoo import create, networks
 BOUND = 1e-6  # max|Δ| / max|reference|, in float64; what differs is the order of sums
 
 # By our name: timm's, and how it is asked for.
-NAMES = {"mobilenet_v1": "mobilenetv1_100"}
+NAMES = {"mobilenet_v1": "mobilenetv1_100", "mobilenet_v2": "mobilenetv2_100"}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from convscope.models.pytorch import (
     lab_cnn,
     lenet,
     mobilenet_v1,
+    mobilenet_v2,
     resnet,
     resnet_cifar,
     simple_cnn,
@@ -36,6 +37,7 @@ FAMILIES = (
     resnet,
     squeezenet,
     mobilenet_v1,
+    mobilenet_v2,
 )
 
 

@@ -27,6 +27,7 @@ def test_the_list():
         "squeezenet1_0",
         "squeezenet1_1",
         "mobilenet_v1",
+        "mobilenet_v2",
     ]
 
 
