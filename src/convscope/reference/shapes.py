@@ -150,6 +150,16 @@ def pad_images(x: Array, sides: Sides, *, value: float = 0.0) -> Array:
     return padded
 
 
+def crop_images(x: Array, sides: Sides) -> Array:
+    """N×C×H×W without its border, a copy: undoes `pad_images`, and takes of its gradient what is no padding.
+
+    >>> crop_images(np.arange(4.0).reshape(1, 1, 1, 4), ((0, 0), (1, 2)))
+    array([[[[1.]]]])
+    """
+    (above, below), (left, right) = sides
+    return np.ascontiguousarray(x[:, :, above : x.shape[2] - below, left : x.shape[3] - right])
+
+
 def check_maps(x: Array, *, name: str = "x") -> None:
     """Refuse what is not N×C×H×W with at least one channel, row and column; N may be 0."""
     if x.ndim != 4 or 0 in x.shape[1:]:
@@ -166,3 +176,28 @@ def check_same(given: tuple[int, ...], expected: tuple[int, ...], *, name: str, 
     """
     if given != expected:
         raise ShapeError(f"{name} has shape {given} and needs {expected}: {why}")
+
+
+def check_filters(x: tuple[int, ...], w: tuple[int, ...], *, groups: int = 1) -> None:
+    """Refuse shapes of filters that do not fit those of the images: C_in = (C_in/groups)·groups, groups | C_out.
+
+    >>> check_filters((1, 3, 8, 8), (4, 1, 3, 3))
+    Traceback (most recent call last):
+    ...
+    convscope.reference.shapes.ShapeError: x has 3 channels and filters of shape (4, 1, 3, 3) with groups 1 take 1: \
+C_in = w.shape[1]*groups has to hold
+    """
+    if len(w) != 4 or 0 in w:
+        raise ShapeError(f"w is C_out×(C_in/groups)×kH×kW, each at least 1; given: {w}")
+    check_groups(groups, w[0], name="C_out")
+    if x[1] != w[1] * groups:
+        raise ShapeError(
+            f"x has {x[1]} channels and filters of shape {w} with groups {groups} take {w[1] * groups}: "
+            "C_in = w.shape[1]*groups has to hold"
+        )
+
+
+def check_groups(groups: int, channels: int, *, name: str) -> None:
+    """Refuse groups that do not divide the channels."""
+    if not isinstance(groups, int | np.integer) or groups < 1 or channels % groups:
+        raise ShapeError(f"groups is at least 1 and divides {name} = {channels}, {name} % groups = 0; given: {groups}")
