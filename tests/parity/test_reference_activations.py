@@ -1,0 +1,85 @@
+"""Activations in NumPy beside PyTorch's and beside measured slopes, over shapes drawn at random."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import beside_torch as beside
+from convscope.reference.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from convscope.reference.relu import leaky_relu, leaky_relu_backward, relu, relu_backward
+from convscope.reference.sigmoid import sigmoid, sigmoid_backward
+from convscope.reference.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+
+SEEDS = st.integers(0, 1000)
+SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
+SMOOTH = {
+    "gelu": (gelu, gelu_backward, F.gelu),
+    "gelu_tanh": (gelu_tanh, gelu_tanh_backward, partial(F.gelu, approximate="tanh")),
+    "sigmoid": (sigmoid, sigmoid_backward, torch.sigmoid),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@settings(max_examples=30)
+@given(shape=SHAPES, scale=st.sampled_from([0.01, 1.0, 3.0]), seed=SEEDS)
+def test_smooth_ones(name, shape, scale, seed):
+    beside.agree(*SMOOTH[name], scale * beside.normal(*shape, seed=seed))
+
+
+@settings(max_examples=30)
+@given(shape=SHAPES, slope=st.floats(0, 1), seed=SEEDS)
+def test_those_with_a_kink(shape, slope, seed):
+    for x, smooth in ((beside.apart(*shape, seed=seed), True), (beside.ties(*shape, seed=seed), False)):
+        beside.agree(relu, relu_backward, F.relu, x, slopes=smooth)
+        beside.agree(
+            partial(leaky_relu, slope=slope),
+            partial(leaky_relu_backward, slope=slope),
+            partial(F.leaky_relu, negative_slope=slope),
+            x,
+            slopes=smooth,
+        )
+
+
+@settings(max_examples=40)
+@given(shape=SHAPES, scale=st.sampled_from([0.1, 1.0, 10.0]), data=st.data(), seed=SEEDS)
+def test_softmax_and_its_logarithm(shape, scale, data, seed):
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    x = scale * beside.normal(*shape, seed=seed)
+    # Where one share is nearly 1 the slopes are below what central differences can tell from 0.
+    slopes = scale <= 1
+    beside.agree(
+        partial(softmax, axis=axis),
+        partial(softmax_backward, axis=axis),
+        partial(F.softmax, dim=axis),
+        x,
+        slopes=slopes,
+    )
+    beside.agree(
+        partial(log_softmax, axis=axis),
+        partial(log_softmax_backward, axis=axis),
+        partial(F.log_softmax, dim=axis),
+        x,
+        slopes=slopes,
+    )
+
+
+def test_far_out_they_are_still_torchs():
+    # Where powers overflow or vanish, in both precisions.
+    x = np.array([-1e4, -800.0, -90.0, -40.0, -9.0, 9.0, 40.0, 90.0, 800.0, 1e4])
+    for ours, backward, theirs in SMOOTH.values():
+        beside.agree(ours, backward, theirs, x, slopes=False)
+    beside.agree(softmax, softmax_backward, partial(F.softmax, dim=-1), x, slopes=False)
+    beside.agree(log_softmax, log_softmax_backward, partial(F.log_softmax, dim=-1), x, slopes=False)
+
+
+def test_gelu_keeps_its_digits_on_the_far_left():
+    scipy_special = pytest.importorskip("scipy.special")
+    x = np.linspace(-30, 5, 1000)
+    np.testing.assert_allclose(gelu(x), x * scipy_special.ndtr(x), rtol=1e-12)
