@@ -46,9 +46,9 @@ def conv_transpose2d(
 
         y[n, o, u, v] = bias[o] + Σ_c Σ_a Σ_b w[c, o, a, b] · x[n, c, i, j]
 
-    over all i, j with s·i + d·a − p = u and s·j + d·b − p = v. This is ∂L/∂x of conv2d with x for dy and the same w: what
-    was C_out there is C_in here. Its formula of sizes, solved for H, gives H′ = (H − 1)·s − 2p + d(k − 1) + 1, or up to
-    s − 1 more, because the floor made s sizes one. `output_padding` says which of them is meant.
+    over all i, j with s·i + d·a − p = u and s·j + d·b − p = v. This is ∂L/∂x of conv2d with x for dy and the same w:
+    what was C_out there is C_in here. Its formula of sizes, solved for H, gives H′ = (H − 1)·s − 2p + d(k − 1) + 1, or
+    up to s − 1 more, because the floor made s sizes one. `output_padding` says which of them is meant.
 
     Args:
         x: images, N×C_in×H×W; N may be 0.
