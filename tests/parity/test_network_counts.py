@@ -11,8 +11,9 @@ from convscope.models.pytorch.zoo import networks
 
 # The names that torchvision has, too; they are the same ones.
 TORCHVISION = [
+    *("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
     *("squeezenet1_0", "squeezenet1_1"),
-    *("mobilenet_v2",),
+    *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
 ]
 # By our name, timm's.
 TIMM = {"mobilenet_v1": "mobilenetv1_100"}

@@ -59,6 +59,17 @@ def added_where_it_fits(parts: OrderedDict[str, nn.Module], *, same: bool, drop:
     return Residual(OrderedDict([*parts.items(), ("drop", StochasticDepth(drop))]) if drop else parts)
 
 
+# torchvision numbers the parts that are there, and the first block does not expand.
+TORCHVISION: Renames = (
+    (r"^body\.(stem|last)\.0", r"body.\1"),
+    (r"block\.\d\.fc", "squeeze.fc"),
+    (r"^(body\.stage1\.0)\.block\.0", r"\1.depthwise"),
+    (r"^(body\.stage1\.0)\.block\.[12]", r"\1.project"),
+    (r"block\.0", "expand"),
+    (r"block\.1", "depthwise"),
+    (r"block\.[23]", "project"),
+)
+
 # timm calls the parts by their order, and the first block, which does not expand, has one fewer.
 TIMM: Renames = (
     (r"^conv_stem", "body.stem.0"),

@@ -16,6 +16,7 @@ from convscope.models.pytorch import (
     lenet,
     mobilenet_v1,
     mobilenet_v2,
+    mobilenet_v3,
     resnet,
     resnet_cifar,
     simple_cnn,
@@ -38,6 +39,7 @@ FAMILIES = (
     squeezenet,
     mobilenet_v1,
     mobilenet_v2,
+    mobilenet_v3,
 )
 
 

@@ -28,6 +28,8 @@ def test_the_list():
         "squeezenet1_1",
         "mobilenet_v1",
         "mobilenet_v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_small",
     ]
 
 
