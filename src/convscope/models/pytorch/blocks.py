@@ -43,10 +43,12 @@ def conv(
     return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias)
 
 
-def conv_relu(inputs: int, outputs: int, kernel: int = 3, *, norm: bool = True) -> list[nn.Module]:
+def conv_relu(
+    inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1, norm: bool = True
+) -> list[nn.Module]:
     """Conv → batch norm → ReLU, or without `norm` Conv → ReLU. A norm's shift makes the convolution's bias needless."""
     norms: list[nn.Module] = [nn.BatchNorm2d(outputs)] if norm else []
-    return [conv(inputs, outputs, kernel, bias=not norm), *norms, nn.ReLU()]
+    return [conv(inputs, outputs, kernel, stride=stride, groups=groups, bias=not norm), *norms, nn.ReLU()]
 
 
 def conv_norm(

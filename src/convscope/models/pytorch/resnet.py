@@ -56,7 +56,7 @@ def bottleneck(inputs: int, width: int, stride: int, *, groups: int, group_width
     ]
 
 
-class Residual(nn.Module):
+class Block(nn.Module):
     """relu(shortcut(x) + change(x)); N×inputs×H×W → N×outputs×⌈H/stride⌉×⌈W/stride⌉."""
 
     def __init__(self, change: Layers, inputs: int, outputs: int, *, stride: int) -> None:
@@ -90,7 +90,7 @@ def build(
     if block == "basic" and (groups, group_width, stride_in) != (1, 64, "3x3"):
         raise UserError("groups, group_width and stride_in belong to bottlenecks; leave them out for basic blocks")
 
-    def residual(inputs: int, width: int, stride: int) -> Residual:
+    def residual(inputs: int, width: int, stride: int) -> Block:
         outputs = width * EXPANSION[block]
         if block == "basic":
             change = basic(inputs, width, stride)
@@ -98,7 +98,7 @@ def build(
             change = bottleneck(inputs, width, stride, groups=groups, group_width=group_width, stride_in=stride_in)
         if attention != "none":
             change.append(ATTENTION[attention](outputs, outputs // REDUCTION))
-        return Residual(change, inputs, outputs, stride=stride)
+        return Block(change, inputs, outputs, stride=stride)
 
     kernel, stride, pools = (3, 1, []) if spec.small else (7, 2, [nn.MaxPool2d(3, stride=2, padding=1)])
     stem = nn.Sequential(*conv_relu(spec.input_shape[0], 64, kernel, stride=stride), *pools)

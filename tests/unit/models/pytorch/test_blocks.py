@@ -13,6 +13,7 @@ from convscope.models.pytorch.blocks import (
     conv,
     conv_norm,
     conv_pool,
+    conv_relu,
     dense_head,
     pool,
     pooled_stages,
@@ -104,6 +105,12 @@ def test_groups_that_do_not_divide_the_maps_are_refused(groups):
     with pytest.raises(UserError, match=f"{groups} groups do not share out 6 and 8 maps"):
         conv(6, 8, groups=groups)
     assert conv(6, 8, groups=2).weight.shape == (8, 3, 3, 3)
+
+
+def test_convolutions_with_norm_take_strides_and_groups():
+    layers = conv_relu(6, 8, 5, stride=2, groups=2)
+    assert [type(layer) for layer in layers] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
+    assert (layers[0].kernel_size, layers[0].stride, layers[0].groups, layers[0].bias) == ((5, 5), (2, 2), 2, None)
 
 
 def test_an_unknown_pooling_names_the_nearest():
