@@ -47,7 +47,8 @@ def test_it_takes_two_steps(name, tmp_path):
         source, choice = look_at(made, quiet)
         made = settle(made, choice, source)
         material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=quiet)
-        job, state = start_or_resume(made, material, choice.model, folder=folder, display=quiet)
+        begun = start_or_resume(made, material, choice.start, folder=folder, display=quiet)
+        job, state = begun.job, begun.state
         rate = set_rate(state, made.train, len(job.loader))
         before = {key: value.clone() for key, value in state.network.named_parameters()}
         losses = [take_step(job, state, next(job.loader.epoch(epoch)), rate=rate) for epoch in range(2)]

@@ -29,8 +29,9 @@ def run_check(config: RunConfig, check: Literal["lr", "overfit"], out: Path | No
         plain = settle(plain, choice, source)
         folder = Path(scratch)
         material = gather_material(source, choice, plain.data, seed=plain.seed, folder=folder, display=display)
-        job, state = start_or_resume(plain, material, choice.model, folder=folder, display=display)
-        _rate(job, state, out, display) if check == "lr" else _overfit(job, state, config.train.lr, display)
+        begun = start_or_resume(plain, material, choice.start, folder=folder, display=display)
+        job, state = begun.job, begun.state
+        _rate(job, state, out, display) if check == "lr" else _overfit(job, state, job.config.lr, display)
 
 
 def _rate(job: Job, state: State, out: Path | None, display: Display) -> None:

@@ -24,6 +24,12 @@ class TrainOptions:
     model: str | None = None
     """A name from `convscope summary`, or FILE.py:CLASS for a network of your own. Left out, the data decide."""
 
+    pretrained: str | None = None
+    """Trained weights to start from: a network of `convscope summary`, torchvision:NAME, timm:NAME, a run or a file."""
+
+    mode: Literal["head", "finetune", "scratch"] | None = None
+    """With trained weights: learn a head on their features (head), everything (finetune), or ignore them (scratch)."""
+
     recipe: str | None = None
     """A named experiment whose settings are taken over; an unknown name lists them."""
 
@@ -43,7 +49,7 @@ class TrainOptions:
     """Go on with the newest run of the same words, or start it where there is none."""
 
     config: Path | None = None
-    """A TOML file with sections data, model, augment and train."""
+    """A TOML file with sections data, model, transfer, augment and train."""
 
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = ()
     """One setting, such as --set train.lr=0.05; may be given again and again."""
@@ -96,7 +102,14 @@ def configuration(data: str | None, options: TrainOptions) -> RunConfig:
         config = recipes[options.recipe].config
         write_out(recipes[options.recipe].promise)
     config = config.merge(read_toml(options.config) if options.config else {})
-    words = {"data.source": data, "model.name": options.model, "train.epochs": options.epochs, "seed": options.seed}
+    words = {
+        "data.source": data,
+        "model.name": options.model,
+        "transfer.pretrained": options.pretrained,
+        "transfer.mode": options.mode,
+        "train.epochs": options.epochs,
+        "seed": options.seed,
+    }
     for key, value in words.items():
         if value is not None:
             section, _, name = key.rpartition(".")

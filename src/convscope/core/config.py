@@ -22,10 +22,12 @@ STRICT = {"extra": "forbid", "allow_inf_nan": False}
 class DataConfig:
     """Which images, and how they reach the network.
 
-    `size`: pixels a side, None for the images' own (128 for photographs). `channels`: 1 or 3, None for the images' own.
-    `normalise`: "statistics" of the training split, or "symmetric" to [−1, 1]. `validation` and `test`: the share to
-    carve where the source has no such split; validation None for a tenth, but no more than 2,500 images. `quarantine`:
-    "auto" leaves out what a scan finds harmful, "none" keeps every image that can be decoded.
+    `size`: pixels a side, None for the images' own (128 for photographs), or for what trained weights expect.
+    `channels`: 1 or 3, None for the images' own. `normalise`: "statistics" of the training split, "symmetric" to
+    [−1, 1], or "weights" for what trained weights expect; None for "weights" where there are some, else "statistics".
+    `validation` and `test`: the share to carve where the source has no such split; validation None for a tenth, but no
+    more than 2,500 images. `share`: of the training images, stratified, to see what fewer would have done.
+    `quarantine`: "auto" leaves out what a scan finds harmful, "none" keeps every image that can be decoded.
     """
 
     __pydantic_config__ = STRICT
@@ -33,9 +35,10 @@ class DataConfig:
     size: Annotated[int, Ge(8), Le(1024)] | None = None
     channels: Literal[1, 3] | None = None
     resize: Literal["crop", "stretch", "pad"] = "crop"
-    normalise: Literal["statistics", "symmetric"] = "statistics"
+    normalise: Literal["statistics", "symmetric", "weights"] | None = None
     validation: Annotated[float, Gt(0), Lt(1)] | None = None
     test: Annotated[float, Gt(0), Lt(1)] = 0.15
+    share: Annotated[float, Gt(0), Le(1)] = 1.0
     quarantine: Literal["auto", "none"] = "auto"
 
 
@@ -46,6 +49,27 @@ class ModelConfig:
     __pydantic_config__ = STRICT
     name: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TransferConfig:
+    """Starting from trained weights.
+
+    `pretrained`: a network of `convscope summary`, torchvision:NAME, timm:NAME, a run, a bundle or a weight file; None
+    for SqueezeNet 1.0, which is in the package, where images are photographs and no network is named, else for no
+    weights. `mode`: "head" trains a linear layer on features that are computed once, "finetune" trains everything after
+    that, "scratch" takes the network and leaves the weights; None for head where there are weights. In fine-tuning,
+    `layer_decay`: the learning rate of a stage is that of the next one times this. `thaw`: epochs until one stage more
+    is trained, from the last to the first; 0 trains all from the start. `freeze_norms`: batch norms keep the statistics
+    that they came with.
+    """
+
+    __pydantic_config__ = STRICT
+    pretrained: str | None = None
+    mode: Literal["head", "finetune", "scratch"] | None = None
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 0.8
+    thaw: Annotated[int, Ge(0)] = 0
+    freeze_norms: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,19 +92,20 @@ class AugmentConfig:
 class TrainConfig:
     """How the weights are found.
 
-    `batch_size`: None for 128, or 32 where images are larger than 64 pixels a side and memory would run out.
-    `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`:
-    batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a
-    better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within
-    an epoch; there is one at the end of each epoch in any case. `gradient_norms`: write the last gradient's norm of
-    every parameter into each row of history.jsonl. `tensorboard`: draw the rows in TensorBoard, too.
+    `epochs`: None for 12, 40 of a head, 8 of fine-tuning. `lr`: the peak rate, None for 0.1, 0.02 and 0.01.
+    `batch_size`: None for 128, or 32 where images are larger than 64 pixels a side and memory would run out. `warmup`:
+    share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`: batches
+    added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a better
+    validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within an
+    epoch; there is one at the end of each epoch in any case. `gradient_norms`: write the last gradient's norm of every
+    parameter into each row of history.jsonl. `tensorboard`: draw the rows in TensorBoard, too.
     """
 
     __pydantic_config__ = STRICT
-    epochs: Annotated[int, Ge(1)] = 12
+    epochs: Annotated[int, Ge(1)] | None = None
     batch_size: Annotated[int, Ge(1)] | None = None
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: Annotated[float, Gt(0)] = 0.1
+    lr: Annotated[float, Gt(0)] | None = None
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     nesterov: bool = True
     weight_decay: Annotated[float, Ge(0)] = 5e-4
@@ -99,6 +124,18 @@ class TrainConfig:
     gradient_norms: bool = False
     tensorboard: bool = False
 
+    def settled(self) -> SettledTrain:
+        """The same, once data and way of training have decided everything that was left open."""
+        return SettledTrain(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+
+@dataclass(frozen=True)
+class SettledTrain(TrainConfig):
+    """A TrainConfig that leaves neither epochs nor rate open: what the loop is given."""
+
+    epochs: int = 12
+    lr: float = 0.1
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -107,6 +144,7 @@ class RunConfig:
     __pydantic_config__ = STRICT
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: Annotated[int, Ge(0)] = 0
@@ -217,7 +255,7 @@ def _keys(cls: Any) -> list[str]:
 def _explain(problem: Any) -> UserError:
     """One teaching line from the first problem that validation found."""
     path = [str(part) for part in problem["loc"]]
-    sections = {"data": DataConfig, "model": ModelConfig, "augment": AugmentConfig, "train": TrainConfig}
+    sections = {f.name: f.default_factory for f in dataclasses.fields(RunConfig) if f.name != "seed"}
     dotted = ".".join(p for p in path if not p.startswith(("constrained", "function-", "literal", "int", "none")))
     if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         if len(path) > 1:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from convscope.core.config import RunConfig
 from convscope.core.provenance import processor, versions
 from convscope.data.augmentation.mix import mix
 from convscope.data.augmentation.policies import policy
 from convscope.data.loader import Loader
+from convscope.data.part import Part
 from convscope.evaluation.metrics import cross_entropy, top_k_accuracy
 from convscope.evaluation.predict import predict_part
 from convscope.models.pytorch.device import autocast, choose_device, choose_precision, set_threads
@@ -21,11 +24,12 @@ from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.training.checkpoint import Progress, State
 from convscope.training.ema import Ema
-from convscope.training.losses import make_loss, sampling_weights
+from convscope.training.losses import Loss, make_loss, sampling_weights
 from convscope.training.material import Material
-from convscope.training.optimizer import make_optimizer
+from convscope.training.optimizer import ScaleOf, make_optimizer
 from convscope.training.progress import Display
 from convscope.training.torch_loop import Job
+from convscope.training.transfer import prepare_to_tune, rate_scales
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,38 @@ def assemble(
     config: RunConfig, material: Material, network: Network, *, compute: Compute, folder: Path, display: Display
 ) -> tuple[Job, State]:
     """The job that the loop is given and the state that it moves, before the first step."""
-    settings = config.train
     network.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tuned = config.transfer.mode == "finetune"
+    scale_of = rate_scales(network, config.transfer.layer_decay) if tuned else None
+    state = make_state(config, network, compute, scale_of=scale_of)
+    loader = make_loader(config, material, compute)
+    predictor = TorchPredictor(network, material.preprocess, material.classes, compute.device)
+
+    def prepare(epoch: int) -> None:
+        if tuned:
+            prepare_to_tune(network, config.transfer, epoch)
+        else:
+            network.train()
+
+    def validate() -> tuple[float, float]:
+        return judged(predict_part(predictor, material.validation), material.validation)
+
+    return Job(
+        config=config.train.settled(),
+        seed=config.seed,
+        loader=loader,
+        loss=loss_for(config, material),
+        prepare=prepare,
+        validate=validate,
+        autocast=partial(autocast, compute.precision, compute.device),
+        folder=folder,
+        display=display,
+    ), state
+
+
+def make_state(config: RunConfig, network: nn.Module, compute: Compute, *, scale_of: ScaleOf | None = None) -> State:
+    """Optimiser, averaged weights and scaler for a network, and a progress of nothing yet."""
+    settings = config.train.settled()
     optimizer = make_optimizer(
         network,
         settings.optimizer,
@@ -77,36 +111,42 @@ def assemble(
         weight_decay=settings.weight_decay,
         momentum=settings.momentum,
         nesterov=settings.nesterov,
+        scale_of=scale_of or (lambda _: 1.0),
     )
-    state = State(
+    return State(
         network=network,
         optimizer=optimizer,
         ema=Ema(network, settings.ema) if settings.ema else None,
         scaler=torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "float16"),
         progress=Progress(environment=compute.environment()),
     )
-    labels = material.train.labels
-    counts = np.bincount(labels, minlength=len(material.classes)).tolist()
-    loss = make_loss(counts, imbalance=settings.imbalance, label_smoothing=settings.label_smoothing)
-    loader = Loader(
-        part=material.train,
+
+
+def make_loader(config: RunConfig, material: Material, compute: Compute) -> Loader:
+    """The training batches that the configuration asks for."""
+    settings, train = config.train, material.train
+    return Loader(
+        part=train,
         classes=len(material.classes),
-        batch_size=min(settings.batch_size or len(material.train), len(material.train)),
+        batch_size=min(settings.batch_size or len(train), len(train)),
         augment=policy(config.augment.policy or "basic", flip=config.augment.flip is not False),
         mean=material.preprocess.mean,
         std=material.preprocess.std,
         seed=config.seed,
         mix=mix(config.augment.mix),
-        weights=sampling_weights(labels) if settings.imbalance == "sampler" else None,
+        weights=sampling_weights(train.labels) if settings.imbalance == "sampler" else None,
         device=str(compute.device),
         dtype=getattr(torch, compute.precision),
     )
-    predictor = TorchPredictor(network, material.preprocess, material.classes, compute.device)
 
-    def validate() -> tuple[float, float]:
-        logits = predict_part(predictor, material.validation).astype(np.float64)
-        truth = material.validation.labels
-        return cross_entropy(logits, truth), top_k_accuracy(logits, truth, 1)
 
-    precision = partial(autocast, compute.precision, compute.device)
-    return Job(settings, config.seed, loader, loss, validate, precision, folder, display), state
+def loss_for(config: RunConfig, material: Material) -> Loss:
+    """The loss that the configuration asks for, with the training split's counts."""
+    counts = np.bincount(material.train.labels, minlength=len(material.classes)).tolist()
+    return make_loss(counts, imbalance=config.train.imbalance, label_smoothing=config.train.label_smoothing)
+
+
+def judged(logits: NDArray[np.float32], part: Part) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of logits N×K for the N images of a part."""
+    exact = logits.astype(np.float64)
+    return cross_entropy(exact, part.labels), top_k_accuracy(exact, part.labels, 1)

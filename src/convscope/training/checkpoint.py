@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convscope.core.atomic import write_bytes
 from convscope.core.errors import UserError
-from convscope.models.pytorch.network import Network
 
 if TYPE_CHECKING:
     from convscope.training.ema import Ema
@@ -51,9 +50,12 @@ class Progress:
 
 @dataclass
 class State:
-    """The moving parts of a run: what a checkpoint holds. `best`: the best weights so far, by parameter name."""
+    """The moving parts of a run: what a checkpoint holds.
 
-    network: Network
+    `network`: what is trained, which is a head alone where the rest is not. `best`: its best weights so far, by name.
+    """
+
+    network: nn.Module
     optimizer: torch.optim.Optimizer
     ema: Ema | None
     scaler: torch.amp.GradScaler
@@ -91,7 +93,7 @@ def load_checkpoint(folder: Path, state: State) -> None:
         state.network.load_state_dict(_under("network/", tensors))
     except RuntimeError:
         raise UserError(
-            f"{folder / FILE_NAME} holds weights of another network than {state.network.spec.name} is now; "
+            f"{folder / FILE_NAME} holds weights of another network than the one that is built now; "
             "give back the file it was made from, or train without --resume to start a new run"
         ) from None
     device = next(state.network.parameters()).device

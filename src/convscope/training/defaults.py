@@ -1,8 +1,8 @@
-"""What the data decides where nobody else did: the size of the images, their channels, and the network."""
+"""What the data decides where nobody else did: where training starts, the network, the size of images, the rate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import UserError
 from convscope.data.decode import open_image
 from convscope.data.source import Source
+from convscope.training.transfer import Mode, Start, choose_start
 
 SAMPLE = 64
 SMALL = 64  # pixels a side up to which a set of equal-sized images is used as it is
@@ -20,9 +21,13 @@ MOST_VALIDATION = 2500  # images; the standard error of 80 % is then 0.8 points,
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
 
 
+# Epochs and peak learning rate of each way of training.
+PLANS: dict[Mode, tuple[int, float]] = {"scratch": (12, 0.1), "head": (40, 0.02), "finetune": (8, 0.01)}
+
+
 @dataclass(frozen=True)
 class Choice:
-    """What the data decided: the network, and H×W×C of prepared images, with the reason in words."""
+    """What the data decided: where training starts, and H×W×C of prepared images, with the reason in words."""
 
     model: str
     height: int
@@ -32,21 +37,37 @@ class Choice:
     batch_size: int
     validation: float
     reason: str
+    start: Start = field(default_factory=Start)
 
 
 def settle(config: RunConfig, choice: Choice, source: Source) -> RunConfig:
     """The configuration with what the data decided written into it, and a path that holds from everywhere."""
     named = source.kind in {"bundled", "published"}
     data = source.name if named else str(Path(config.data.source).resolve())
+    epochs, lr = PLANS[choice.start.mode]
+    word, weights = choice.start.word, choice.start.weights
     return config.merge(
         {
-            "data": {"source": data, "channels": choice.channels, "validation": choice.validation},
+            "data": {
+                "source": data,
+                "channels": choice.channels,
+                "validation": choice.validation,
+                "normalise": config.data.normalise or ("weights" if weights else "statistics"),
+            },
             "model": {"name": choice.model},
+            "transfer": {
+                "mode": choice.start.mode,
+                "pretrained": str(Path(word).resolve()) if word and Path(word).exists() else word,
+            },
             "augment": {
                 "policy": choice.policy,
                 "flip": source.mirrors if config.augment.flip is None else config.augment.flip,
             },
-            "train": {"batch_size": choice.batch_size},
+            "train": {
+                "batch_size": choice.batch_size,
+                "epochs": config.train.epochs or epochs,
+                "lr": config.train.lr or lr,
+            },
         }
     )
 
@@ -54,28 +75,57 @@ def settle(config: RunConfig, choice: Choice, source: Source) -> RunConfig:
 def choose(config: RunConfig, dataset: Dataset, *, own: str | None = None) -> Choice:
     """Fill in what `config` leaves open, by looking at up to 64 images spread over the data set.
 
-    Equal-sized images of at most 64 pixels keep their size and get small_cnn; everything else is a photograph: 128×128
-    pixels and deeper_cnn, which takes 7 GB in batches of 128 and less than 2 in batches of 32. Images that are all grey
-    keep 1 channel. Small grey images are mirrored only, others cropped as well: the former come centred, and moving
+    Equal-sized images of at most 64 pixels keep their size and get small_cnn. Everything else is a photograph: it gets
+    a head on the features of SqueezeNet 1.0, at the size that its weights expect, and where training starts from
+    nothing, 128×128 pixels and deeper_cnn, which takes 7 GB in batches of 128 and less than 2 in batches of 32. Images
+    that are all grey keep one channel. Small grey images are mirrored at most, since padded crops of
     them cost a point of Fashion-MNIST within 12 epochs. `own`: the name of a module that was handed in, which then is
     the network.
     """
     sizes, grey = look(dataset)
     small = len(sizes) == 1 and max(next(iter(sizes))) <= SMALL
-    height, width = next(iter(sizes)) if small else (PHOTO_SIZE, PHOTO_SIZE)
-    if config.data.size:
-        height = width = config.data.size
-    channels = config.data.channels or (1 if grey else 3)
-    model = own or config.model.name or ("small_cnn" if max(height, width) <= SMALL else "deeper_cnn")
-    policy = config.augment.policy or ("flip" if small and grey else "basic")
-    batch_size = config.train.batch_size or (128 if max(height, width) <= SMALL else 32)
-    kind = "small images of one size" if small else "photographs"
-    reason = (
-        f"{model} on {height}×{width}×{channels}, for {kind}, {batch_size} at a time, augmented by {policy}; "
-        "change with --model and --set"
+    tiny = (config.data.size or (max(next(iter(sizes))) if small else PHOTO_SIZE)) <= SMALL
+    start = choose_start(config, photographs=not tiny, own=own is not None)
+    size = config.data.size
+    if size:
+        height, width = size, size
+    elif start.weights:
+        height, width = start.weights.size
+    else:
+        height, width = next(iter(sizes)) if small else (PHOTO_SIZE, PHOTO_SIZE)
+    model = (
+        own or (start.weights and start.weights.name) or config.model.name or ("small_cnn" if tiny else "deeper_cnn")
     )
+    policy = "none" if start.mode == "head" else config.augment.policy or ("flip" if small and grey else "basic")
+    features = start.mode == "head" or max(height, width) <= SMALL
     validation = config.data.validation or min(0.1, MOST_VALIDATION / len(dataset))
-    return Choice(model, height, width, channels, policy, batch_size, validation, reason)
+    choice = Choice(
+        model=model,
+        start=start,
+        height=height,
+        width=width,
+        channels=config.data.channels or (1 if grey else 3),
+        policy=policy,
+        batch_size=config.train.batch_size or (128 if features else 32),
+        validation=validation,
+        reason="",
+    )
+    return replace(choice, reason=_reason(choice, "small images of one size" if small else "photographs"))
+
+
+def _reason(choice: Choice, kind: str) -> str:
+    """What was chosen, for a person to read and to change."""
+    ways = {
+        "scratch": choice.model,
+        "head": f"a linear head on the features of {choice.model}",
+        "finetune": f"fine-tuning {choice.model}",
+    }
+    weights = f" ({choice.start.weights.origin})" if choice.start.weights else ""
+    augmented = "" if choice.start.mode == "head" else f", augmented by {choice.policy}"
+    return (
+        f"{ways[choice.start.mode]}{weights} on {choice.height}×{choice.width}×{choice.channels}, for {kind}, "
+        f"{choice.batch_size} at a time{augmented}; change with --model, --mode and --set"
+    )
 
 
 def look(dataset: Dataset) -> tuple[set[tuple[int, int]], bool]:

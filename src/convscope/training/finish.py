@@ -19,6 +19,7 @@ from convscope.evaluation.metrics import classification_metrics
 from convscope.evaluation.predict import predict_part
 from convscope.evaluation.results import write_results
 from convscope.evaluation.temperature import fit_temperature
+from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.training.checkpoint import State
 from convscope.training.history import read_history
@@ -59,17 +60,29 @@ def finished_run(folder: Path) -> Run | None:
         raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None
 
 
-def finish(config: RunConfig, material: Material, state: State, *, ending: str, folder: Path, display: Display) -> Run:
-    """Write bundle, figures and curves of the best weights. Only a run that ended by itself opens the test split."""
+def finish(
+    config: RunConfig,
+    material: Material,
+    state: State,
+    *,
+    network: Network,
+    ending: str,
+    folder: Path,
+    display: Display,
+) -> Run:
+    """Write bundle, figures and curves of the best weights. Only a run that ended by itself opens the test split.
+
+    `state.best` holds all weights of `network`, also where only its head was trained.
+    """
     if not state.best:
         display.say(f"stopped before the first epoch was over; go on with --resume ({folder})")
         return Run(folder, ending, {"ending": ending})
-    device = next(state.network.parameters()).device
-    state.network.load_state_dict(state.best)
-    predictor = TorchPredictor(state.network, material.preprocess, material.classes, device)
+    device = next(network.parameters()).device
+    network.load_state_dict(state.best)
+    predictor = TorchPredictor(network, material.preprocess, material.classes, device)
     logits = predict_part(predictor, material.validation)
     decision = fit_temperature(logits, material.validation.labels)
-    metrics = _figures_of_training(state, ending)
+    metrics = _figures_of_training(network, state, ending)
     metrics["validation"] = classification_metrics(logits, material.validation.labels, material.classes).to_dict()
     if ending in {"finished", "early"}:
         test = material.test()
@@ -80,7 +93,7 @@ def finish(config: RunConfig, material: Material, state: State, *, ending: str, 
         ).to_dict()
     bundle = Bundle(
         weights={name: value.detach().contiguous().cpu().numpy() for name, value in state.best.items()},
-        model=state.network.spec.to_dict(),
+        model=network.spec.to_dict(),
         preprocess=material.preprocess.to_dict(),
         classes=material.classes,
         decision=decision,
@@ -93,14 +106,14 @@ def finish(config: RunConfig, material: Material, state: State, *, ending: str, 
     return Run(folder, ending, metrics)
 
 
-def _figures_of_training(state: State, ending: str) -> dict[str, Any]:
+def _figures_of_training(network: Network, state: State, ending: str) -> dict[str, Any]:
     progress = state.progress
     return {
         "ending": ending,
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "seconds": round(progress.seconds, 1),
-        "parameters": sum(parameter.numel() for parameter in state.network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in network.pipeline.parameters()),
     }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convscope.core.atomic import write_json
 from convscope.core.config import DataConfig
 from convscope.core.contracts import Dataset
 from convscope.core.errors import UserError
+from convscope.data.carve import carve
 from convscope.data.part import Part, prepare_part
 from convscope.data.preprocess import Preprocess
 from convscope.data.scanning.scan import scan_or_recall
@@ -19,10 +20,12 @@ from convscope.data.scanning.scan_report import ScanReport
 from convscope.data.source import Source
 from convscope.data.split import Splits, from_record, split_source
 from convscope.data.statistics import channel_statistics
+from convscope.models.pytorch.pretrained import Pretrained
 from convscope.training.defaults import Choice
 from convscope.training.progress import Display
 
 SPLIT_FILE = "split.json"
+SHARE_STREAM = 2  # of random numbers; 0 and 1 carve test and validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,7 @@ def gather_material(
         return prepare_part(dataset, shape, progress=lambda done, total: display.work(f"decode {name}", done, total))
 
     train, validation = part(splits.train, "train"), part(splits.validation, "validation")
+    train = share_of(train, config.share, seed=seed)
     display.clear()
     for note in dict.fromkeys((*train.whole.notes, *validation.whole.notes)):
         display.say(f"note: {note}")
@@ -61,7 +65,7 @@ def gather_material(
 
     return Material(
         source=source,
-        preprocess=with_statistics(shape, train, config),
+        preprocess=with_statistics(shape, train, config, weights=choice.start.weights),
         train=train,
         validation=validation,
         test=test,
@@ -114,9 +118,26 @@ def left_out(report: ScanReport, data: str, display: Display) -> tuple[str, ...]
     return tuple(entry.name for entry in entries)
 
 
-def with_statistics(shape: Preprocess, train: Part, config: DataConfig) -> Preprocess:
-    """The preprocessing with mean and deviation of the training images, or those of [−1, 1]."""
+def share_of(part: Part, share: float, *, seed: int) -> Part:
+    """About `share` of each class of a part, a pure function of the seed; each class keeps at least one image."""
+    if share == 1:
+        return part
+    _, chosen = carve(part.labels, fraction=share, seed=(seed, SHARE_STREAM))
+    return replace(part, rows=part.rows[chosen])
+
+
+def with_statistics(
+    shape: Preprocess, train: Part, config: DataConfig, *, weights: Pretrained | None = None
+) -> Preprocess:
+    """The preprocessing with mean and deviation of the training images, those of [−1, 1] or those of the weights."""
     if config.normalise == "symmetric":
         return Preprocess.symmetric(shape.channels, shape.height, shape.width, resize=shape.resize)
-    mean, std = channel_statistics(train.whole.images, indices=train.rows)
-    return Preprocess(shape.channels, shape.height, shape.width, shape.resize, mean, std)
+    if config.normalise == "weights":
+        if weights is None:
+            raise UserError(
+                "data.normalise is weights, and there are no trained weights; add --pretrained, or leave it"
+            )
+        mean, std = weights.statistics(shape.channels)
+    else:
+        mean, std = channel_statistics(train.whole.images, indices=train.rows)
+    return replace(shape, mean=mean, std=std)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convscope.core.config import TrainConfig
+from convscope.core.config import SettledTrain
 from convscope.core.errors import Failure
 from convscope.training.checkpoint import Progress
 from convscope.training.progress import Display
@@ -29,7 +29,7 @@ class Meter:
     `batches`: batches in an epoch.
     """
 
-    def __init__(self, config: TrainConfig, progress: Progress, display: Display, batches: int) -> None:
+    def __init__(self, config: SettledTrain, progress: Progress, display: Display, batches: int) -> None:
         self.config, self.progress, self.display, self.batches = config, progress, display, batches
         self.lr = 0.0
         self._pending: list[Tensor] = []
@@ -113,7 +113,7 @@ class Meter:
         return diverged(f"the loss became {loss} at {place} with learning rate {self.lr:.3g}", self.config)
 
 
-def diverged(what: str, config: TrainConfig) -> DivergedError:
+def diverged(what: str, config: SettledTrain) -> DivergedError:
     """The error for a loss that is not a number, with what to do about it."""
     remedy = (
         f"try a tenth: --set train.lr={config.lr / 10:.3g}, or look for a good one: convscope train DATA --check lr"

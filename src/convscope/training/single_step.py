@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from convscope.core.seeds import derive
+from convscope.models.pytorch.network import answers
 from convscope.training.checkpoint import State
 from convscope.training.torch_loop import Job, update_weights
 
@@ -13,13 +14,13 @@ from convscope.training.torch_loop import Job, update_weights
 def take_step(job: Job, state: State, batch: tuple[Tensor, Tensor], *, rate: float) -> float:
     """One update with learning rate `rate` on a batch (images N×C×H×W, targets N or N×K); the loss before it."""
     x, targets = batch
-    state.network.train()
+    job.prepare(0)
     torch.manual_seed(derive(job.seed, "check"))
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
     state.optimizer.zero_grad(set_to_none=True)
     with job.autocast():
-        logits = state.network(x)
+        logits, _ = answers(state.network, x)
     loss = job.loss(logits, targets)
     state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     update_weights(state, job.config)

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from convscope.core.config import TrainConfig
+from convscope.core.config import SettledTrain
 from convscope.core.seeds import derive
 from convscope.data.loader import Loader
+from convscope.models.pytorch.network import answers
 from convscope.training.checkpoint import Progress, State, save_checkpoint
 from convscope.training.history import History
 from convscope.training.interrupt import Interrupt
@@ -24,17 +25,25 @@ from convscope.training.progress import Display
 from convscope.training.schedule import multiplier
 from convscope.training.tensorboard import TensorBoard
 
+AUXILIARY = 0.3
+"""What the loss of an auxiliary head counts beside that of the network (Szegedy et al. 2014, section 5)."""
+
 Ending = Literal["finished", "early", "interrupted"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the loop is given. `validate()`: mean loss and accuracy of the network on validation."""
+    """What the loop is given.
 
-    config: TrainConfig
+    `prepare(epoch)` puts the network into training mode, and freezes what is not to be trained in that epoch.
+    `validate()`: mean loss and accuracy of the network on validation.
+    """
+
+    config: SettledTrain
     seed: int
     loader: Loader
     loss: Loss
+    prepare: Callable[[int], object]
     validate: Callable[[], tuple[float, float]]
     autocast: Callable[[], AbstractContextManager[Any]]
     folder: Path
@@ -53,7 +62,7 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
     meter = Meter(config, progress, job.display, batches)
 
     while progress.epoch < config.epochs and not out_of_patience(config, progress):
-        network.train()
+        job.prepare(progress.epoch)
         meter.start_epoch()
 
         for x, targets in job.loader.epoch(progress.epoch, start=progress.batch):
@@ -66,8 +75,8 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
             if place == 0:
                 state.optimizer.zero_grad(set_to_none=True)
             with job.autocast():
-                logits = network(x)
-            loss = job.loss(logits, targets)
+                logits, auxiliary = answers(network, x)
+            loss = job.loss(logits, targets) + AUXILIARY * sum(job.loss(extra, targets) for extra in auxiliary)
             state.scaler.scale(loss / group).backward()  # type: ignore[no-untyped-call]
 
             whole = place + 1 == group
@@ -94,12 +103,12 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
     return "finished" if progress.epoch >= config.epochs else "early"
 
 
-def out_of_patience(config: TrainConfig, progress: Progress) -> bool:
+def out_of_patience(config: SettledTrain, progress: Progress) -> bool:
     """True when `patience` epochs in a row brought no better validation accuracy."""
     return bool(config.patience) and progress.epoch - progress.best_epoch >= config.patience
 
 
-def set_rate(state: State, config: TrainConfig, batches: int) -> float:
+def set_rate(state: State, config: SettledTrain, batches: int) -> float:
     """Set and return the learning rate of the update under way: the peak times the schedule's multiplier."""
     updates = -(-batches // config.accumulate)
     total = config.epochs * updates
@@ -107,11 +116,11 @@ def set_rate(state: State, config: TrainConfig, batches: int) -> float:
     warmup = round(config.warmup * total)
     lr = config.lr * multiplier(config.schedule, done, total, warmup=warmup, losses=state.progress.losses)
     for group in state.optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["scale"]
     return lr
 
 
-def update_weights(state: State, config: TrainConfig) -> None:
+def update_weights(state: State, config: SettledTrain) -> None:
     """One step of the optimiser, with the gradient clipped where asked, and of the averaged weights."""
     state.scaler.unscale_(state.optimizer)
     if config.clip:

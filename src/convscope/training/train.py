@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from convscope.data.augmentation.policies import policy
 from convscope.data.source import Source, open_source
 from convscope.models.pytorch.build import build
 from convscope.models.pytorch.device import seed_everything
+from convscope.models.pytorch.load_weights import Fit
+from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.own_network import is_own_network
 from convscope.models.pytorch.zoo import networks
 from convscope.training.assemble import assemble, choose_compute
 from convscope.training.checkpoint import State, load_checkpoint, read_progress
 from convscope.training.defaults import Choice, choose, settle
 from convscope.training.finish import Run, finish, finished_run
+from convscope.training.head import assemble_head, train_head_first, whole_state
 from convscope.training.interrupt import Interrupt
 from convscope.training.material import Material, gather_material
 from convscope.training.meter import DivergedError
@@ -35,6 +39,7 @@ from convscope.training.run_folder import (
 )
 from convscope.training.tensorboard import check_tensorboard
 from convscope.training.torch_loop import Job, fit
+from convscope.training.transfer import Start
 
 
 def train(
@@ -104,14 +109,29 @@ def train_run(
                 material = gather_material(
                     source, choice, config.data, seed=config.seed, folder=folder, display=display
                 )
-                job, state = start_or_resume(config, material, model, folder=folder, display=display)
+                begun = start_or_resume(config, material, choice.start, module=module, folder=folder, display=display)
             display.say(f"the run goes to {folder}")
-            return fit_and_finish(config, material, job, state=state)
+            return fit_and_finish(config, material, begun)
 
 
-def fit_and_finish(config: RunConfig, material: Material, job: Job, *, state: State) -> Run:
+@dataclass(frozen=True)
+class Begun:
+    """A run that can go on: the network that it will end with, and the job and state of what is trained of it."""
+
+    network: Network
+    job: Job
+    state: State
+
+
+def fit_and_finish(config: RunConfig, material: Material, begun: Begun) -> Run:
     """Train, then write what the run is remembered by; a run whose loss is no number keeps what was best before."""
+    job, state = begun.job, begun.state
     folder, display = job.folder, job.display
+
+    def close(ending: str) -> Run:
+        whole = state if state.network is begun.network else whole_state(begun.network, state)
+        return finish(config, material, whole, network=begun.network, ending=ending, folder=folder, display=display)
+
     try:
         with Interrupt() as interrupt:
             ending = fit(job, state, interrupt)
@@ -119,9 +139,9 @@ def fit_and_finish(config: RunConfig, material: Material, job: Job, *, state: St
         display.clear()
         if not state.best:
             raise
-        finish(config, material, state, ending="diverged", folder=folder, display=display)
+        close("diverged")
         raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
-    return finish(config, material, state, ending=ending, folder=folder, display=display)
+    return close(ending)
 
 
 def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = None) -> tuple[Source, Choice]:
@@ -136,9 +156,11 @@ def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = N
     train_split = source.open("train")
     choice = choose(config, train_split, own=type(module).__name__ if module is not None else None)
     shape, classes = (choice.channels, choice.height, choice.width), len(train_split.classes)
-    build(module or choice.model, input_shape=shape, classes=classes, options=config.model.options)
+    fit = build_network(config, choice.start, module or choice.model, shape=shape, classes=classes)[1]
     display.clear()
     display.say(f"network: {choice.reason}")
+    if fit:
+        display.say(f"weights: {fit}")
     return source, choice
 
 
@@ -153,21 +175,44 @@ def check_names(config: RunConfig) -> None:
         networks[name].spec.with_changes(options=config.model.options)
 
 
+def build_network(
+    config: RunConfig, start: Start, model: str | nn.Module, *, shape: tuple[int, int, int], classes: int
+) -> tuple[Network, Fit | None]:
+    """The network with fresh weights, or with trained ones and how they fitted."""
+    if start.weights and start.mode != "scratch":
+        return start.weights.build(input_shape=shape, classes=classes)
+    options = start.weights.options if start.weights else config.model.options
+    return build(model, input_shape=shape, classes=classes, options=options), None
+
+
 def start_or_resume(
-    config: RunConfig, material: Material, model: str | nn.Module, *, folder: Path, display: Display
-) -> tuple[Job, State]:
-    """The job and its state: fresh from the seed, or as the checkpoint in `folder` has it."""
+    config: RunConfig,
+    material: Material,
+    start: Start,
+    *,
+    module: nn.Module | None = None,
+    folder: Path,
+    display: Display,
+) -> Begun:
+    """The run, fresh from the seed or as the checkpoint in `folder` has it. `config` is settled."""
     earlier = read_progress(folder)
     compute = choose_compute(config, earlier, display)
     seed_everything(config.seed)
     height, width, channels = material.preprocess.shape
-    shape, classes = (channels, height, width), len(material.classes)
-    network = build(model, input_shape=shape, classes=classes, options=config.model.options)
-    job, state = assemble(config, material, network, compute=compute, folder=folder, display=display)
+    model = module or config.model.name or ""
+    network, _ = build_network(config, start, model, shape=(channels, height, width), classes=len(material.classes))
+    around: dict[str, Any] = {"compute": compute, "display": display}
+    if start.mode == "head":
+        job, state = assemble_head(config, material, network, folder=folder, **around)
+    else:
+        if start.mode == "finetune" and not earlier:
+            train_head_first(config, material, network, **around)
+        job, state = assemble(config, material, network, folder=folder, **around)
     if earlier:
         load_checkpoint(folder, state)
         display.say(f"resumed at epoch {earlier.epoch + 1}, batch {earlier.batch + 1} of {len(job.loader)}")
     display.say(
-        f"{len(material.train):,} training and {len(material.validation):,} validation images, {classes} classes"
+        f"{len(material.train):,} training and {len(material.validation):,} validation images, "
+        f"{len(material.classes)} classes"
     )
-    return job, state
+    return Begun(network, job, state)

@@ -12,7 +12,9 @@ from convscope.core.config import (
     DataConfig,
     ModelConfig,
     RunConfig,
+    SettledTrain,
     TrainConfig,
+    TransferConfig,
     differences,
     flat,
     parse_settings,
@@ -35,7 +37,10 @@ def test_every_default_is_valid_as_it_stands():
         RunConfig.from_dict({section: {name: value}} if section else {name: value})
 
 
-@pytest.mark.parametrize("key", [k for k in KEYS if k not in ("data.source", "model.name", "augment.policy")])
+FREE_TEXT = ("data.source", "model.name", "augment.policy", "transfer.pretrained")
+
+
+@pytest.mark.parametrize("key", [k for k in KEYS if k not in FREE_TEXT])
 def test_a_wrong_type_names_the_key_and_what_was_given(key):
     section, _, name = key.rpartition(".")
     with pytest.raises(UserError) as caught:
@@ -56,7 +61,7 @@ def test_a_wrong_type_names_the_key_and_what_was_given(key):
         ("train.epoch=3", "no configuration key 'train.epoch'; did you mean 'train.epochs'"),
         ("epochs=3", "no configuration key 'epochs'; did you mean 'train.epochs'"),
         ("tarin.lr=3", "no configuration key 'tarin'; did you mean 'train'"),
-        ("zzz=3", "no configuration key 'zzz'; allowed: data, model, augment, train, seed"),
+        ("zzz=3", "no configuration key 'zzz'; allowed: data, model, transfer, augment, train, seed"),
         ("train=3", "train is a section and was given 3; set a key in it, such as train.epochs"),
         ("model.options=3", "model.options was given 3"),
         ("seed.x=3", "seed was given"),
@@ -132,7 +137,7 @@ def test_merging_keeps_what_is_not_named():
 
 def test_differences_have_dotted_names():
     assert differences(RunConfig(), RunConfig().merge({"train": {"lr": 0.5}, "seed": 1})) == {
-        "train.lr": (0.1, 0.5),
+        "train.lr": (None, 0.5),
         "seed": (0, 1),
     }
 
@@ -154,7 +159,7 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path, content):
 
 
 def test_configurations_are_frozen_and_documented():
-    for cls in (DataConfig, ModelConfig, AugmentConfig, TrainConfig, RunConfig):
+    for cls in (DataConfig, ModelConfig, TransferConfig, AugmentConfig, TrainConfig, SettledTrain, RunConfig):
         assert cls.__doc__
         with pytest.raises(dataclasses.FrozenInstanceError):
             cls().seed = 3

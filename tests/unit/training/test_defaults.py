@@ -24,7 +24,8 @@ def array(height, width, channels):
         ((28, 28, 1), ("small_cnn", 28, 28, 1)),
         ((32, 32, 3), ("small_cnn", 32, 32, 3)),
         ((64, 48, 3), ("small_cnn", 64, 48, 3)),
-        ((65, 65, 3), ("deeper_cnn", 128, 128, 3)),
+        ((65, 65, 3), ("squeezenet1_0", 227, 227, 3)),
+        ((90, 70, 1), ("squeezenet1_0", 227, 227, 1)),
     ],
 )
 def test_the_images_decide(size, expected):
@@ -45,7 +46,7 @@ def test_files_of_several_sizes_are_photographs(tmp_path):
     Image.new("RGB", (30, 20)).save(folder / "ant" / "000.png")
     sizes, grey = look(open_source(folder).open("train"))
     assert sizes == {(12, 12), (20, 30)} and not grey
-    assert choose(RunConfig(), open_source(folder).open("train")).model == "deeper_cnn"
+    assert choose(RunConfig(), open_source(folder).open("train")).model == "squeezenet1_0"
 
 
 def test_broken_files_are_passed_over_until_nothing_is_left(tmp_path):

@@ -28,14 +28,15 @@ def trained(npz, tmp_path):
     config = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(npz)}})
     source, choice = look_at(config, QUIET)
     material = gather_material(source, choice, config.data, seed=0, folder=tmp_path, display=QUIET)
-    job, state = start_or_resume(config, material, choice.model, folder=tmp_path, display=QUIET)
+    begun = start_or_resume(config, material, choice.start, folder=tmp_path, display=QUIET)
+    job, state = begun.job, begun.state
     fit(job, state, Interrupt())
     return config, material, state, tmp_path
 
 
 def end(trained, ending="finished"):
     config, material, state, folder = trained
-    return finish(config, material, state, ending=ending, folder=folder, display=QUIET)
+    return finish(config, material, state, network=state.network, ending=ending, folder=folder, display=QUIET)
 
 
 def test_pictures_and_figures_are_left(trained):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.core.config import TrainConfig
+from convscope.core.config import SettledTrain
 from convscope.training import meter as module
 from convscope.training.checkpoint import Progress
 from convscope.training.meter import DivergedError, Meter, gradient_norms
@@ -14,7 +14,7 @@ from convscope.training.progress import Display
 
 
 def meter(progress=None, **settings):
-    return Meter(TrainConfig(**settings), progress or Progress(), Display(quiet=True), 10)
+    return Meter(SettledTrain(**settings), progress or Progress(), Display(quiet=True), 10)
 
 
 def batch(meter, loss, correct=2, size=4, *, soft=False):

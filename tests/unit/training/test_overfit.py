@@ -20,7 +20,8 @@ def parts(npz, tmp_path):
     made = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(npz)}, "augment": {"mix": "both"}})
     source, choice = look_at(made, QUIET)
     material = gather_material(source, choice, made.data, seed=0, folder=tmp_path, display=QUIET)
-    return start_or_resume(made, material, choice.model, folder=tmp_path, display=QUIET)
+    begun = start_or_resume(made, material, choice.start, folder=tmp_path, display=QUIET)
+    return begun.job, begun.state
 
 
 def test_a_healthy_network_learns_a_batch_by_heart(parts):

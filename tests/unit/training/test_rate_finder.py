@@ -20,7 +20,8 @@ def parts(npz, folder, **settings):
     config = RunConfig.from_dict(tiny.settings(**settings)).merge({"data": {"source": str(npz)}})
     source, choice = look_at(config, QUIET)
     material = gather_material(source, choice, config.data, seed=0, folder=folder, display=QUIET)
-    return start_or_resume(config, material, choice.model, folder=folder, display=QUIET)
+    begun = start_or_resume(config, material, choice.start, folder=folder, display=QUIET)
+    return begun.job, begun.state
 
 
 def test_the_rate_it_finds_trains(npz, tmp_path):

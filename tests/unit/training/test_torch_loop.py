@@ -11,7 +11,7 @@ from torch import nn
 
 import tiny
 from convscope.core.bundle import Bundle
-from convscope.core.config import RunConfig, TrainConfig
+from convscope.core.config import RunConfig, SettledTrain
 from convscope.core.errors import Failure
 from convscope.data.loader import Loader
 from convscope.training import torch_loop
@@ -68,7 +68,8 @@ def parts(made: RunConfig, folder):
     display = Display(quiet=True)
     source, choice = look_at(made, display)
     material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=display)
-    return start_or_resume(made, material, choice.model, folder=folder, display=display)
+    begun = start_or_resume(made, material, choice.start, folder=folder, display=display)
+    return begun.job, begun.state
 
 
 def outcome(folder):
@@ -219,7 +220,7 @@ def test_the_average_is_judged_and_kept_and_the_weights_go_on(npz, tmp_path):
     ("patience", "epoch", "best", "expected"), [(0, 9, 1, False), (2, 3, 2, False), (2, 4, 2, True), (1, 1, 1, False)]
 )
 def test_patience(patience, epoch, best, expected):
-    assert out_of_patience(TrainConfig(patience=patience), Progress(epoch=epoch, best_epoch=best)) is expected
+    assert out_of_patience(SettledTrain(patience=patience), Progress(epoch=epoch, best_epoch=best)) is expected
 
 
 def test_patience_ends_a_run_early_and_keeps_the_best(npz, tmp_path):

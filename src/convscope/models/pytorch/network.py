@@ -89,15 +89,6 @@ class Network(nn.Module):
             self.explain_failure(x, problem)
         return logits
 
-    def answers(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The logits N×K, and those of the auxiliary heads, which are there in training mode alone."""
-        if not self.auxiliary:
-            return self(x), []
-        maps = self.features(x)
-        count = len(self.stages)
-        *_, last = list(maps.values())[:count]
-        return self.head(last), list(maps.values())[count:]
-
     def check_rank(self, x: Tensor) -> None:
         """ShapeError unless `x` has the four axes N×C×H×W; a single image would pass a convolution unnoticed."""
         if x.ndim != 4:
@@ -120,3 +111,12 @@ class Network(nn.Module):
         raise ShapeError(
             f"{name} was built for {times(self.spec.input_shape)} images and got {times(x.shape[1:])}: {reason}"
         ) from problem
+
+
+def answers(network: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The logits N×K of any network, and those of a Network's auxiliary heads, which training mode alone has."""
+    if not isinstance(network, Network) or not network.auxiliary:
+        return network(x), []
+    found = network.features(x)
+    stages = list(network.stages)
+    return network.head(found[stages[-1]]), [value for name, value in found.items() if name not in stages]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -63,15 +62,6 @@ class Pretrained:
             small = "; for images of up to 64 pixels it has another stem, see data.size" if network.spec.small else ""
             raise UserError(f"{self.origin} does not fit {self.name}: {shorten(absent)} missing or reshaped{small}")
         return network, fit
-
-    def sha256(self) -> str:
-        """A digest of names and numbers: two with the same digest give the same features."""
-        digest = hashlib.sha256()
-        for name in sorted(self.tensors):
-            value = self.tensors[name].detach().contiguous()
-            digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
-            digest.update(value.numpy().data)
-        return digest.hexdigest()
 
 
 def open_pretrained(word: str, *, model: str | None = None) -> Pretrained:

@@ -1,0 +1,81 @@
+"""What a trained body sees in images, computed once and kept: training a head on it then takes seconds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convscope.core.errors import ConvscopeError
+from convscope.data import pixel_cache
+from convscope.data.cache_folder import cache_folder
+from convscope.data.normalise import normalise
+from convscope.data.part import Part
+from convscope.data.prepared import cache_limit
+from convscope.data.preprocess import Preprocess
+from convscope.models.pytorch.device import autocast
+from convscope.models.pytorch.network import Network
+from convscope.models.pytorch.shapes import at_rest
+
+MOST_IMAGES = 32  # in one batch: two layers of maps at 227 pixels then take 200 MB
+
+
+def features_of(
+    network: Network,
+    part: Part,
+    preprocess: Preprocess,
+    *,
+    precision: str,
+    progress: Callable[[int, int], None],
+) -> Tensor:
+    """The mean of each map of the last stage, float32 n×C on the CPU, for the n images of a part.
+
+    Kept on disk under a key of pixels, preprocessing, network, weights and number type, so that the same question is
+    never computed twice. Where the cache cannot be written, they are computed each time.
+    """
+    key = _key(network, part, preprocess, precision)
+    folder = cache_folder() / "features"
+    known = pixel_cache.recall(folder, key)
+    if known is not None:
+        return torch.from_numpy(known.images.view(np.float32).copy())
+    found = torch.cat(list(_compute(network, part, preprocess, precision=precision, progress=progress)))
+    with suppress(ConvscopeError):  # a cache that cannot be had costs time the next time, and nothing else
+        pixel_cache.store(
+            folder,
+            key,
+            [found.numpy().view(np.uint8)],
+            need=found.numel() * 4,
+            limit=cache_limit(),
+            facts=lambda: {"shape": [len(found), found.shape[1] * 4]},
+        )
+    return found
+
+
+def _compute(
+    network: Network, part: Part, preprocess: Preprocess, *, precision: str, progress: Callable[[int, int], None]
+) -> Iterator[Tensor]:
+    device = next(network.parameters()).device
+    done = 0
+    with at_rest(network), torch.inference_mode():
+        for images in part.batches(MOST_IMAGES):
+            batch = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device).permute(0, 3, 1, 2)
+            with autocast(precision, device):
+                maps = network.body(normalise(batch, preprocess.mean, preprocess.std))
+            yield maps.float().mean(dim=(2, 3)).cpu()
+            done += len(images)
+            progress(done, len(part))
+
+
+def _key(network: Network, part: Part, preprocess: Preprocess, precision: str) -> str:
+    """A digest of everything that decides the features; a gigabyte a second is nothing beside computing them."""
+    digest = hashlib.blake2b(f"{network.spec.to_dict()} {preprocess.to_dict()} {precision}".encode(), digest_size=16)
+    for name, value in network.body.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().data)
+    for images in part.batches(256):
+        digest.update(np.ascontiguousarray(images).data)
+    return digest.hexdigest()

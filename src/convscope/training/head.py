@@ -1,0 +1,110 @@
+"""A linear head on the features of a trained body: computed once, then learnt in seconds."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convscope.core.config import RunConfig
+from convscope.data.loader import Loader
+from convscope.data.part import Part
+from convscope.models.pytorch.blocks import Standardise
+from convscope.models.pytorch.device import autocast
+from convscope.models.pytorch.network import Network
+from convscope.models.pytorch.shapes import at_rest
+from convscope.training.assemble import Compute, judged, loss_for, make_loader, make_state
+from convscope.training.checkpoint import State
+from convscope.training.features import features_of
+from convscope.training.interrupt import Interrupt
+from convscope.training.material import Material
+from convscope.training.progress import Display
+from convscope.training.torch_loop import Job, fit
+
+PLAN = {"epochs": 40, "batch_size": 128, "optimizer": "sgd", "lr": 0.02, "schedule": "one_cycle", "ema": 0.0}
+"""How a head is trained before fine-tuning. On 2,000 photographs standardised features gave 2 to 4 points more than
+plain ones, and rates from 0.01 to 0.1 were within a point of each other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureLoader(Loader):
+    """Batches of features n×C in place of images, in the same order and with the same targets."""
+
+    features: Tensor = field(repr=False)
+
+    def batch(self, indices: NDArray[np.int64], epoch: int, batch: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Features float32 N×C×1×1 and targets int64 N: what the head sees of images that it never sees."""
+        x = self.features[torch.from_numpy(indices)][:, :, None, None]
+        return x.to(self.device), torch.from_numpy(self.labels[indices]).to(self.device)
+
+
+def assemble_head(
+    config: RunConfig, material: Material, network: Network, *, compute: Compute, folder: Path, display: Display
+) -> tuple[Job, State]:
+    """The job of training `network.head` alone, in place; the state holds the head, and the body is left as it is."""
+    network.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    head = network.head
+
+    def seen(part: Part, name: str) -> Tensor:
+        return features_of(
+            network,
+            part,
+            material.preprocess,
+            precision=compute.precision,
+            progress=lambda done, total: display.work(f"features {name}", done, total),
+        )
+
+    train, validation = seen(material.train, "train"), seen(material.validation, "validation")
+    display.clear()
+    for layer in head.modules():
+        if isinstance(layer, Standardise):
+            layer.measure(train.to(compute.device))
+    plain = make_loader(config, material, compute)
+    loader = FeatureLoader(**{f.name: getattr(plain, f.name) for f in fields(plain) if f.init}, features=train)
+
+    def validate() -> tuple[float, float]:
+        with at_rest(head), torch.inference_mode():
+            logits = head(validation[:, :, None, None].to(compute.device))
+        return judged(logits.float().cpu().numpy(), material.validation)
+
+    return Job(
+        config=config.train.settled(),
+        seed=config.seed,
+        loader=loader,
+        loss=loss_for(config, material),
+        prepare=lambda _: head.train(),
+        validate=validate,
+        autocast=partial(autocast, "float32", compute.device),
+        folder=folder,
+        display=display,
+    ), make_state(config, head, compute)
+
+
+def whole_state(network: Network, state: State) -> State:
+    """The state of a trained head with the best weights of its whole network, which takes images."""
+    if not state.best:
+        return state
+    best = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    best |= {f"head.{name}": value for name, value in state.best.items()}
+    return replace(state, best=best)
+
+
+def train_head_first(
+    config: RunConfig, material: Material, network: Network, *, compute: Compute, display: Display
+) -> None:
+    """Give `network` a trained head before fine-tuning, so that the first steps do not tear its body apart.
+
+    A random head sends random gradients into weights that are good already (Kumar et al. 2022, arXiv 2202.10054).
+    """
+    plan = config.merge({"train": PLAN | {"batch_size": min(128, len(material.train))}, "augment": {"mix": "none"}})
+    with tempfile.TemporaryDirectory() as folder:
+        job, state = assemble_head(plan, material, network, compute=compute, folder=Path(folder), display=display)
+        fit(replace(job, display=Display(quiet=True)), state, Interrupt())
+    network.head.load_state_dict(state.best)
+    display.say(f"head first: validation accuracy {state.progress.best_score:.2%} before fine-tuning")

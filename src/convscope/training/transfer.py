@@ -1,0 +1,81 @@
+"""Starting from trained weights: which, and what of them is trained how fast and from when on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from convscope.core.config import RunConfig, TransferConfig
+from convscope.core.errors import UserError
+from convscope.models.pytorch.network import Network
+from convscope.models.pytorch.own_network import is_own_network
+from convscope.models.pytorch.pretrained import Pretrained, open_pretrained
+
+Mode = Literal["head", "finetune", "scratch"]
+DEFAULT = "squeezenet1_0"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where training starts: from nothing ("scratch"), or from trained weights, and then what is trained."""
+
+    mode: Mode = "scratch"
+    word: str | None = None
+    weights: Pretrained | None = None
+
+
+def choose_start(config: RunConfig, *, photographs: bool, own: bool) -> Start:
+    """What the configuration says, and where it says nothing: a head on SqueezeNet's features for photographs.
+
+    `own`: the network is a person's own module or file, for which nobody else has weights. Raises UserError for
+    trained weights of an own network.
+    """
+    transfer, name = config.transfer, config.model.name
+    own = own or bool(name and is_own_network(name))
+    asked = transfer.pretrained is not None or transfer.mode in ("head", "finetune")
+    if own and asked:
+        raise UserError("trained weights were asked for with a network of one's own; take one of `convscope summary`")
+    if not asked and (own or name or transfer.mode == "scratch" or not photographs):
+        return Start()
+    word = transfer.pretrained or name or DEFAULT
+    if config.model.options:
+        raise UserError("model.options were given with trained weights, which fit no other form; leave one of them out")
+    return Start(transfer.mode or "head", word, open_pretrained(word, model=name))
+
+
+def rate_scales(network: Network, decay: float) -> Callable[[str], float]:
+    """What the learning rate of a parameter is multiplied by: 1 in the head, `decay` once more for each stage before.
+
+    Early stages see edges and colours, which are the same everywhere; late ones see what they were trained for (Howard
+    & Ruder 2018, arXiv 1801.06146, section 3.2).
+
+    >>> from convscope.models.pytorch.zoo import create
+    >>> scale = rate_scales(create("small_cnn"), 0.5)
+    >>> scale("head.1.weight"), scale("body.stage2.0.weight"), scale("body.stage1.0.weight")
+    (1.0, 0.5, 0.25)
+    """
+    scales = {stage: decay**place for place, stage in enumerate(reversed(network.stages), 1)}
+
+    def scale_of(name: str) -> float:
+        part, _, rest = name.partition(".")
+        return scales[rest.partition(".")[0]] if part == "body" else 1.0
+
+    return scale_of
+
+
+def prepare_to_tune(network: Network, settings: TransferConfig, epoch: int) -> None:
+    """Training mode for an epoch (from 0) of fine-tuning: what is not yet thawed is frozen, and norms keep their count.
+
+    With `thaw` t, the head is trained from the first epoch, the last stage from epoch t, the one before it from 2t, …
+    (gradual unfreezing, Howard & Ruder 2018). A batch norm that goes on counting would follow 32 images at a time.
+    """
+    network.train()
+    for place, stage in enumerate(reversed(network.stages.values()), 1):
+        thawed = epoch >= settings.thaw * place
+        stage.requires_grad_(thawed)
+        for layer in stage.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm) and (settings.freeze_norms or not thawed):
+                layer.eval()
