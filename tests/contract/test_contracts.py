@@ -15,7 +15,8 @@ from convscope.data.preprocess import Preprocess
 from convscope.data.source import open_source
 from convscope.evaluation.load import classifier_of, load
 from convscope.models.pytorch.predictor import TorchPredictor
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from distinct import DISTINCT
 
 KINDS = {
     "fashion_mnist": lambda _: "fashion_mnist",
@@ -73,7 +74,7 @@ def images(channels=1, count=5):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("name", DISTINCT)
 def test_a_bundle_gives_back_the_network_bit_for_bit(name, channels, tmp_path):
     net = trained(name, channels)
     preprocess = Preprocess(channels, 28, 28, "crop", (0.3,) * channels, (0.7,) * channels)
@@ -94,7 +95,7 @@ def test_a_bundle_gives_back_the_network_bit_for_bit(name, channels, tmp_path):
     assert np.array_equal(classifier_of(Bundle.load(tmp_path), device="cpu").predict(images(channels)), expected)
 
 
-@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("name", DISTINCT)
 def test_the_answer_for_an_image_does_not_depend_on_its_neighbours(name):
     predictor = TorchPredictor(trained(name), Preprocess(1, 28, 28), tiny.CLASSES)
     alone = np.concatenate([predictor.predict(images()[i : i + 1]) for i in range(5)])

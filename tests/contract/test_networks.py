@@ -14,15 +14,10 @@ from convscope.models.pytorch.network import answers
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 from convscope.models.spec import ModelSpec
+from distinct import DISTINCT
 
 every = pytest.mark.parametrize("name", list(networks))
-# Those left out differ from one that is here in nothing but how often or how wide a block is.
-ALIKE = {
-    *("resnet44", "resnet56", "resnet110"),
-    *("resnet34", "resnet101", "resnet152", "wide_resnet50_2"),
-    *(f"vgg{n}{norm}" for n in (13, 16, 19) for norm in ("", "_bn")),
-}
-distinct = pytest.mark.parametrize("name", [n for n in networks if n not in ALIKE])
+distinct = pytest.mark.parametrize("name", DISTINCT)
 
 
 def shape_of(name, channels=None):

@@ -63,7 +63,9 @@ def ours(name, weights, x):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name in networks])
 def test_the_same_weights_give_the_same_logits(torchvision, name):
-    x = torch.randn(4, 3, side_of(name), side_of(name), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    side = side_of(name)
+    count = 1 if side == 224 else 4  # one has enough places for a norm there, and VGG-19 takes 20 billion steps for it
+    x = torch.randn(count, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     theirs = reference(torchvision, name, x)
     x = x[:2]
     with torch.no_grad():

@@ -10,6 +10,7 @@ from torch import nn
 
 from convscope.core.registry import Registry
 from convscope.models.pytorch import (
+    alexnet,
     deeper_cnn,
     fashion_cnn,
     lab_cnn,
@@ -17,11 +18,14 @@ from convscope.models.pytorch import (
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    preact_resnet,
     resnet,
     resnet_cifar,
+    shufflenet_v2,
     simple_cnn,
     small_cnn,
     squeezenet,
+    vgg,
 )
 from convscope.models.pytorch.load_weights import Layouts
 from convscope.models.pytorch.network import Network
@@ -36,10 +40,14 @@ FAMILIES = (
     lab_cnn,
     resnet_cifar,
     resnet,
+    preact_resnet,
+    alexnet,
+    vgg,
     squeezenet,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    shufflenet_v2,
 )
 
 

@@ -1,0 +1,13 @@
+"""The networks that are worth a check each: of those that are built alike one stands for all."""
+
+from __future__ import annotations
+
+from convscope.models.pytorch.zoo import networks
+
+# Those left out differ from one that is here in nothing but how often or how wide a block is.
+ALIKE = {
+    *("resnet44", "resnet56", "resnet110"),
+    *("resnet34", "resnet101", "resnet152", "wide_resnet50_2"),
+    *(f"vgg{n}{norm}" for n in (13, 16, 19) for norm in ("", "_bn")),
+}
+DISTINCT = [name for name in networks if name not in ALIKE]
