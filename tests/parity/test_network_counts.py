@@ -15,6 +15,7 @@ TORCHVISION = [
     *("squeezenet1_0", "squeezenet1_1"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),
     *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
 ]
 # By our name, timm's.
 TIMM = {"mobilenet_v1": "mobilenetv1_100"}
