@@ -96,8 +96,7 @@ def running_statistics(x: ArrayLike, mean: ArrayLike, var: ArrayLike, *, momentu
     axes = _over(x)
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(f"momentum is {momentum}; it is the share of the new batch, from 0 to 1, such as 0.1")
-    for name, values in (("mean", mean), ("var", var)):
-        check_same(values.shape, x.shape[1:2], name=name, why="C, one a channel")
+    _check_statistics(x, mean, var)
     m = x.size // x.shape[1]
     if m < 2:
         raise ShapeError(f"a variance of m = {m} number(s) a channel has no estimate: m - 1 divides; give more images")
@@ -153,9 +152,15 @@ def batch_norm_eval_backward(
 def _with_statistics(x: ArrayLike, mean: ArrayLike, var: ArrayLike, eps: float) -> Array:
     x, mean, var = as_floats(x, mean, var)
     _over(x)
+    _check_statistics(x, mean, var)
     # x − mean first: x·scale − mean·scale would be the difference of two large numbers where the mean is large.
     centred = scale_and_shift(x, np.ones_like(mean), -mean, axes=(1,))
     return scale_and_shift(centred, 1 / np.sqrt(var + eps), np.zeros_like(var), axes=(1,))
+
+
+def _check_statistics(x: Array, mean: Array, var: Array) -> None:
+    for name, values in (("mean", mean), ("var", var)):
+        check_same(values.shape, x.shape[1:2], name=name, why="C, one a channel")
 
 
 def _over(x: ArrayLike) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from convscope.reference.precision import Array, as_floats
-from convscope.reference.shapes import ShapeError, check_maps
+from convscope.reference.shapes import check_groups, check_maps
 from convscope.reference.standardise import (
     scale_and_shift,
     scale_and_shift_backward,
@@ -108,6 +108,5 @@ def _grouped(x: Array, groups: int) -> Array:
     """N×C×H×W as N × G × C/G × H × W."""
     check_maps(x)
     n, c, h, w = x.shape
-    if groups < 1 or c % groups:
-        raise ShapeError(f"{c} channels do not fall into {groups} equal groups: C = G·(C/G); give a divisor of {c}")
+    check_groups(groups, c, name="C")
     return x.reshape(n, groups, c // groups, h, w)

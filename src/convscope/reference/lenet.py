@@ -1,0 +1,51 @@
+"""LeNet-5 in NumPy alone: the network that read the digits of bank cheques (LeCun and others 1998).
+
+Six filters find strokes, pooling forgets where exactly they lay, sixteen filters find arrangements of strokes, and
+three dense layers read them: 61,706 weights. With what became usual since: ReLU in place of tanh, max pooling in place
+of averages with weights, logits in place of distances to drawn digits, and each map of the second convolution sees all
+six of the first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from convscope.reference.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from convscope.reference.net import Net
+
+
+def lenet5(*, channels: int = 1, classes: int = 10, seed: int = 0, dtype: DTypeLike = np.float32) -> Net:
+    """LeNet-5 for images of 28×28 pixels, N×C×28×28 → N×K.
+
+    C1 pads by 2, since the paper puts its 28×28 digits in the middle of a 32×32 field. Pooling stands before ReLU:
+    max(relu(x)) = relu(max(x)) exactly, and ReLU then touches a quarter of the numbers.
+
+    Args:
+        channels: C, 1 for grey images, 3 for colours.
+        classes: K.
+        seed: of the weights at the start.
+        dtype: float32 or float64.
+
+    >>> net = lenet5()
+    >>> sum(w.size for w in net.weights.values()), net.predict(np.zeros((2, 1, 28, 28))).shape
+    (61706, (2, 10))
+    """
+    return Net(
+        [
+            Conv2d(channels, 6, 5, padding=2),  # C1: 6×28×28
+            MaxPool2d(2),  # S2: 6×14×14
+            ReLU(),
+            Conv2d(6, 16, 5),  # C3: 16×10×10
+            MaxPool2d(2),  # S4: 16×5×5
+            ReLU(),
+            Flatten(),
+            Linear(16 * 5 * 5, 120),  # C5
+            ReLU(),
+            Linear(120, 84),  # F6
+            ReLU(),
+            Linear(84, classes),
+        ],
+        seed=seed,
+        dtype=dtype,
+    )
