@@ -7,7 +7,7 @@ from convscope.models.pytorch.zoo import networks
 # Those left out differ from one that is here in nothing but how often or how wide a block is.
 ALIKE = {
     *("resnet44", "resnet56", "resnet110"),
-    *("resnet34", "resnet101", "resnet152", "wide_resnet50_2"),
+    *("resnet34", "resnet101", "resnet152", "wide_resnet50_2", "wrn_28_10"),
     *(f"vgg{n}{norm}" for n in (13, 16, 19) for norm in ("", "_bn")),
     *("shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ Renames: TypeAlias = Sequence[tuple[str, str]]
 Layouts: TypeAlias = Mapping[str, Renames]
 """By the program that the names come from."""
 
+WRAPPER = r"^module\."  # what DataParallel puts before every name
 COUNTERS = "num_batches_tracked"  # how many batches a batch norm has seen; older files lack it and nothing reads it
 
 
@@ -64,6 +65,8 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Lay
     """Put `tensors` into `network` wherever name and shape fit, and say what did not.
 
     Names are read as the network's own and as those of each layout; the reading under which most tensors fit is taken.
+    Their order changes nothing, and the `module.` that DataParallel puts before each name does not count.
+
     A 1×1 convolution and a linear layer hold the same numbers, so either may stand for the other. A first layer for
     three colours fits one that takes grey: its kernels are added up over the colours, which gives the same maps as
     feeding it the grey image three times.
@@ -73,22 +76,22 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Lay
     True
     """
     places = {name: place for name, place in network.state_dict().items() if not name.endswith(COUNTERS)}
-    given = {name.removeprefix("module."): value for name, value in tensors.items() if not name.endswith(COUNTERS)}
+    given = {name: value for name, value in tensors.items() if not name.endswith(COUNTERS)}
+    unwrap = () if any(re.match(WRAPPER, name) for name in places) else ((WRAPPER, ""),)
     readings = {
-        layout: {_rename(name, renames): value for name, value in given.items()}
+        layout: _sources(given, places, (*unwrap, *renames))
         for layout, renames in {"convscope": (), **(layouts or {})}.items()
     }
-    layout = max(readings, key=lambda name: sum(key in places for key in readings[name]))
+    layout = max(readings, key=lambda layout: _fitting(readings[layout], given, places))
+    sources = readings[layout]
     loaded: list[str] = []
     adapted: list[str] = []
     reshaped: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
     with torch.no_grad():
-        for name, value in readings[layout].items():
-            if name not in places:
-                continue
-            fitted, summed = _fitted(value, places[name])
+        for name, source in sources.items():
+            fitted, summed = _fitted(given[source], places[name])
             if fitted is None:
-                reshaped.append((name, tuple(value.shape), tuple(places[name].shape)))
+                reshaped.append((name, tuple(given[source].shape), tuple(places[name].shape)))
                 continue
             places[name].copy_(fitted)
             (adapted if summed else loaded).append(name)
@@ -96,8 +99,8 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Lay
         layout=layout,
         loaded=tuple(loaded),
         adapted=tuple(adapted),
-        missing=tuple(name for name in places if name not in readings[layout]),
-        unexpected=tuple(name for name in readings[layout] if name not in places),
+        missing=tuple(name for name in places if name not in sources),
+        unexpected=tuple(sorted(given.keys() - sources.values())),
         reshaped=tuple(reshaped),
     )
 
@@ -124,20 +127,32 @@ def shorten(names: Sequence[str], limit: int = 4) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def _rename(name: str, renames: Renames) -> str:
-    for pattern, replacement in renames:
-        name = re.sub(pattern, replacement, name)
-    return name
+def _sources(given: Iterable[str], places: Iterable[str], renames: Renames) -> dict[str, str]:
+    """For each place that gets a value, in the places' order, whose; of two given names for one place the first."""
+    found: dict[str, str] = {}
+    for source in sorted(given):
+        name = source
+        for pattern, replacement in renames:
+            name = re.sub(pattern, replacement, name)
+        found.setdefault(name, source)
+    return {place: found[place] for place in places if place in found}
+
+
+def _fitting(sources: Mapping[str, str], given: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> int:
+    return sum(_fitted(given[source], places[name])[0] is not None for name, source in sources.items())
 
 
 def _fitted(value: Tensor, place: Tensor) -> tuple[Tensor | None, bool]:
     """`value` in the shape of `place`, or None; and whether colours were added up for it."""
-    if value.shape == place.shape:
-        return value, False
-    flat = [size for size in value.shape if size != 1] == [size for size in place.shape if size != 1]
-    if flat:
+    if _trimmed(value.shape) == _trimmed(place.shape):
         return value.reshape(place.shape), False
     if value.ndim == 4 and (value.shape[1], place.shape[1:2]) == (3, (1,)) and value.shape[2:] == place.shape[2:]:
         summed = value.sum(dim=1, keepdim=True)
         return (summed, True) if summed.shape == place.shape else (None, False)
     return None, False
+
+
+def _trimmed(shape: Sequence[int]) -> tuple[int, ...]:
+    """`shape` without the ones at its end: what a linear layer and a 1×1 convolution have in common."""
+    end = max((axis for axis, size in enumerate(shape, start=1) if size != 1), default=0)
+    return tuple(shape[:end])
