@@ -10,7 +10,8 @@ what is outside it cannot. It is followed through torch's operations and not thr
 functions or adds branches by hand is followed too.
 
 A gate (squeeze-and-excite) multiplies whole maps with numbers that come from a global average, so in theory every place
-sees everything behind it. It is left out: the field is that of the convolutions.
+sees everything behind it. It is left out: the field is that of the convolutions. CBAM's gate of places is a convolution
+and counts.
 """
 
 from __future__ import annotations
