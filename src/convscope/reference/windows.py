@@ -49,7 +49,6 @@ def under_tap(x: Array, tap: Two, *, places: Two, stride: Two = (1, 1), dilation
     array([[[[1., 4.]]]])
     """
     rows, columns = (
-        slice(d * a, d * a + s * (count - 1) + 1, s)
-        for a, count, s, d in zip(tap, places, stride, dilation, strict=True)
+        slice(d * a, d * a + s * count, s) for a, count, s, d in zip(tap, places, stride, dilation, strict=True)
     )
     return x[:, :, rows, columns]
