@@ -65,10 +65,10 @@ def test_many_steps_are_torchs(step, make, options, rate):
     found = ours(step, start, options, np.float64)
     for name in start:
         beside.near(found[name], expected[name], beside.FLOAT64)
-    # The surface pulls errors together again, so that they stay those of a few steps.
+    # The valley pulls errors together again, so that 300 steps err no more than a few: 5e-6 at most was measured.
     rounded = ours(step, start, options, np.float32)
     for name in start:
-        beside.near(rounded[name], expected[name], 100 * beside.FLOAT32, dtype=np.float32)
+        beside.near(rounded[name], expected[name], beside.FLOAT32, dtype=np.float32)
 
 
 def test_the_defaults_are_torchs():

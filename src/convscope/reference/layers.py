@@ -93,10 +93,17 @@ class MaxPool2d(Unweighted):
     (1, 3, 4, 4)
     """
 
-    def __init__(self, kernel: Pair, *, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False) -> None:
-        super().__init__(
-            max_pool2d, max_pool2d_backward, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode
-        )
+    def __init__(
+        self,
+        kernel: Pair,
+        *,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+        super().__init__(max_pool2d, max_pool2d_backward, kernel=kernel, **options)
 
 
 class AvgPool2d(Unweighted):
@@ -106,10 +113,17 @@ class AvgPool2d(Unweighted):
     (1, 3, 4, 4)
     """
 
-    def __init__(self, kernel: Pair, *, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False) -> None:
-        super().__init__(
-            avg_pool2d, avg_pool2d_backward, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode
-        )
+    def __init__(
+        self,
+        kernel: Pair,
+        *,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+        super().__init__(avg_pool2d, avg_pool2d_backward, kernel=kernel, **options)
 
 
 class Conv2d(Layer):

@@ -15,8 +15,8 @@ CASES = {
     "conv": (lambda: Conv2d(4, 6, (3, 2), stride=(1, 2), padding=1, groups=2), IMAGES),
     "batch norm": (lambda: BatchNorm2d(4), IMAGES),
     "relu": (ReLU, IMAGES),
-    "max pool": (lambda: MaxPool2d(3, stride=2, padding=1, ceil_mode=True), IMAGES),
-    "average pool": (lambda: AvgPool2d(3, stride=2, padding=1, ceil_mode=True), IMAGES),
+    "max pool": (lambda: MaxPool2d(2, stride=2, padding=1, dilation=2, ceil_mode=True), IMAGES),
+    "average pool": (lambda: AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), IMAGES),
     "flatten": (Flatten, IMAGES),
     "linear": (lambda: Linear(5, 3), beside.apart(4, 5)),
 }
@@ -24,8 +24,8 @@ TORCHS = {
     "conv": lambda: nn.Conv2d(4, 6, (3, 2), stride=(1, 2), padding=1, groups=2),
     "batch norm": lambda: nn.BatchNorm2d(4),
     "relu": nn.ReLU,
-    "max pool": lambda: nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
-    "average pool": lambda: nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True),
+    "max pool": lambda: nn.MaxPool2d(2, stride=2, padding=1, dilation=2, ceil_mode=True),
+    "average pool": lambda: nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
     "flatten": nn.Flatten,
     "linear": lambda: nn.Linear(5, 3),
 }

@@ -10,15 +10,10 @@ from convscope.reference.shapes import ShapeError
 
 
 def begins(size: int, kernel: int, stride: int, padding: int, *, ceil_mode: bool) -> list[int]:
-    """Where windows begin in the padded image, counted one by one."""
-    found, begin = [], 0
-    while begin + kernel <= size + 2 * padding:
-        found.append(begin)
-        begin += stride
-    hangs_over = (
-        begin < size + padding and begin < size + 2 * padding and (not found or found[-1] + kernel < size + 2 * padding)
-    )
-    return [*found, begin] if ceil_mode and hangs_over else found
+    """Where windows begin in the padded image: one after the other, tried one by one."""
+    end, over = size + 2 * padding, stride - 1 if ceil_mode else 0  # ceil mode: over the end by less than a step
+    fitting = [begin for begin in range(0, end + 1, stride) if begin + kernel <= end + over]
+    return [begin for begin in fitting if begin < size + padding or not ceil_mode]
 
 
 @given(
