@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from convscope.commands.shown import console, write_json
 from convscope.core.errors import UserError
+from convscope.models.spec import ModelSpec
+from convscope.models.spec_text import facts, short_count, short_paper
 
 
 def summary(
@@ -19,6 +22,9 @@ def summary(
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Show a network layer by layer: output shape, parameters, multiply-accumulates, stride and receptive field.
+
+    Below the layers stands what is known of a network of the list: its paper and the figures there, and where ours
+    is another.
 
     Parameters
     ----------
@@ -45,6 +51,7 @@ def summary(
         write_json(result.to_dict())
     else:
         console().print(result.table())
+        _facts(model, result.name)
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -55,19 +62,47 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _list(json: bool) -> None:
-    from rich.table import Table
-
+    from convscope.models.pytorch.shapes import times
     from convscope.models.pytorch.zoo import networks
 
     specs = [networks[name].spec for name in networks]
     if json:
         write_json([spec.to_dict() for spec in specs])
         return
-    table = Table(box=None, header_style="bold")
-    for column in ("network", "year", "designed for", "parameters", "idea, and options"):
-        table.add_column(column, justify="right" if column == "parameters" else "left", no_wrap=column == "network")
-    for spec in specs:
-        count = f"{spec.parameters:,}" if spec.parameters else "–"
-        idea = f"{spec.idea}\noptions: {', '.join(spec.options)}"
-        table.add_row(spec.name, str(spec.year or "–"), "×".join(map(str, spec.input_shape)), count, idea)
+    screen = console()
+    screen.print(
+        f"{len(specs)} networks in the form that each was designed in. MACs: multiplications for one image. Sees: "
+        "pixels a side that a value of the last map depends on. All about one: convscope summary NAME\n"
+    )
+    screen.print(f"  {_line('network', 'image', 'parameters', 'MACs', 'sees')}", style="bold")
+    for heading, group in groupby(specs, key=_heading):
+        screen.print(heading)
+        for spec in group:
+            count = f"{spec.parameters:,}" if spec.parameters else "–"
+            sees = f"{spec.field} px" if spec.field else "–"
+            line = _line(spec.name, times(spec.input_shape), count, short_count(spec.macs), sees)
+            screen.print(f"  {line}", style="bold")
+
+
+def _heading(spec: ModelSpec) -> str:
+    paper = short_paper(spec)
+    return f"{spec.idea} ({paper})" if paper else spec.idea
+
+
+def _line(name: str, image: str, *figures: str) -> str:
+    return f"{name:<20}{image:<11}" + "".join(f"{figure:>12}" for figure in figures)
+
+
+def _facts(model: str, name: str) -> None:
+    """What is known of a network of the list beside its layers; a file of one's own may use the same name."""
+    from rich.table import Table
+
+    from convscope.models.pytorch.own_network import is_own_network
+    from convscope.models.pytorch.zoo import networks
+
+    if name not in networks or is_own_network(model):
+        return
+    table = Table(box=None, show_header=False)
+    for heading, text in facts(networks[name].spec):
+        table.add_row(heading, text)
     console().print(table)

@@ -61,9 +61,10 @@ class Summary:
         """The rows and sums as a table for rich to print."""
         from rich.table import Table
 
-        table = Table(title=f"{self.name} for {times(self.input_shape)} images", show_footer=True, title_justify="left")
-        table.add_column("layer", "all")
-        table.add_column("kind", "")
+        title = f"{self.name} for {times(self.input_shape)} images"
+        table = Table(title=title, box=None, collapse_padding=True, show_footer=True, title_justify="left")
+        table.add_column("layer", "all", overflow="fold")
+        table.add_column("kind", "", overflow="fold")
         for header, total in (
             ("output", ""),
             ("parameters", f"{self.parameters:,}"),
@@ -71,7 +72,7 @@ class Summary:
             ("stride", ""),
             ("sees", ""),
         ):
-            table.add_column(header, total, justify="right")
+            table.add_column(header, total, justify="right", no_wrap=True)  # where it is narrow, no digit is lost
         for row in self.rows:
             numbers = (f"{row.parameters:,}" if row.parameters else "", f"{row.macs:,}" if row.macs else "")
             table.add_row(row.name, row.kind, times(row.output), *numbers, _pixels(row.stride), _pixels(row.field))

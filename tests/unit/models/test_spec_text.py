@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convscope.models.pytorch.zoo import networks
+from convscope.models.spec import ModelSpec
+from convscope.models.spec_text import facts, short_count, short_paper
+
+POWERS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+@given(st.integers(0, 999 * 10**12))
+def test_a_short_count_is_off_by_half_a_unit_of_its_third_digit_at_most(count):
+    number, _, unit = short_count(count).partition(" ")
+    assert len(number) <= 4 and float(number) < 1000 and (count < 1000) == (unit == "")
+    assert float(number) * POWERS[unit] == pytest.approx(count, rel=0.00501)
+    assert count < 1000 or sum(c.isdigit() for c in number) == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        *[(0, "0"), (999, "999"), (1000, "1.00 k"), (61_706, "61.7 k"), (999_499, "999 k"), (999_500, "1.00 M")],
+        *[(138_357_544, "138 M"), (15.5e9, "15.5 G"), (2e12, "2.00 T"), (None, "–")],
+    ],
+)
+def test_counts_at_the_edges_of_a_unit(count, text):
+    assert short_count(count) == text
+
+
+@pytest.mark.parametrize(
+    ("paper", "year", "text"),
+    [
+        ("He et al., Deep Residual Learning, 2015", 2015, "He et al. 2015"),
+        ("Tan & Le, EfficientNet: Rethinking & Scaling, 2019", 2019, "Tan & Le 2019"),
+        ("Krizhevsky, Sutskever & Hinton, ImageNet Classification, 2012", 2012, "Krizhevsky, Sutskever & Hinton 2012"),
+        ("Chollet, Xception, 2017", 2017, "Chollet 2017"),
+        ("", None, ""),
+    ],
+)
+def test_papers_by_author_and_year(paper, year, text):
+    assert short_paper(ModelSpec("x", paper=paper, year=year)) == text
+
+
+def test_what_is_not_known_has_no_heading():
+    assert dict(facts(ModelSpec("x"))) == {"designed for": "3×32×32 images, 10 classes"}
+
+
+def test_everything_known_is_said():
+    spec = ModelSpec(
+        "x",
+        paper="A & B, C, 2000",
+        idea="an idea",
+        parameters=1234,
+        macs=5_000_000,
+        field=31,
+        published_macs=4.9e6,
+        published_in="table 3",
+        deviations="wider",
+        small_form="no stem",
+        options={"widths": (1, 2), "norm": True, "word": "max"},
+    )
+    assert dict(facts(spec)) == {
+        "idea": "an idea",
+        "paper": "A & B, C, 2000",
+        "designed for": "3×32×32 images, 10 classes: 1,234 parameters, 5.00 M MACs, the last map sees 31 px",
+        "published": "4.90 M MACs (table 3)",
+        "deviations": "wider",
+        "small form": "up to 64 px: no stem",
+        "options": "widths=[1,2], norm=true, word=max",
+    }
+
+
+@pytest.mark.parametrize("name", networks)
+def test_each_network_has_a_short_paper_and_options_that_can_be_typed(name):
+    from convscope.core.config import parse_settings
+
+    spec = networks[name].spec
+    assert len(short_paper(spec)) <= 45 and short_paper(spec).endswith(str(spec.year or ""))
+    words = dict(facts(spec)).get("options", "")
+    typed = parse_settings(words.split(", ") if words else [])
+    assert spec.with_changes(options=typed).options == spec.options
