@@ -1,4 +1,4 @@
-"""Networks that torchvision lacks, with timm's own weights: the same counts and the same logits."""
+"""Networks that torchvision lacks, or timm has weights of its own for, with these: the same counts and logits."""
 
 from __future__ import annotations
 
@@ -24,11 +24,19 @@ def cbam_resnet50(timm):
     return timm.create_model("resnet50", block_args={"attn_layer": partial(CbamModule, mlp_bias=True)})
 
 
+def named(name):
+    return lambda timm: timm.create_model(name)
+
+
 MAKE = {
-    "resnet18": lambda timm: timm.create_model("resnet18"),
-    "seresnet50": lambda timm: timm.create_model("seresnet50"),
+    "resnet18": named("resnet18"),
+    "seresnet50": named("seresnet50"),
     "cbam_resnet50": cbam_resnet50,
-    "preact_resnet18": lambda timm: timm.create_model("resnetv2_18"),
+    "preact_resnet18": named("resnetv2_18"),
+    "mobilenet_v1": named("mobilenetv1_100"),
+    "mobilenet_v2": named("mobilenetv2_100"),
+    "efficientnet_b0": named("efficientnet_b0"),
+    "convnext_tiny": named("convnext_tiny"),
 }
 every = pytest.mark.parametrize("name", [name for name in MAKE if name in networks])
 
@@ -42,8 +50,11 @@ def timm():
 
 
 def seen(net, x):
-    """`net` in float64 with weights that matter: norms that have seen a batch."""
+    """`net` in float64 with weights that matter: norms that have seen a batch, layer scale 1."""
     net = net.double().train()
+    for name, parameter in net.named_parameters():
+        if name.endswith("gamma"):
+            nn.init.ones_(parameter)
     for layer in net.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None  # running statistics become those of the batches seen
@@ -77,8 +88,10 @@ def test_the_same_weights_give_the_same_logits(name, timm):
         expected = theirs(x)
         assert (ours(x) - expected).abs().max() <= BOUND * expected.abs().max()
         # Were a kernel turned round, the comparison would have to see it, a gate's no less than another.
-        kernels = [p for _, p in ours.body.named_parameters() if p.ndim == 4 and p.shape[2:] == (3, 3)]
-        gates = [p for n, p in ours.body.named_parameters() if "spatial" in n and p.ndim == 4]
+        wide = [(n, p) for n, p in ours.body.named_parameters() if p.ndim == 4 and p.shape[2:] != (1, 1)]
+        kernels = [p for n, p in wide if "spatial" not in n]
+        gates = [p for n, p in wide if "spatial" in n]
+        assert kernels
         for kernel in (*kernels[-1:], *gates[-1:]):
             before = ours(x)
             kernel.copy_(kernel.flip(2, 3))

@@ -61,7 +61,7 @@ def added_where_it_fits(parts: OrderedDict[str, nn.Module], *, same: bool, drop:
 
 # torchvision numbers the parts that are there, and the first block does not expand.
 TORCHVISION: Renames = (
-    (r"^body\.(stem|last)\.0", r"body.\1"),
+    (r"^body\.(stem|last)\.0\.(\d)", r"body.\1.\2"),
     (r"block\.\d\.fc", "squeeze.fc"),
     (r"^(body\.stage1\.0)\.block\.0", r"\1.depthwise"),
     (r"^(body\.stage1\.0)\.block\.[12]", r"\1.project"),

@@ -75,7 +75,7 @@ LAYOUTS = {
         *cut(
             "features", {"stem": 1, **{f"stage{i}": count for i, (_, _, count, _) in enumerate(STAGES, 1)}, "last": 1}
         ),
-        (r"^body\.(stem|last)\.0", r"body.\1"),
+        (r"^body\.(stem|last)\.0\.(\d)", r"body.\1.\2"),
         (r"^(body\.stage1\.0)\.conv\.0", r"\1.depthwise"),
         (r"^(body\.stage1\.0)\.conv\.1", r"\1.project.0"),
         (r"^(body\.stage1\.0)\.conv\.2", r"\1.project.1"),

@@ -12,6 +12,7 @@ from convscope.core.registry import Registry
 from convscope.models.pytorch import (
     alexnet,
     deeper_cnn,
+    efficientnet,
     fashion_cnn,
     lab_cnn,
     lenet,
@@ -48,6 +49,7 @@ FAMILIES = (
     mobilenet_v2,
     mobilenet_v3,
     shufflenet_v2,
+    efficientnet,
 )
 
 

@@ -43,6 +43,8 @@ def test_the_list():
         "shufflenet_v2_x1_0",
         "shufflenet_v2_x1_5",
         "shufflenet_v2_x2_0",
+        "efficientnet_b0",
+        "efficientnet_v2_s",
     ]
 
 
