@@ -92,7 +92,7 @@ class AugmentConfig:
 class TrainConfig:
     """How the weights are found.
 
-    `epochs`: None for 12, 40 of a head, 8 of fine-tuning. `lr`: the peak rate, None for 0.1, 0.02 and 0.01.
+    `epochs`: None for 12, 40 of a head, 8 of fine-tuning. `lr`: the peak rate, None for 0.1, 0.02 and 0.001.
     `batch_size`: None for 128, or 32 where images are larger than 64 pixels a side and memory would run out. `warmup`:
     share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`: batches
     added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a better

@@ -22,7 +22,7 @@ GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
 
 
 # Epochs and peak learning rate of each way of training.
-PLANS: dict[Mode, tuple[int, float]] = {"scratch": (12, 0.1), "head": (40, 0.02), "finetune": (8, 0.01)}
+PLANS: dict[Mode, tuple[int, float]] = {"scratch": (12, 0.1), "head": (40, 0.02), "finetune": (8, 0.001)}
 
 
 @dataclass(frozen=True)
