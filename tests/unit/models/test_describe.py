@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from convscope.core.bundle import Bundle
@@ -18,7 +19,8 @@ def test_a_name_is_described_as_it_was_designed_or_as_is_asked():
 
 @pytest.mark.parametrize("name", list(networks))
 def test_every_name_on_the_list(name):
-    assert summary(name).parameters == networks[name].spec.parameters
+    with torch.device("meta"):  # shapes without numbers: the largest has 144 million
+        assert summary(name).parameters == networks[name].spec.parameters
 
 
 def test_a_run_is_described_as_it_was_trained(tmp_path):

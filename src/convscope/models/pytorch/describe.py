@@ -13,7 +13,7 @@ from convscope.core.errors import UserError
 from convscope.models.pytorch.build import build, rebuild
 from convscope.models.pytorch.own_network import is_own_network
 from convscope.models.pytorch.summary import Summary, summarise
-from convscope.models.pytorch.zoo import networks
+from convscope.models.pytorch.zoo import create, networks
 
 OWN = (3, 32, 32)  # what a network is shown that does not say what it was made for
 
@@ -28,21 +28,23 @@ def summary(
     """Output shape, parameters, MACs, stride and receptive field of every layer.
 
     `model`: a name, "my_net.py:Net", a run folder or bundle, or an nn.Module. `input_shape`: (C, H, W); left out, what
-    the network was designed or trained for, and 3×32×32 for a network of one's own. `classes`: K, else 10. `options`:
-    those of a network on the list. What was trained has its classes and options already.
+    the network was designed or trained for, and 3×32×32 for a network of one's own. `classes`: K; left out, as it was
+    designed, and 10 for one's own. `options`: those of a network on the list. What was trained has its classes and
+    options already.
 
     Raises UserError for an unknown network or option and ShapeError for an image that does not fit.
 
     >>> summary("small_cnn", (3, 32, 32)).parameters
     545194
     """
-    count = 10 if classes is None else classes
+    own_count = 10 if classes is None else classes
     if isinstance(model, nn.Module):
-        return summarise(build(model, input_shape=input_shape or OWN, classes=count, options=options))
+        return summarise(build(model, input_shape=input_shape or OWN, classes=own_count, options=options))
     name = str(model)
     if name not in networks and not is_own_network(name) and Path(name).exists():
         if classes is not None or options:
             raise UserError(f"{name} is trained: its classes and options are settled; leave classes and options out")
         return summarise(rebuild(Bundle.load(name)), input_shape)
-    shape = input_shape or (networks[name].spec.input_shape if name in networks else OWN)
-    return summarise(build(name, input_shape=shape, classes=count, options=options))
+    if name in networks:
+        return summarise(create(name, input_shape=input_shape, classes=classes, options=options))
+    return summarise(build(name, input_shape=input_shape or OWN, classes=own_count, options=options))

@@ -11,11 +11,13 @@ from torch import nn
 from convscope.core.registry import Registry
 from convscope.models.pytorch import (
     alexnet,
+    convnext,
     deeper_cnn,
     efficientnet,
     fashion_cnn,
     lab_cnn,
     lenet,
+    lenet_1998,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
@@ -34,6 +36,7 @@ from convscope.models.spec import ModelSpec
 
 FAMILIES = (
     lenet,
+    lenet_1998,
     simple_cnn,
     small_cnn,
     deeper_cnn,
@@ -50,6 +53,7 @@ FAMILIES = (
     mobilenet_v3,
     shufflenet_v2,
     efficientnet,
+    convnext,
 )
 
 

@@ -23,18 +23,22 @@ def fashion_block(inputs, outputs):
     return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(outputs), nn.MaxPool2d(2)]
 
 
+def lenet(activation, pool):
+    return [
+        *(nn.Conv2d(1, 6, 5, padding=2), activation(), pool(2)),
+        *(nn.Conv2d(6, 16, 5), activation(), pool(2)),
+        *(nn.Conv2d(16, 120, 5), activation(), nn.Flatten()),
+        *(nn.Linear(120, 84), activation(), nn.Linear(84, 10)),
+    ]
+
+
 def lab(norm):
     blocks = [*conv_block(3, 32, norm=norm), *conv_block(32, 64, norm=norm), *conv_block(64, 128, norm=norm)]
     return [*blocks, *head(128 * 4 * 4, 512, 0.5)]
 
 
 TEXTBOOK = {
-    "lenet5": lambda: [
-        *(nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2)),
-        *(nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),
-        *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten()),
-        *(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),
-    ],
+    "lenet5": lambda: lenet(nn.ReLU, nn.MaxPool2d),
     "simple_cnn": lambda: [
         *conv_block(1, 16, 5, norm=False),
         *conv_block(16, 32, 5, norm=False),
@@ -56,7 +60,10 @@ TEXTBOOK = {
 
 def copied(name):
     """Our network and the plain one with its weights; LeNet-5 has a convolution for C5 there."""
-    ours, plain = create(name), nn.Sequential(*TEXTBOOK[name]())
+    return with_weights_of(create(name), nn.Sequential(*TEXTBOOK[name]()))
+
+
+def with_weights_of(ours, plain):
     pairs = list(zip(ours.state_dict().items(), plain.state_dict().items(), strict=True))
     plain.load_state_dict({theirs: value.view_as(shape) for (_, value), (theirs, shape) in pairs})
     return ours.double(), plain.double()
@@ -84,6 +91,18 @@ def test_answers_equal_the_textbook(name):
     x = torch.randn(6, *ours.spec.input_shape, dtype=torch.float64)
     with torch.no_grad():
         assert torch.allclose(ours.eval()(x), plain.eval()(x), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("activation", "pooling"), [("tanh", "average"), ("tanh", "max"), ("relu", "average")])
+def test_options_bring_back_the_lenet_of_old(activation, pooling):
+    plain = lenet(
+        {"tanh": nn.Tanh, "relu": nn.ReLU}[activation], {"average": nn.AvgPool2d, "max": nn.MaxPool2d}[pooling]
+    )
+    options = {"activation": activation, "pooling": pooling}
+    ours, plain = with_weights_of(create("lenet5", options=options), nn.Sequential(*plain))
+    x = torch.randn(6, 1, 28, 28, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(ours(x), plain(x), rtol=1e-9, atol=1e-12)
 
 
 def test_lenet_is_the_same_network_at_28_and_32_pixels():

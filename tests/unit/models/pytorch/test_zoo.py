@@ -13,6 +13,7 @@ from convscope.models.pytorch.zoo import create, initialise, networks
 def test_the_list():
     assert list(networks) == [
         "lenet5",
+        "lenet5_1998",
         "simple_cnn",
         "small_cnn",
         "deeper_cnn",
@@ -24,6 +25,17 @@ def test_the_list():
         "resnet44",
         "resnet56",
         "resnet110",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
+        "resnext50_32x4d",
+        "wide_resnet50_2",
+        "seresnet50",
+        "cbam_resnet50",
+        "preact_resnet18",
+        "wrn_28_10",
         "alexnet",
         "vgg11",
         "vgg13",
@@ -45,6 +57,7 @@ def test_the_list():
         "shufflenet_v2_x2_0",
         "efficientnet_b0",
         "efficientnet_v2_s",
+        "convnext_tiny",
     ]
 
 
