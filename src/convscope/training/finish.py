@@ -83,6 +83,7 @@ def finish(
     logits = predict_part(predictor, material.validation)
     decision = fit_temperature(logits, material.validation.labels)
     metrics = _figures_of_training(network, state, ending)
+    metrics["images"] = {"train": len(material.train), "validation": len(material.validation)}
     metrics["validation"] = classification_metrics(logits, material.validation.labels, material.classes).to_dict()
     if ending in {"finished", "early"}:
         test = material.test()

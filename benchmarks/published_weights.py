@@ -1,0 +1,45 @@
+"""Trained weights from elsewhere, loaded by name: CIFAR-10's ResNet-20 on the exact test set.
+
+    python benchmarks/published_weights.py WEIGHTS.npz CIFAR10
+
+Y. Idelbayev's ResNet-20 (BSD-2) answers 91.73 % in its own code.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import record
+from convscope.data.part import prepare_part
+from convscope.data.preprocess import Preprocess
+from convscope.data.source import open_source
+from convscope.evaluation.metrics import top_k_accuracy
+from convscope.evaluation.predict import predict_part
+from convscope.models.pytorch.load_weights import load_weights
+from convscope.models.pytorch.predictor import TorchPredictor
+from convscope.models.pytorch.pretrained import IMAGENET_MEAN, IMAGENET_STD
+from convscope.models.pytorch.weight_file import read_tensors
+from convscope.models.pytorch.zoo import create, networks
+
+
+def main(weights: str, data: str) -> None:
+    network = create("resnet20")
+    fit = load_weights(network, read_tensors(weights), networks["resnet20"].layouts)
+    preprocess = Preprocess(3, 32, 32, "crop", IMAGENET_MEAN, IMAGENET_STD)
+    test = open_source(data).open("test")
+    part = prepare_part(test, preprocess)
+    logits = predict_part(TorchPredictor(network, preprocess, test.classes), part)
+    accuracy = top_k_accuracy(logits, part.labels, 1)
+    print(f"{accuracy:.2%} of {len(part):,} images; {fit}")
+    line = {
+        "what": "published CIFAR-10 ResNet-20 weights, loaded by name into `resnet20`, exact test set",
+        "measured": f"{accuracy:.2%} of {len(part):,} images",
+        "reach": "91.7 %",
+    }
+    record.record(
+        "published_weights", {"accuracy": accuracy, "images": len(part), "fit": str(fit), "headline": [line]}
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
