@@ -16,7 +16,7 @@ TORCHVISION = [
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),
     *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
     *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
-    *("efficientnet_b0", "efficientnet_v2_s"),
+    *("efficientnet_b0", "efficientnet_v2_s", "convnext_tiny"),
 ]
 # Auxiliary heads answer in training alone and are not counted.
 EXTRA = {name: {"aux_logits": False, "init_weights": False} for name in ("googlenet", "inception_v3")}

@@ -101,8 +101,10 @@ class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _after(operation: str, args: tuple[Any, ...], field: Field | None) -> Field | None:
     if operation in REDUCTIONS and list(args[1:2]) in ([[1]], [[-3]]):
         return field  # over the maps, place by place
-    if field is None or operation in REDUCTIONS or "adaptive" in operation:
+    if field is None or operation in (*REDUCTIONS, "native_group_norm") or "adaptive" in operation:
         return None
+    if operation == "native_layer_norm" and len(args[1]) > 1:
+        return None  # over one axis it standardises the maps of each place, over more it mixes places
     if operation == "convolution":
         return field.through(_pair(args[1].shape[2:]), _pair(args[3]), _pair(args[5]))
     if operation in ("max_pool2d_with_indices", "avg_pool2d"):

@@ -97,10 +97,19 @@ def test_functions_and_in_place_operations_are_followed():
         nn.Flatten(),
         nn.Linear(64, 3),
         nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 2, 1)),
+        nn.LayerNorm((1, 64, 64)),
+        nn.GroupNorm(1, 1),
     ],
 )
 def test_what_sees_the_whole_image_has_no_field(net):
     assert traced(net) is None
+
+
+def test_a_norm_over_the_maps_of_a_place_sees_that_place():
+    def net(x):
+        return F.layer_norm(F.avg_pool2d(x, 3, 2).permute(0, 2, 3, 1), (1,)).permute(0, 3, 1, 2)
+
+    assert traced(net) == Field((3, 3), (2, 2))
 
 
 def test_where_branches_meet_the_larger_counts():
