@@ -15,8 +15,8 @@ published it was the first 1×1, which overlooks three of four places (`stride_i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -116,54 +116,49 @@ BASIC: dict[str, Option] = {"block": "basic", "attention": "none"}
 DEEP = BASIC | {"block": "bottleneck", "groups": 1, "group_width": 64, "stride_in": "3x3"}
 FIFTY = DEEP | {"blocks": (3, 4, 6, 3)}
 STRIDE = "stride in the 3×3 of a bottleneck, as torchvision has it; the paper's figure is with it in the first 1×1"
-PHOTOS = ((3, 224, 224), 1000)
 SMALL = "3×3 stem without stride or pooling: a place stands for 8 pixels instead of 32"
 
 # Paper, the place of its figures, and the idea.
-HE = (
-    "He et al., Deep Residual Learning for Image Recognition, 2015",
-    "table 1",
-    "blocks learn a change to their input, so that depth cannot hurt",
-)
-XIE = (
-    "Xie et al., Aggregated Residual Transformations for Deep Neural Networks, 2017",
-    "table 1",
-    "a bottleneck's 3×3 convolution is 32 narrow ones beside each other, and wider for it",
-)
-WRN = (
-    "Zagoruyko & Komodakis, Wide Residual Networks, 2016",
-    "table 8",
-    "a bottleneck's 3×3 is wider, not the net deeper",
-)
+RESIDUAL = "He et al., Deep Residual Learning for Image Recognition, 2015"
+HE = (RESIDUAL, "table 1", "blocks learn a change to their input, so that depth cannot hurt")
+AGGREGATED = "Xie et al., Aggregated Residual Transformations for Deep Neural Networks, 2017"
+XIE = (AGGREGATED, "table 1", "a bottleneck's 3×3 convolution is 32 narrow ones side by side, and wider for it")
+WRN = ("Zagoruyko & Komodakis, Wide Residual Networks, 2016", "table 8", "wider 3×3 convolutions, not more depth")
 HU = ("Hu et al., Squeeze-and-Excitation Networks, 2018", "table 13", "each map is weighed by what all of them hold")
 WOO = ("Woo et al., Convolutional Block Attention Module, 2018", "table 4", "maps are weighed, then places")
 
-# Parameters, multiply-accumulates, receptive field.
+COUNTED = ("parameters", "macs", "field", "published_parameters", "published_macs")
 COUNTS = {
-    "resnet18": (11_689_512, 1_814_073_344, 435),
-    "resnet34": (21_797_672, 3_663_761_408, 899),
-    "resnet50": (25_557_032, 4_089_184_256, 427),
-    "resnet101": (44_549_160, 7_801_405_440, 971),
-    "resnet152": (60_192_808, 11_513_626_624, 1451),
-    "resnext50_32x4d": (25_028_904, 4_230_479_872, 427),
-    "wide_resnet50_2": (68_883_240, 11_398_021_120, 427),
-    "seresnet50": (28_088_024, 4_091_699_200, 427),
-    "cbam_resnet50": (28_089_624, 4_095_573_110, 1843),
+    "resnet18": (11_689_512, 1_814_073_344, 435, None, 1.8e9),
+    "resnet34": (21_797_672, 3_663_761_408, 899, None, 3.6e9),
+    "resnet50": (25_557_032, 4_089_184_256, 427, None, 3.8e9),
+    "resnet101": (44_549_160, 7_801_405_440, 971, None, 7.6e9),
+    "resnet152": (60_192_808, 11_513_626_624, 1451, None, 11.3e9),
+    "resnext50_32x4d": (25_028_904, 4_230_479_872, 427, 25.0e6, 4.2e9),
+    "wide_resnet50_2": (68_883_240, 11_398_021_120, 427, 68.9e6, None),
+    "seresnet50": (28_088_024, 4_091_699_200, 427, 28.1e6, 3.87e9),
+    "cbam_resnet50": (28_089_624, 4_095_573_110, 1843, 28.09e6, 3.864e9),
 }
-# `size` and `cost` are the parameters and multiply-accumulates that the paper gives; `why` tells where ours differ.
-VARIANTS = tuple(
-    ModelSpec(name, title, int(paper[-4:]), paper, idea, *PHOTOS, options, *COUNTS[name], size, cost, place, why, SMALL)
-    for name, title, (paper, place, idea), options, size, cost, why in (
-        ("resnet18", "ResNet-18", HE, BASIC | {"blocks": (2, 2, 2, 2)}, None, 1.8e9, ""),
-        ("resnet34", "ResNet-34", HE, BASIC | {"blocks": (3, 4, 6, 3)}, None, 3.6e9, ""),
-        ("resnet50", "ResNet-50", HE, FIFTY, None, 3.8e9, STRIDE),
-        ("resnet101", "ResNet-101", HE, DEEP | {"blocks": (3, 4, 23, 3)}, None, 7.6e9, STRIDE),
-        ("resnet152", "ResNet-152", HE, DEEP | {"blocks": (3, 8, 36, 3)}, None, 11.3e9, STRIDE),
-        ("resnext50_32x4d", "ResNeXt-50 32×4d", XIE, FIFTY | {"groups": 32, "group_width": 4}, 25.0e6, 4.2e9, ""),
-        ("wide_resnet50_2", "Wide ResNet-50-2", WRN, FIFTY | {"group_width": 128}, 68.9e6, None, ""),
-        ("seresnet50", "SE-ResNet-50", HU, FIFTY | {"attention": "se"}, 28.1e6, 3.87e9, STRIDE),
-        ("cbam_resnet50", "CBAM-ResNet-50", WOO, FIFTY | {"attention": "cbam"}, 28.09e6, 3.864e9, STRIDE),
-    )
+
+
+def variant(name: str, title: str, source: tuple[str, str, str], *, options: Mapping[str, Option]) -> ModelSpec:
+    """A row of the table below; `source` is paper, place and idea."""
+    facts: dict[str, Any] = dict(zip(("paper", "published_in", "idea"), source, strict=True))
+    facts |= dict(zip(COUNTED, COUNTS[name], strict=True)) | {"input_shape": (3, 224, 224), "classes": 1000}
+    why = STRIDE if "groups" in options and source in (HE, HU, WOO) else ""
+    return ModelSpec(name, title, int(source[0][-4:]), options=options, deviations=why, small_form=SMALL, **facts)
+
+
+VARIANTS = (
+    variant("resnet18", "ResNet-18", HE, options=BASIC | {"blocks": (2, 2, 2, 2)}),
+    variant("resnet34", "ResNet-34", HE, options=BASIC | {"blocks": (3, 4, 6, 3)}),
+    variant("resnet50", "ResNet-50", HE, options=FIFTY),
+    variant("resnet101", "ResNet-101", HE, options=DEEP | {"blocks": (3, 4, 23, 3)}),
+    variant("resnet152", "ResNet-152", HE, options=DEEP | {"blocks": (3, 8, 36, 3)}),
+    variant("resnext50_32x4d", "ResNeXt-50 32×4d", XIE, options=FIFTY | {"groups": 32, "group_width": 4}),
+    variant("wide_resnet50_2", "Wide ResNet-50-2", WRN, options=FIFTY | {"group_width": 128}),
+    variant("seresnet50", "SE-ResNet-50", HU, options=FIFTY | {"attention": "se"}),
+    variant("cbam_resnet50", "CBAM-ResNet-50", WOO, options=FIFTY | {"attention": "cbam"}),
 )
 
 TORCHVISION = (
