@@ -1,0 +1,57 @@
+"""What trained weights are worth on photographs, and how long `convscope train` takes with them.
+
+    python benchmarks/transfer.py PHOTOS OUT
+
+First the recipe transfer_vs_scratch (18 runs, goes on in OUT where it was stopped), then the default command once, as a
+process of its own with an empty cache: decoding, scan, features, head, test and pictures included.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from convscope.recipes.transfer_vs_scratch import transfer_vs_scratch
+from record import record, threads
+
+PROGRAM = "import sys; from convscope.cli import main; sys.exit(main())"
+
+
+def seconds_by_default(data: str) -> float:
+    """Wall time of `convscope train DATA` with nothing cached."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        words = [sys.executable, "-c", PROGRAM, "train", data, "--out", f"{folder}/run"]
+        subprocess.run(words, check=True, env=os.environ | {"CONVSCOPE_CACHE": f"{folder}/cache"})
+        return time.perf_counter() - began
+
+
+def main(data: str, out: str) -> None:
+    """Measure and record."""
+    rows = transfer_vs_scratch(data, out=Path(out))
+    means = {(row.way, row.share): row.mean for row in rows}
+    seconds = seconds_by_default(data)
+    gain = 100 * (means["head", 0.1] - means["scratch", 0.1])
+    headline = [
+        {
+            "what": "a head on SqueezeNet's features, TrashNet, `convscope train` with nothing cached",
+            "measured": f"{seconds:.0f} s, {means['head', 1.0]:.1%} (n = 3), {threads()} threads",
+            "reach": "≤ 120 s",
+        },
+        {
+            "what": "the same head beside scratch, with a tenth of the images",
+            "measured": f"{gain:.1f} points more ({means['head', 0.1]:.1%} and {means['scratch', 0.1]:.1%}, n = 3)",
+            "reach": "≥ 15 points",
+        },
+    ]
+    record("transfer", {"rows": [asdict(row) for row in rows], "seconds": seconds, "headline": headline})
+    print(headline)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
