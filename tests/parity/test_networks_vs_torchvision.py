@@ -41,16 +41,17 @@ def reference(torchvision, name, x):
     torch.manual_seed(0)
     models = torchvision.models
     extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    net = models.get_model(name, weights=None, **extra).double()
+    net = models.get_model(name, weights=None, **extra).double().eval()
     for key, value in net.named_parameters():
         if key.endswith("layer_scale"):
             nn.init.ones_(value)
     for layer in net.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None  # running statistics become those of the batches seen
+            layer.train()  # the norms alone: Inception's auxiliary head takes no image below 299 pixels
     with torch.no_grad():
         if any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()):
-            net.train()(x)
+            net(x)
         return net.eval()
 
 
@@ -78,3 +79,31 @@ def test_the_same_weights_give_the_same_logits(torchvision, name):
         )
         kernel.copy_(kernel.flip(2, 3))
         assert (net(x) - expected).abs().max() > 1e-3 * expected.abs().max()
+
+
+# By network: torchvision's auxiliary head, the layer whose maps it sees, our stage, and their side as designed.
+AUXILIARY = {
+    "googlenet": (("aux1", "inception4a", "stage4a", 14), ("aux2", "inception4d", "stage4d", 14)),
+    "inception_v3": (("AuxLogits", "Mixed_6e", "stage6", 17),),
+}
+
+
+@pytest.mark.parametrize("name", list(AUXILIARY))
+def test_auxiliary_heads_see_the_same_maps_and_answer_the_same(torchvision, name):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, side_of(name), side_of(name), dtype=torch.float64, generator=generator)
+    theirs = reference(torchvision, name, x)
+    net = create(name).double().eval()
+    assert load_weights(net, theirs.state_dict(), networks[name].layouts).whole
+    seen = {}
+    for _, layer, *_ in AUXILIARY[name]:
+        getattr(theirs, layer).register_forward_hook(lambda _m, _x, y, layer=layer: seen.update({layer: y.detach()}))
+    with torch.no_grad():
+        theirs(x)
+        features = net.features(x)
+        for head, layer, stage, side in AUXILIARY[name]:
+            expected = seen[layer]
+            assert (features[stage] - expected).abs().max() <= BOUND * expected.abs().max()
+            maps = torch.randn(2, expected.shape[1], side, side, dtype=torch.float64, generator=generator)
+            expected = getattr(theirs, head)(maps)
+            assert (net.auxiliary[stage](maps) - expected).abs().max() <= BOUND * expected.abs().max()

@@ -101,6 +101,18 @@ class Residual(nn.Sequential):
         return x + change
 
 
+class Branches(nn.ModuleDict):
+    """All branches see the same maps, and their results lie one behind the other; N×C×H×W → N×(C₁+C₂+…)×H′×W′.
+
+    >>> Branches({"one": nn.Identity(), "two": nn.Conv2d(3, 5, 1)})(torch.zeros(1, 3, 2, 2)).shape[1]
+    8
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The maps of every branch, in order."""
+        return torch.cat([branch(x) for branch in self.values()], 1)
+
+
 def conv_pool(
     inputs: int, outputs: int, kernel: int = 3, *, norm: bool = True, pooling: str = "max", depth: int = 1
 ) -> nn.Sequential:
@@ -185,9 +197,13 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.ones(channels))
 
     def measure(self, features: Tensor) -> None:
-        """Take mean and deviation from features N×C; a number that hardly varies is not blown up beyond 1,000 times."""
+        """Take mean and deviation from features N×C; of a deviation below a tenth of their mean, that tenth is taken.
+
+        A map that is blank in all training images has none, and a spark of it in another would drown everything else.
+        """
+        std = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
-        self.std.copy_(features.std(dim=0, correction=0).clamp_min(1e-3))
+        self.std.copy_(std.clamp_min(max(1e-6, 0.1 * float(std.mean()))))
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C to N×C."""

@@ -8,6 +8,7 @@ from torch import nn
 
 from convscope.core.errors import UserError
 from convscope.models.pytorch.blocks import (
+    Branches,
     Residual,
     average_head,
     conv,
@@ -179,3 +180,10 @@ def test_a_residual_adds_what_came_in():
     layers = [nn.Conv2d(2, 2, 3, padding=1), nn.ReLU()]
     x = torch.randn(2, 2, 5, 5)
     assert torch.equal(Residual(*layers)(x), x + nn.Sequential(*layers)(x))
+
+
+def test_branches_see_the_same_and_lie_in_order():
+    x = torch.randn(2, 3, 6, 6)
+    branches = Branches({"b": nn.MaxPool2d(3, 1, 1), "a": nn.Conv2d(3, 2, 1)})
+    y = branches(x)
+    assert torch.equal(y[:, :3], branches["b"](x)) and torch.equal(y[:, 3:], branches["a"](x))

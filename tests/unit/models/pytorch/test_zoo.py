@@ -45,6 +45,8 @@ def test_the_list():
         "vgg13_bn",
         "vgg16_bn",
         "vgg19_bn",
+        "googlenet",
+        "inception_v3",
         "squeezenet1_0",
         "squeezenet1_1",
         "mobilenet_v1",
