@@ -6,7 +6,7 @@ hardware  (see below)
 score     (see below)
 
 Scratch is `deeper_cnn`, the network for photographs where no weights are wanted; head and fine-tuning start from
-SqueezeNet 1.0. With a tenth of the images scratch and fine-tuning see each ten times as often, so that no way is short
+SqueezeNet 1.0. With a tenth of the images scratch and fine-tuning see each five times as often, so that no way is short
 of steps. Leaves a run folder for each of the 18 runs, `transfer.png`, `transfer.md` and `transfer.json`; started again,
 it goes on where it was stopped.
 """
@@ -27,7 +27,7 @@ from convscope.training.repeat import repeat
 
 WAYS = ("scratch", "head", "finetune")
 SHARES = (1.0, 0.1)
-EPOCHS = {("scratch", 1.0): 12, ("scratch", 0.1): 120, ("finetune", 1.0): 8, ("finetune", 0.1): 80}
+EPOCHS = {("scratch", 1.0): 12, ("scratch", 0.1): 60, ("finetune", 1.0): 4, ("finetune", 0.1): 20}
 
 
 @dataclass(frozen=True)
