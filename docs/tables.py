@@ -18,6 +18,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 SECTIONS = {
     "data": config.DataConfig,
     "model": config.ModelConfig,
+    "transfer": config.TransferConfig,
     "augment": config.AugmentConfig,
     "train": config.TrainConfig,
 }

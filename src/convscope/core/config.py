@@ -61,7 +61,7 @@ class TransferConfig:
     that, "scratch" takes the network and leaves the weights; None for head where there are weights. In fine-tuning,
     `layer_decay`: the learning rate of a stage is that of the next one times this. `thaw`: epochs until one stage more
     is trained, from the last to the first; 0 trains all from the start. `freeze_norms`: batch norms keep the statistics
-    that they came with.
+    that they came with. `weights_digest`: of the weights, which training fills in; other weights are refused then.
     """
 
     __pydantic_config__ = STRICT
@@ -70,6 +70,7 @@ class TransferConfig:
     layer_decay: Annotated[float, Gt(0), Le(1)] = 0.8
     thaw: Annotated[int, Ge(0)] = 0
     freeze_norms: bool = True
+    weights_digest: str | None = None
 
 
 @dataclass(frozen=True)

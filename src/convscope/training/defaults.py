@@ -12,6 +12,7 @@ from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import UserError
 from convscope.data.decode import open_image
 from convscope.data.source import Source
+from convscope.models.pytorch.pretrained import lasting
 from convscope.training.transfer import Mode, Start, choose_start
 
 SAMPLE = 64
@@ -57,7 +58,8 @@ def settle(config: RunConfig, choice: Choice, source: Source) -> RunConfig:
             "model": {"name": choice.model},
             "transfer": {
                 "mode": choice.start.mode,
-                "pretrained": str(Path(word).resolve()) if word and Path(word).exists() else word,
+                "pretrained": word and lasting(word),
+                "weights_digest": weights.digest() if weights and choice.start.mode != "scratch" else None,
             },
             "augment": {
                 "policy": choice.policy,

@@ -12,15 +12,17 @@ from torch import Tensor
 
 from convscope.core.errors import ConvscopeError
 from convscope.data import pixel_cache
-from convscope.data.cache_folder import cache_folder
+from convscope.data.cache_folder import UnusableCache, cache_folder
 from convscope.data.normalise import normalise
 from convscope.data.part import Part
 from convscope.data.prepared import cache_limit
 from convscope.data.preprocess import Preprocess
 from convscope.models.pytorch.device import autocast
 from convscope.models.pytorch.network import Network
+from convscope.models.pytorch.pretrained import bytes_of
 from convscope.models.pytorch.shapes import at_rest
 
+FOLDER = "features"  # below the cache folder
 MOST_IMAGES = 32  # in one batch: two layers of maps at 227 pixels then take 200 MB
 
 
@@ -38,14 +40,13 @@ def features_of(
     never computed twice. Where the cache cannot be written, they are computed each time.
     """
     key = _key(network, part, preprocess, precision)
-    folder = cache_folder() / "features"
-    known = pixel_cache.recall(folder, key)
+    known = _recall(key)
     if known is not None:
-        return torch.from_numpy(known.images.view(np.float32).copy())
+        return known
     found = torch.cat(list(_compute(network, part, preprocess, precision=precision, progress=progress)))
     with suppress(ConvscopeError):  # a cache that cannot be had costs time the next time, and nothing else
         pixel_cache.store(
-            folder,
+            cache_folder() / FOLDER,
             key,
             [found.numpy().view(np.uint8)],
             need=found.numel() * 4,
@@ -53,6 +54,14 @@ def features_of(
             facts=lambda: {"shape": [len(found), found.shape[1] * 4]},
         )
     return found
+
+
+def _recall(key: str) -> Tensor | None:
+    try:
+        known = pixel_cache.recall(cache_folder() / FOLDER, key)
+    except UnusableCache:  # there is no home folder
+        return None
+    return None if known is None else torch.from_numpy(known.images.view(np.float32).copy())
 
 
 def _compute(
@@ -75,7 +84,7 @@ def _key(network: Network, part: Part, preprocess: Preprocess, precision: str) -
     digest = hashlib.blake2b(f"{network.spec.to_dict()} {preprocess.to_dict()} {precision}".encode(), digest_size=16)
     for name, value in network.body.state_dict().items():
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().data)
+        digest.update(bytes_of(value))
     for images in part.batches(256):
         digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from convscope.core.atomic import write_json
 from convscope.core.config import DataConfig
 from convscope.core.contracts import Dataset
@@ -122,8 +124,10 @@ def share_of(part: Part, share: float, *, seed: int) -> Part:
     """About `share` of each class of a part, a pure function of the seed; each class keeps at least one image."""
     if share == 1:
         return part
-    _, chosen = carve(part.labels, fraction=share, seed=(seed, SHARE_STREAM))
-    return replace(part, rows=part.rows[chosen])
+    labels = part.labels
+    _, chosen = carve(labels, fraction=share, seed=(seed, SHARE_STREAM))
+    alone = np.flatnonzero(np.bincount(labels)[labels] == 1)
+    return replace(part, rows=part.rows[np.union1d(chosen, alone)])
 
 
 def with_statistics(

@@ -18,12 +18,13 @@ from convscope.models.pytorch.device import seed_everything
 from convscope.models.pytorch.load_weights import Fit
 from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.own_network import is_own_network
+from convscope.models.pytorch.pretrained import describe
 from convscope.models.pytorch.zoo import networks
 from convscope.training.assemble import assemble, choose_compute
 from convscope.training.checkpoint import State, load_checkpoint, read_progress
 from convscope.training.defaults import Choice, choose, settle
 from convscope.training.finish import Run, finish, finished_run
-from convscope.training.head import assemble_head, train_head_first, whole_state
+from convscope.training.head import assemble_head, count_as_best, train_head_first, whole_state
 from convscope.training.interrupt import Interrupt
 from convscope.training.material import Material, gather_material
 from convscope.training.meter import DivergedError
@@ -39,7 +40,12 @@ from convscope.training.run_folder import (
 )
 from convscope.training.tensorboard import check_tensorboard
 from convscope.training.torch_loop import Job, fit
-from convscope.training.transfer import Start
+from convscope.training.transfer import Start, without_effect
+
+WITHOUT_EFFECT = {
+    "head": "a head learns from features that are computed once; for fine-tuning add --mode finetune",
+    "scratch": "training starts from nothing; for fine-tuning add --mode finetune",
+}
 
 
 def train(
@@ -160,7 +166,9 @@ def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = N
     display.clear()
     display.say(f"network: {choice.reason}")
     if fit:
-        display.say(f"weights: {fit}")
+        display.say(f"weights: {describe(fit)}")
+    if idle := without_effect(config, choice.start.mode):
+        display.say(f"note: nothing comes of {', '.join(idle)}, since {WITHOUT_EFFECT[choice.start.mode]}")
     return source, choice
 
 
@@ -205,9 +213,12 @@ def start_or_resume(
     if start.mode == "head":
         job, state = assemble_head(config, material, network, folder=folder, **around)
     else:
-        if start.mode == "finetune" and not earlier:
+        tuned = start.mode == "finetune" and not earlier
+        if tuned:
             train_head_first(config, material, network, **around)
         job, state = assemble(config, material, network, folder=folder, **around)
+        if tuned:
+            count_as_best(job, state)
     if earlier:
         load_checkpoint(folder, state)
         display.say(f"resumed at epoch {earlier.epoch + 1}, batch {earlier.batch + 1} of {len(job.loader)}")

@@ -31,7 +31,8 @@ def choose_start(config: RunConfig, *, photographs: bool, own: bool) -> Start:
     """What the configuration says, and where it says nothing: a head on SqueezeNet's features for photographs.
 
     `own`: the network is a person's own module or file, for which nobody else has weights. Raises UserError for
-    trained weights of an own network.
+    trained weights of an own network, for weights that are not those that the configuration names, and for a head on
+    features with boxes cut out of images.
     """
     transfer, name = config.transfer, config.model.name
     own = own or bool(name and is_own_network(name))
@@ -40,10 +41,38 @@ def choose_start(config: RunConfig, *, photographs: bool, own: bool) -> Start:
         raise UserError("trained weights were asked for with a network of one's own; take one of `convscope summary`")
     if not asked and (own or name or transfer.mode == "scratch" or not photographs):
         return Start()
-    word = transfer.pretrained or name or DEFAULT
+    word = (name or DEFAULT) if transfer.pretrained is None else transfer.pretrained
+    mode = transfer.mode or "head"
     if config.model.options:
         raise UserError("model.options were given with trained weights, which fit no other form; leave one of them out")
-    return Start(transfer.mode or "head", word, open_pretrained(word, model=name))
+    if mode == "head" and config.augment.mix in ("cutmix", "both"):
+        raise UserError(
+            f"augment.mix is {config.augment.mix}, and a head learns from features, which have no places to cut out; "
+            "mixup works on them, or train everything: --mode finetune"
+        )
+    return Start(mode, word, _expected(open_pretrained(word, model=name), config))
+
+
+def _expected(weights: Pretrained, config: RunConfig) -> Pretrained:
+    expected = config.transfer.weights_digest
+    if expected is not None and weights.digest() != expected:
+        raise UserError(
+            f"{weights.origin} holds weights {weights.digest()}, and transfer.weights_digest is {expected}; "
+            "give back those, or leave the digest out"
+        )
+    return weights
+
+
+def without_effect(config: RunConfig, mode: Mode) -> list[str]:
+    """The settings that were given and that this way of training has no use for.
+
+    >>> without_effect(RunConfig.from_dict({"augment": {"policy": "strong"}, "transfer": {"thaw": 1}}), "head")
+    ['augment.policy', 'transfer.thaw']
+    """
+    usual, given = TransferConfig(), config.transfer
+    tuning = ("layer_decay", "thaw", "freeze_norms") if mode != "finetune" else ()
+    idle = [f"transfer.{name}" for name in tuning if getattr(given, name) != getattr(usual, name)]
+    return ["augment.policy"] * (mode == "head" and config.augment.policy not in (None, "none")) + idle
 
 
 def rate_scales(network: Network, decay: float) -> Callable[[str], float]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from convscope.core.bundle import Bundle, find_bundle
-from convscope.core.errors import Failure, UserError, unknown_name
+from convscope.core.errors import Failure, UserError, nearest, unknown_name
 from convscope.data.cache_folder import cache_folder
-from convscope.data.preprocess import Preprocess, Resize
-from convscope.models.pytorch.load_weights import Fit, load_weights, shorten
+from convscope.data.preprocess import Preprocess
+from convscope.models.pytorch.load_weights import Fit, Layouts, load_weights, shorten
 from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.weight_file import read_tensors
+from convscope.models.pytorch.shapes import times
+from convscope.models.pytorch.weight_file import SUFFIXES, is_there, read_tensors
 from convscope.models.pytorch.zoo import create, networks
 
 SHIPPED = {"squeezenet1_0": (227, "SqueezeNet 1.0, trained on ImageNet, in the package")}
@@ -41,7 +47,6 @@ class Pretrained:
     size: tuple[int, int]
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
-    resize: Resize = "crop"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def statistics(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -51,32 +56,70 @@ class Pretrained:
         mean, std = sum(self.mean) / len(self.mean), sum(self.std) / len(self.std)
         return (mean,) * channels, (std,) * channels
 
-    def build(self, *, input_shape: Sequence[int], classes: int) -> tuple[Network, Fit]:
-        """The network with these weights and a fresh linear head for K classes, and how they fitted.
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that tell these weights from others, over names, shapes and bytes."""
+        digest = hashlib.blake2b(digest_size=6)
+        for name in sorted(self.tensors):
+            digest.update(f"{name}{tuple(self.tensors[name].shape)}".encode())
+            digest.update(bytes_of(self.tensors[name]))
+        return digest.hexdigest()
 
-        Raises UserError, with the names, where a weight of the body is missing or has another shape.
+    def build(self, *, input_shape: Sequence[int], classes: int) -> tuple[Network, Fit]:
+        """The network with these weights in its body and a fresh linear head for K classes, and how the body fitted.
+
+        Raises UserError, with the names, where a weight of the body is missing, has another shape or is left over.
         """
         network = create(self.name, input_shape=input_shape, classes=classes, options=self.options, head="linear")
-        fit = load_weights(network, self.tensors, networks[self.name].layouts)
-        if absent := fit.missing_below("body."):
-            small = "; for images of up to 64 pixels it has another stem, see data.size" if network.spec.small else ""
-            raise UserError(f"{self.origin} does not fit {self.name}: {shorten(absent)} missing or reshaped{small}")
+        layouts = networks[self.name].layouts
+        # A head in the file is for other classes: with as many of them it would slip in beside the body.
+        fit = load_weights(nn.ModuleDict({"body": network.body}), self.tensors, layouts)
+        if wrong := [*fit.missing, *(f"{name} is {times(a)}, needs {times(b)}" for name, a, b in fit.reshaped)]:
+            raise UserError(
+                f"{self.origin} does not fit {self.name}: missing or of another shape: {shorten(wrong)}"
+                f"{self._remedy(network)}"
+            )
+        if extra := _left_over(fit, layouts):
+            raise UserError(
+                f"{self.origin} does not fit {self.name}, which has no place for {shorten(extra)}; is it of a larger "
+                "network? name that one with --model"
+            )
         return network, fit
+
+    def _remedy(self, network: Network) -> str:
+        if len(self.mean) < network.spec.input_shape[0]:
+            return "; they are for grey images: --set data.channels=1"
+        return "; for images of up to 64 pixels it has another stem, see data.size" if network.spec.small else ""
+
+
+def describe(fit: Fit) -> str:
+    """How a body's weights fitted, for a person who did not ask.
+
+    >>> describe(Fit("torchvision", ("body.stem.0.bias",), ("body.stem.0.weight",), (), ("fc.bias",), ()))
+    'all 2 tensors of the body (torchvision names; colours added up for grey images); the head is new'
+    """
+    grey = "; colours added up for grey images" if fit.adapted else ""
+    return f"all {len(fit.loaded) + len(fit.adapted)} tensors of the body ({fit.layout} names{grey}); the head is new"
+
+
+def bytes_of(value: Tensor) -> memoryview:
+    """The bytes of a tensor of any type, row after row."""
+    return value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
 
 
 def open_pretrained(word: str, *, model: str | None = None) -> Pretrained:
     """The trained network that `word` means.
 
     `word`: a network of `convscope summary` (in the package, or torchvision's weights for it), "torchvision:NAME",
-    "timm:NAME", a run folder or bundle, or a weight file (.safetensors, .npz, .pth). `model` says which network the
-    weights are for, where the word does not. Weights that are not on this machine are downloaded into the cache.
+    "timm:NAME", a run folder or bundle, or a weight file (.safetensors, .npz, .pth). A folder with the name of a
+    network is meant by ./NAME. `model` says which network the weights are for, where the word does not. Weights that
+    are not on this machine are downloaded into the cache.
 
     Raises UserError for an unknown word and Failure where a download does not work.
 
     >>> weights = open_pretrained("squeezenet1_0")
     >>> net, fit = weights.build(input_shape=(3, 227, 227), classes=6)
     >>> weights.size, len(fit.loaded), fit.missing
-    ((227, 227), 50, ('head.2.mean', 'head.2.std', 'head.3.weight', 'head.3.bias'))
+    ((227, 227), 50, ())
     """
     program, colon, name = word.partition(":")
     if colon and program in ("torchvision", "timm"):
@@ -84,18 +127,51 @@ def open_pretrained(word: str, *, model: str | None = None) -> Pretrained:
         if network not in networks:
             raise UserError(f"--pretrained {word} does not say which network of the list it is; add --model NAME")
         return _from_torchvision(name, network) if program == "torchvision" else _from_timm(name, network)
-    if word in SHIPPED and model in (None, word):
-        side, origin = SHIPPED[word]
-        place = files("convscope.models.pytorch") / "shipped" / f"{word}.npz"
-        return Pretrained(word, origin, read_tensors(Path(str(place))), (side, side))
-    if word in networks and not Path(word).exists():
-        return _from_torchvision(word, model or word)
+    if word in networks:
+        if model not in (None, word):
+            raise UserError(
+                f"--pretrained {word} are weights of {word}, and --model says {model}; leave one of them out"
+            )
+        return _shipped(word) if word in SHIPPED else _from_torchvision(word, word)
     path = Path(word)
-    if path.is_dir() or _is_bundle(path):
-        return _from_bundle(path, model)
-    if not path.is_file():
-        raise unknown_name("trained network (nor file or run)", word, [*networks])
-    return _from_file(path, model)
+    if not word.strip() or not is_there(path):
+        raise _nowhere(word)
+    return _from_bundle(path, model) if path.is_dir() or _is_bundle(path) else _from_file(path, model)
+
+
+def lasting(word: str) -> str:
+    """The word as it holds from every folder: a path in full, a name as it is.
+
+    >>> lasting("squeezenet1_0")
+    'squeezenet1_0'
+    """
+    return str(Path(word).resolve()) if word not in networks and is_there(Path(word)) else word
+
+
+def _nowhere(word: str) -> UserError:
+    path = Path(word)
+    if path.suffix in SUFFIXES or len(path.parts) > 1:
+        return UserError(
+            f"there is no run or weight file at {word}; give back what was there, or say --pretrained anew"
+        )
+    return unknown_name("trained network (nor file or run)", word, [*networks])
+
+
+def _left_over(fit: Fit, layouts: Layouts) -> list[str]:
+    """The names that would lie in the body if it were larger: ResNet-34 holds every tensor of ResNet-18."""
+
+    def ours(name: str) -> str:
+        for pattern, replacement in layouts.get(fit.layout, ()):
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    return [name for name in fit.unexpected if ours(name.removeprefix("module.")).startswith("body.")]
+
+
+def _shipped(name: str) -> Pretrained:
+    side, origin = SHIPPED[name]
+    place = files("convscope.models.pytorch") / "shipped" / f"{name}.npz"
+    return Pretrained(name, origin, read_tensors(Path(str(place))), (side, side))
 
 
 def _is_bundle(path: Path) -> bool:
@@ -111,12 +187,13 @@ def _is_bundle(path: Path) -> bool:
 
 
 def _from_bundle(path: Path, model: str | None) -> Pretrained:
-    import torch
-
     bundle, place = Bundle.load(path), find_bundle(path)
-    name = model or bundle.model["name"]
+    own = bundle.model["name"]
+    name = model or own
     if name not in networks:
-        raise UserError(f"{place} holds weights of the own network {name!r}; transfer needs one of `convscope summary`")
+        raise UserError(f"{place} holds weights of the own network {own!r}; transfer needs one of `convscope summary`")
+    if own in networks and name != own:
+        raise UserError(f"{place} holds weights of {own}, and --model says {name}; leave --model out")
     preprocess = Preprocess.from_dict(bundle.preprocess)
     return Pretrained(
         name,
@@ -125,42 +202,50 @@ def _from_bundle(path: Path, model: str | None) -> Pretrained:
         (preprocess.height, preprocess.width),
         preprocess.mean,
         preprocess.std,
-        preprocess.resize,
         bundle.model["options"],
     )
 
 
 def _from_file(path: Path, model: str | None) -> Pretrained:
+    tensors = read_tensors(path)
     if model is None:
         raise UserError(f"{path} holds weights and no word on the network they are for; add --model NAME")
     _, height, width = networks[model].spec.input_shape
-    return Pretrained(model, f"the file {path}", read_tensors(path), (height, width))
+    return Pretrained(model, f"the file {path}", tensors, (height, width), *_published_statistics(model))
+
+
+def _published_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    symmetric = (0.5,) * 3
+    return (symmetric, symmetric) if name in SYMMETRIC else (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def _from_torchvision(name: str, network: str) -> Pretrained:
     from convscope.models.pytorch.torchvision_cpu import import_torchvision
 
     models = import_torchvision().models
-    try:
-        weights = models.get_model_weights(name).DEFAULT
-    except ValueError:
+    known = models.list_models(module=models)  # those that classify
+    if name not in known:
+        guess = nearest(name, known, cutoff=0.8)
         raise UserError(
-            f"torchvision has no trained weights for {name}; in the package are {', '.join(SHIPPED)}, "
-            "or give a file: --pretrained FILE --model NAME"
-        ) from None
-    import torch
-
+            f"torchvision has no trained weights for {name}; "
+            + (f"did you mean {guess}? " if guess else "")
+            + f"in the package are {', '.join(SHIPPED)}, or give a file: --pretrained FILE --model NAME"
+        )
+    weights = models.get_model_weights(name).DEFAULT
     folder = cache_folder() / "weights"
+    file = folder / PurePosixPath(weights.url).name
+    before = file.is_file()
     try:
         tensors = torch.hub.load_state_dict_from_url(
             weights.url, str(folder), map_location="cpu", progress=False, check_hash=True, weights_only=True
         )
-    except (OSError, RuntimeError) as problem:
+    except (OSError, HTTPException, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as problem:
+        if before and not isinstance(problem, OSError):
+            file.unlink(missing_ok=True)
+            raise Failure(f"{file} was damaged and is removed; type the same again to download it anew") from None
         raise _no_download(f"torchvision's weights for {name}", weights.url, folder, problem, network) from None
     (side,) = weights.transforms().crop_size
-    symmetric = (0.5,) * 3
-    mean, std = (symmetric, symmetric) if name in SYMMETRIC else (IMAGENET_MEAN, IMAGENET_STD)
-    return Pretrained(network, f"torchvision's {weights}", tensors, (side, side), mean, std)
+    return Pretrained(network, f"torchvision's {weights}", tensors, (side, side), *_published_statistics(name))
 
 
 def _from_timm(name: str, network: str) -> Pretrained:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,45 +31,57 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     ((96, 3, 7, 7), 52)
     """
     file = Path(path)
-    if not file.is_file():
+    if not is_there(file) or not file.is_file():
         raise UserError(f"there is no weight file at {file}; give a path to one of {', '.join(SUFFIXES)}")
     readers = {".safetensors": _safetensors, ".npz": _npz}
     if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"{file} is no weight file by its name; known are {', '.join(SUFFIXES)}")
-    tensors = readers.get(file.suffix.lower(), _state_dict)(file)
+    try:
+        tensors = readers.get(file.suffix.lower(), _state_dict)(file)
+    except UserError:
+        raise
+    except (
+        Exception
+    ) as problem:  # a flipped bit in a zip or a pickle fails in a dozen ways, from zlib.error to KeyError
+        raise _damaged(file, problem) from None
     if not tensors:
         raise UserError(f"{file} holds no tensors by name; give a file with a network's weights")
     return tensors
 
 
+def is_there(path: Path) -> bool:
+    """Is there a file or a folder? A name that no file system takes, because it is too long, names none.
+
+    >>> is_there(Path("a" * 10_000))
+    False
+    """
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _safetensors(file: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError) as problem:
-        raise _damaged(file, problem) from None
+    return load_file(file)
 
 
 def _npz(file: Path) -> dict[str, Tensor]:
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            return {name: torch.from_numpy(stored[name]) for name in stored.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as problem:
-        raise _damaged(file, problem) from None
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+        return {name: torch.from_numpy(stored[name]) for name in stored.files}
 
 
 def _state_dict(file: Path) -> dict[str, Tensor]:
     try:
-        found: Any = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch remarks on a damaged pickle is said in the error
+            found: Any = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
             f"{file} holds more than tensors, and reading it would run its code, or it is damaged; "
             "where you trust it, save its state_dict alone: torch.save(net.state_dict(), path)"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError) as problem:
-        raise _damaged(file, problem) from None
     for key in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
