@@ -9,6 +9,7 @@ ALIKE = {
     *("resnet44", "resnet56", "resnet110"),
     *("resnet34", "resnet101", "resnet152", "wide_resnet50_2", "wrn_28_10"),
     *(f"vgg{n}{norm}" for n in (13, 16, 19) for norm in ("", "_bn")),
+    *("densenet161", "densenet169", "densenet201"),
     *("shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
 }
 DISTINCT = [name for name in networks if name not in ALIKE]

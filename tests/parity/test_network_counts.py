@@ -13,6 +13,7 @@ from convscope.models.pytorch.zoo import networks
 TORCHVISION = [
     *("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
     *("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),
     *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
     *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
