@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -225,7 +223,7 @@ def _from_torchvision(name: str, network: str) -> Pretrained:
     models = import_torchvision().models
     known = models.list_models(module=models)  # those that classify
     if name not in known:
-        guess = nearest(name, known, cutoff=0.8)
+        guess = None if name in networks else nearest(name, known, cutoff=0.8)
         raise UserError(
             f"torchvision has no trained weights for {name}; "
             + (f"did you mean {guess}? " if guess else "")
@@ -239,8 +237,8 @@ def _from_torchvision(name: str, network: str) -> Pretrained:
         tensors = torch.hub.load_state_dict_from_url(
             weights.url, str(folder), map_location="cpu", progress=False, check_hash=True, weights_only=True
         )
-    except (OSError, HTTPException, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as problem:
-        if before and not isinstance(problem, OSError):
+    except Exception as problem:  # of the network, of the disk, or any of those that a damaged file leads to
+        if before and not isinstance(problem, PermissionError):  # nothing was asked of the network
             file.unlink(missing_ok=True)
             raise Failure(f"{file} was damaged and is removed; type the same again to download it anew") from None
         raise _no_download(f"torchvision's weights for {name}", weights.url, folder, problem, network) from None
