@@ -3,28 +3,112 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from convscope.commands.shown import console, write_json
+from convscope.core.errors import Failure, UserError
+
+if TYPE_CHECKING:
+    from convscope.evaluation.contest import Contest
 
 
-def compare(*runs: Path, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Set runs side by side: figures, and the settings in which they differ. Runs that differ in the seed alone are
-    one row, with mean ± standard deviation.
+def compare(
+    *names: str,
+    data: str | None = None,
+    epochs: int | None = None,
+    seeds: int | None = None,
+    out: Path | None = None,
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Set runs side by side, or, with --data, train networks on one data set under one budget and compare those.
+
+    Runs: their figures, and the settings in which they differ. Runs that differ in the seed alone are one row, with
+    mean ± standard deviation.
+
+    Networks: parameters, accuracy and speed go into a table, comparison.json and comparison.png; the exit code is 1
+    where one of them failed.
 
     Parameters
     ----------
-    runs
-        Two run folders or more.
+    names
+        Two run folders or more; with --data, two networks or more: names from `convscope summary`, or FILE.py:CLASS.
+    data
+        Train the networks on this, from scratch and with the same settings, and measure parameters, accuracy and speed:
+        a name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ, Parquet). The same
+        command again goes on where it was stopped, and trains nothing that is finished.
+    epochs
+        How often each network sees every training image.
+    seeds
+        Train each network that often, and give mean ± standard deviation.
+    out
+        The folder for all of it. Left out: artifacts/compare_DATA, with -2, -3, … where other settings took that.
+    settings
+        One setting that holds for all networks, such as --set train.lr=0.05; may be given again and again.
     json
         Print JSON instead of a table.
     """
+    if data is None:
+        given = {"--epochs": epochs, "--seeds": seeds, "--out": out, "--set": settings or None}
+        idle = [option for option, value in given.items() if value is not None]
+        if idle:
+            raise UserError(
+                f"{idle[0]} is for training; say on what with --data, or leave it out to set runs side by side"
+            )
+        _set_side_by_side(names, json)
+    else:
+        from convscope.core.config import RunConfig, parse_settings
+        from convscope.training.compete import compete
+        from convscope.training.progress import Display
+
+        config = RunConfig().merge({"data": {"source": data}, "train": {"epochs": epochs}})
+        config = config.merge(parse_settings(list(settings)))
+        contest = compete(names, config, seeds=1 if seeds is None else seeds, out=out, display=Display(quiet=json))
+        _tell(contest, json)
+
+
+def _set_side_by_side(names: tuple[str, ...], json: bool) -> None:
     from convscope.evaluation.compare import compare as compare_runs
 
-    comparison = compare_runs(runs)
+    try:
+        comparison = compare_runs(names)
+    except UserError as problem:
+        if any(_is_network(name) for name in names):
+            raise UserError(
+                f"{problem}; to train networks and compare them, say on what: --data fashion_mnist"
+            ) from None
+        raise
     if json:
         write_json(comparison.to_dict())
     else:
         console().print(comparison.table())
+
+
+def _is_network(name: str) -> bool:
+    from convscope.models.pytorch.own_network import is_own_network
+    from convscope.models.pytorch.zoo import networks
+
+    return name in networks or is_own_network(name)
+
+
+def _tell(contest: Contest, json: bool) -> None:
+    """The table, and an exit code that says whether every network came to its end."""
+    from convscope.evaluation.contest import PICTURE_FILE
+
+    if json:
+        write_json(contest.to_dict())
+    else:
+        screen = console()
+        screen.print()
+        screen.print(contest.table())
+        for remark in ("", *contest.remarks, f"picture: {contest.folder / PICTURE_FILE}"):
+            screen.print(remark, soft_wrap=True)
+        if contest.interrupted:
+            screen.print("stopped; the same command goes on from here", soft_wrap=True)
+    if contest.interrupted:
+        raise KeyboardInterrupt
+    if contest.failed:
+        names = ", ".join(entrant.name for entrant in contest.failed)
+        raise Failure(f"{len(contest.failed)} of {len(contest.entrants)} networks failed: {names}; the others are kept")

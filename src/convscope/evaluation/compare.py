@@ -115,7 +115,9 @@ def compare(folders: Iterable[Path | str]) -> Comparison:
     """
     unique = {Path(folder).resolve(): Path(folder) for folder in folders}
     if not unique:
-        raise UserError("compare needs run folders, such as: convscope compare artifacts/A artifacts/B")
+        raise UserError(
+            "compare needs run folders, such as: convscope compare artifacts/A artifacts/B, or networks and --data"
+        )
     records = [read_run(folder) for folder in unique.values()]
     gathered: dict[str, list[RunRecord]] = {}
     for record in records:

@@ -35,7 +35,7 @@ def training_curves(rows: Sequence[Mapping[str, Any]], path: Path | str) -> Path
     """
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(11, 3.4)
+    figure = new_figure(11, 3.4)
     loss, accuracy, rate = figure.subplots(1, 3)
     epochs = [row["epoch"] for row in rows]
     best = max((row["epoch"] for row in rows if row.get("best")), default=None)
@@ -49,15 +49,15 @@ def training_curves(rows: Sequence[Mapping[str, Any]], path: Path | str) -> Path
                 axes.plot(epochs, values, style, color=colour, label=split, marker=_marker(epochs), markersize=3)
         if best is not None:
             axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":", label=f"best: epoch {best}")
-        _label(axes, "epoch", label)
+        label_axes(axes, "epoch", label)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
     rate.plot(epochs, _column(rows, "lr"), color=BLUE, marker=_marker(epochs), markersize=3)
     rate.set_ylim(bottom=0)
-    _label(rate, "epoch", "learning rate")
+    label_axes(rate, "epoch", "learning rate")
     for axes in (loss, accuracy, rate):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str], path: Path | str) -> Path:
@@ -66,7 +66,7 @@ def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str], path:
 
     k = len(classes)
     side = float(np.clip(2.6 + 0.42 * k, 4.2, 15.0))
-    figure = _figure(side + 0.9, side)
+    figure = new_figure(side + 0.9, side)
     axes = figure.subplots()
     totals = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, totals, out=np.zeros(confusion.shape), where=totals > 0)
@@ -84,7 +84,7 @@ def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str], path:
     axes.set_xlabel("prediction")
     axes.set_ylabel("label")
     figure.colorbar(picture, ax=axes, label="share of the label's images", fraction=0.046, pad=0.02)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def recall_bars(metrics: ClassificationMetrics, path: Path | str) -> Path:
@@ -95,7 +95,7 @@ def recall_bars(metrics: ClassificationMetrics, path: Path | str) -> Path:
     every = sorted(metrics.per_class, key=lambda score: math.inf if score.recall is None else score.recall)
     scores = every[:BARS]
     # 0.14 inches a line is what 7-point names need.
-    figure = _figure(7, 1.2 + len(scores) * (0.28 if len(scores) <= 30 else 0.14))
+    figure = new_figure(7, 1.2 + len(scores) * (0.28 if len(scores) <= 30 else 0.14))
     axes = figure.subplots()
     recalls = [0.0 if score.recall is None else 100 * score.recall for score in scores]
     axes.barh(range(len(scores)), recalls, color=BLUE, height=0.75)
@@ -113,7 +113,7 @@ def recall_bars(metrics: ClassificationMetrics, path: Path | str) -> Path:
     axes.set_xlabel("recall, %" + (f" (the {BARS} lowest of {len(every)} classes)" if len(every) > BARS else ""))
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper right", frameon=False, fontsize=8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def rate_curve(rates: Sequence[float], losses: Sequence[float], path: Path | str, *, best: float | None = None) -> Path:
@@ -122,7 +122,7 @@ def rate_curve(rates: Sequence[float], losses: Sequence[float], path: Path | str
     The finder of Smith 2015, arXiv 1506.01186. The axis ends as far above the first loss as the lowest lies below
     it: where training flies apart the losses would flatten everything else.
     """
-    figure = _figure(6, 3.6)
+    figure = new_figure(6, 3.6)
     axes = figure.subplots()
     axes.semilogx(rates, losses, color=BLUE)
     finite = [loss for loss in losses if math.isfinite(loss)]
@@ -134,17 +134,19 @@ def rate_curve(rates: Sequence[float], losses: Sequence[float], path: Path | str
     if best is not None:
         axes.axvline(best, color=ORANGE, linestyle="--", linewidth=1, label=f"suggested: {best:.2g}")
         axes.legend(frameon=False, fontsize=8)
-    _label(axes, "learning rate (logarithmic)", "loss, smoothed")
-    return _save(figure, path)
+    label_axes(axes, "learning rate (logarithmic)", "loss, smoothed")
+    return save_figure(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, at 150 dots an inch."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def _save(figure: Figure, path: Path | str) -> Path:
+def save_figure(figure: Figure, path: Path | str) -> Path:
+    """Write a figure as PNG, in one step and without its empty margins; returns the path."""
     png = BytesIO()
     figure.savefig(png, format="png", bbox_inches="tight")
     write_bytes(Path(path), png.getvalue())
@@ -161,7 +163,8 @@ def _marker(epochs: Sequence[int]) -> str:
     return "o" if len(epochs) <= 15 else ""
 
 
-def _label(axes: Axes, x: str, y: str) -> None:
+def label_axes(axes: Axes, x: str, y: str) -> None:
+    """Name both axes, and leave of the frame what helps to read them."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.25)

@@ -19,13 +19,13 @@ CONFIG_FILE = "config.json"
 ARTIFACTS = Path("artifacts")
 
 
-def run_name(engine: str, model: str, data: str) -> str:
-    """The folder's name from its three words, with nothing in it that a file system minds.
+def run_name(*words: str) -> str:
+    """A folder's name from its words, engine, model and data for a run, with nothing in it that a file system minds.
 
     >>> run_name("torch", "small_cnn", "My photos!")
     'torch_small_cnn_My_photos'
     """
-    return "_".join(re.sub(r"[^\w.-]+", "_", word).strip("_.") or "unnamed" for word in (engine, model, data))
+    return "_".join(re.sub(r"[^\w.-]+", "_", word).strip("_.") or "unnamed" for word in words)
 
 
 def new_folder(base: Path) -> Path:
@@ -88,13 +88,13 @@ def gone_unless_begun(folder: Path) -> Iterator[None]:
         raise
 
 
-def runs_of(base: Path) -> list[Path]:
-    """The folders `base`, `base-2`, … that hold a run, newest (highest number) first."""
+def runs_of(base: Path, file: str = CONFIG_FILE) -> list[Path]:
+    """The folders `base`, `base-2`, … that hold a run, or any `file`, newest (highest number) first."""
     pattern = re.compile(re.escape(base.name) + r"(?:-(\d+))?")
     found = []
     for folder in base.parent.glob("*") if base.parent.is_dir() else []:
         match = pattern.fullmatch(folder.name)
-        if match and (folder / CONFIG_FILE).is_file():
+        if match and (folder / file).is_file():
             found.append((int(match[1] or 1), folder))
     return [folder for _, folder in sorted(found, reverse=True)]
 

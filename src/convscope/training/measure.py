@@ -1,0 +1,57 @@
+"""What a finished run is measured by beside its accuracy: the work for an image, and how fast it answers."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convscope.core.bundle import Bundle
+from convscope.core.config import RunConfig
+from convscope.data.part import prepare_part
+from convscope.data.preprocess import Preprocess
+from convscope.data.source import Source
+from convscope.evaluation.answering_rate import answering_rate
+from convscope.evaluation.compare import Spread
+from convscope.models.pytorch.build import rebuild
+from convscope.models.pytorch.device import choose_device, set_threads
+from convscope.models.pytorch.own_network import is_own_network
+from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS, TorchPredictor
+from convscope.models.pytorch.summary import summarise
+from convscope.training.material import split_once
+from convscope.training.progress import Display
+
+
+def measure(folder: Path, config: RunConfig, source: Source, display: Display) -> dict[str, Spread]:
+    """macs, for an image, and answers_per_second, on a batch of test images, of the finished run in `folder`.
+
+    `config` is that of the run, settled; `source` its data. Threads are as `conditions` set them.
+    """
+    bundle = Bundle.load(folder)
+    name = config.model.name or ""
+    network = rebuild(bundle, name if is_own_network(name) else None)
+    preprocess = Preprocess.from_dict(bundle.preprocess)
+    splits = split_once(source, config.data, seed=config.seed, folder=folder, display=display)
+    test = prepare_part(splits.open_test(), preprocess, progress=partial(display.work, "decode test"))
+    display.clear()
+    images = test.take(np.arange(min(len(test), batch_of(*preprocess.shape[:2]))))
+    macs = summarise(network).macs
+    predictor = TorchPredictor(network, preprocess, bundle.classes, choose_device(config.train.device).device)
+    return {"macs": Spread.of([macs]), "answers_per_second": Spread.of([answering_rate(predictor, images)])}
+
+
+def conditions(config: RunConfig, height: int, width: int) -> dict[str, Any]:
+    """Set the threads of `config`, and say under which conditions `measure` finds the answering rate for H×W images."""
+    device, threads = choose_device(config.train.device).device, set_threads(config.train.threads)
+    return {"batch": batch_of(height, width), "device": str(device), "precision": "float32", "threads": threads}
+
+
+def batch_of(height: int, width: int) -> int:
+    """The H×W images that the predictor answers at once.
+
+    >>> batch_of(28, 28), batch_of(224, 224)
+    (256, 19)
+    """
+    return max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))

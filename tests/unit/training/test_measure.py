@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tiny
+from convscope.core.config import RunConfig
+from convscope.data.source import open_source
+from convscope.models.pytorch.summary import summarise
+from convscope.models.pytorch.zoo import create
+from convscope.training import measure as module
+from convscope.training.measure import batch_of, conditions, measure
+from convscope.training.progress import Display
+from convscope.training.run_folder import read_config
+from convscope.training.train import train_run
+
+QUIET = Display(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def run(npz, tmp_path_factory):
+    config = RunConfig.from_dict(tiny.settings(epochs=1)).merge({"data": {"source": str(npz)}})
+    return train_run(config, out=tmp_path_factory.mktemp("measure") / "run", display=QUIET).folder
+
+
+def test_the_network_of_the_run_answers_for_test_images(run, npz, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "answering_rate", lambda predictor, images: seen.append((predictor, images)) or 7.0)
+    found = measure(run, read_config(run), open_source(npz), QUIET)
+    ((predictor, images),) = seen
+    assert np.array_equal(images, tiny.pictures(45, seed=1)[0])
+    assert predictor.predict(images).shape == (45, 3)
+    assert found["answers_per_second"].mean == 7.0
+    network = create("simple_cnn", input_shape=(1, tiny.SIDE, tiny.SIDE), classes=3)
+    assert found["macs"].mean == summarise(network).macs
+
+
+def test_a_large_test_split_is_answered_for_in_one_batch(run, npz, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "answering_rate", lambda _, images: seen.append(len(images)) or 1.0)
+    monkeypatch.setattr(module, "batch_of", lambda height, width: 20)
+    measure(run, read_config(run), open_source(npz), QUIET)
+    assert seen == [20]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "images"), [(12, 12, 256), (62, 63, 256), (128, 128, 61), (300, 200, 16), (1024, 1024, 1)]
+)
+def test_batches_fit_in_memory(height, width, images):
+    assert batch_of(height, width) == images
+
+
+def test_the_conditions_are_those_that_hold(run):
+    config = read_config(run)
+    assert conditions(config, 12, 12) == {"batch": 256, "device": "cpu", "precision": "float32", "threads": 1}
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        assert conditions(replace(config, train=replace(config.train, threads=2)), 8, 8)["threads"] == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
