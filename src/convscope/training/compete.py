@@ -147,7 +147,7 @@ def _enter(
             run = train_run(seeded, out=base, resume=True, series=True, display=display)
             if run.ending == "interrupted":
                 raise KeyboardInterrupt
-            measured = measured or measure(run.folder, seeded, source, display)
+            measured = measured or measure(run.folder, seeded, source, display=display)
             folders = (*entrant.folders, run.folder)
             figures = {**compare(folders).groups[0].figures, **measured}
             entrant = replace(entrant, folders=folders, figures=figures)

@@ -24,7 +24,7 @@ from convscope.training.material import split_once
 from convscope.training.progress import Display
 
 
-def measure(folder: Path, config: RunConfig, source: Source, display: Display) -> dict[str, Spread]:
+def measure(folder: Path, config: RunConfig, source: Source, *, display: Display) -> dict[str, Spread]:
     """macs, for an image, and answers_per_second, on a batch of test images, of the finished run in `folder`.
 
     `config` is that of the run, settled; `source` its data. Threads are as `conditions` set them.

@@ -28,7 +28,7 @@ def run(npz, tmp_path_factory):
 def test_the_network_of_the_run_answers_for_test_images(run, npz, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "answering_rate", lambda predictor, images: seen.append((predictor, images)) or 7.0)
-    found = measure(run, read_config(run), open_source(npz), QUIET)
+    found = measure(run, read_config(run), open_source(npz), display=QUIET)
     ((predictor, images),) = seen
     assert np.array_equal(images, tiny.pictures(45, seed=1)[0])
     assert predictor.predict(images).shape == (45, 3)
@@ -41,7 +41,7 @@ def test_a_large_test_split_is_answered_for_in_one_batch(run, npz, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "answering_rate", lambda _, images: seen.append(len(images)) or 1.0)
     monkeypatch.setattr(module, "batch_of", lambda height, width: 20)
-    measure(run, read_config(run), open_source(npz), QUIET)
+    measure(run, read_config(run), open_source(npz), display=QUIET)
     assert seen == [20]
 
 
