@@ -122,7 +122,8 @@ def _reason(choice: Choice, kind: str) -> str:
         "head": f"a linear head on the features of {choice.model}",
         "finetune": f"fine-tuning {choice.model}",
     }
-    weights = f" ({choice.start.weights.origin})" if choice.start.weights else ""
+    used = choice.start.weights if choice.start.mode != "scratch" else None
+    weights = f" ({used.origin})" if used else ""
     augmented = "" if choice.start.mode == "head" else f", augmented by {choice.policy}"
     return (
         f"{ways[choice.start.mode]}{weights} on {choice.height}×{choice.width}×{choice.channels}, for {kind}, "

@@ -4,13 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tiny
 from convscope.core.config import DataConfig
 from convscope.core.errors import UserError
+from convscope.data.part import Part
+from convscope.data.prepared import Prepared
 from convscope.data.source import open_source
 from convscope.training.defaults import Choice
-from convscope.training.material import gather_material
+from convscope.training.material import gather_material, share_of
 from convscope.training.progress import Display
 
 CHOICE = Choice("simple_cnn", 12, 12, 1, "basic", 8, 0.1, "")
@@ -85,3 +89,42 @@ def test_every_image_is_kept_when_asked(tmp_path):
     kept, lines = gather(folder, tmp_path, Choice("simple_cnn", 12, 12, 3, "basic", 8, 0.1, ""), quarantine="none")
     assert len(kept.train) + len(kept.validation) + len(kept.test()) == 91
     assert len(lines) == 1 and "left out 1 images that cannot be read, first cow/broken.png" in lines[0]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.99])
+def test_a_share_takes_as_much_of_each_class_and_leaves_validation_and_test(npz, tmp_path, share):
+    whole, _ = gather(npz, tmp_path)
+    (tmp_path / "other").mkdir()
+    some, _ = gather(npz, tmp_path / "other", share=share)
+    assert {*some.train.names} < {*whole.train.names}
+    counts = np.bincount(some.train.labels, minlength=3)
+    assert counts.tolist() == [min(53, max(1, round(share * 54)))] * 3
+    assert some.validation.names == whole.validation.names and some.test().names == whole.test().names
+    assert (tmp_path / "split.json").read_text() == (tmp_path / "other" / "split.json").read_text()
+    images = some.train.take(np.arange(len(some.train))) / 255
+    assert some.preprocess.mean[0] == pytest.approx(images.mean(), abs=1e-6), "what is not seen is not measured"
+
+
+def labelled(labels):
+    array = np.asarray(labels)
+    prepared = Prepared(np.zeros((len(array), 1, 1, 1), np.uint8), array, ("",) * len(array), np.arange(len(array)), ())
+    return Part(prepared, np.arange(len(array))[::-1].copy())
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.floats(0.001, 1.0), st.integers(0, 9))
+def test_a_share_is_a_function_of_the_seed_and_no_class_is_lost(labels, share, seed):
+    part = labelled(labels)
+    some, again = (share_of(part, share, seed=seed) for _ in range(2))
+    assert some.rows.tolist() == again.rows.tolist()
+    assert {*some.labels.tolist()} == {*labels}
+    assert len({*some.rows.tolist()}) == len(some.rows) and {*some.rows.tolist()} <= {*part.rows.tolist()}
+    for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
+        kept = int((some.labels == label).sum())
+        assert kept == count if share == 1.0 else kept == max(1, min(round(share * count), count - 1))
+
+
+def test_another_seed_takes_others_and_a_larger_share_is_no_other_draw():
+    part = labelled([0, 1] * 50)
+    assert share_of(part, 0.3, seed=0).rows.tolist() != share_of(part, 0.3, seed=1).rows.tolist()
+    assert share_of(part, 1.0, seed=0) is part
+    assert {*share_of(part, 0.1, seed=0).rows.tolist()} < {*share_of(part, 0.5, seed=0).rows.tolist()}
