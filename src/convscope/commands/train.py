@@ -128,7 +128,8 @@ def _result(run: Run) -> None:
         )
     elif "validation" in run.metrics:
         write_out(
-            f"\nstopped with validation accuracy {run.metrics['validation']['top1']:.2%}; run folder {run.folder}"
+            f"\nstopped with validation accuracy {run.metrics['validation']['top1']:.2%}; run folder {run.folder}; "
+            "go on with the same words and --resume"
         )
     if run.ending == "interrupted":
         raise KeyboardInterrupt  # what was reached is kept; the exit code says that it is not all

@@ -147,6 +147,8 @@ def fit_and_finish(config: RunConfig, material: Material, begun: Begun) -> Run:
             raise
         close("diverged")
         raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
+    if ending != "interrupted" and state.progress.best_epoch == 0:
+        display.say("note: no epoch did better on validation than the head before fine-tuning; that one is kept")
     return close(ending)
 
 

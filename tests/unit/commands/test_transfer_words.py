@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 import urllib.error
 
 import pytest
@@ -15,6 +17,7 @@ import tiny
 from convscope.cli import main
 from convscope.core.bundle import Bundle
 from convscope.models.pytorch.zoo import create
+from convscope.training import torch_loop
 
 QUICK = [
     *("--set", "data.size=72", "--set", "data.quarantine=none", "--set", "train.precision=float32"),
@@ -99,6 +102,34 @@ def test_words_lead_where_they_say(folder, tmp_path, said, words, reason, mode, 
     assert ("weights: " in out) == (mode != "scratch") and ("head first: " in out) == (mode == "finetune")
     assert json.loads((tmp_path / "run" / "config.json").read_text())["transfer"]["mode"] == mode
     assert Bundle.load(tmp_path / "run").model["head"] == head
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_ctrl_c_says_how_to_go_on(folder, tmp_path, said, monkeypatch):
+    words = ["train", folder, "--out", tmp_path / "run", "--epochs", 3, *QUICK]
+    with monkeypatch.context() as patch:
+        at_epoch(patch, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        code, out, err = said(*words)
+    assert code == 130 and err == "error: stopped by Ctrl-C\n"
+    *_, last = out.splitlines()
+    assert last.startswith("stopped with validation accuracy ")
+    assert last.endswith(f"run folder {tmp_path / 'run'}; go on with the same words and --resume")
+    code, out, _ = said(*words, "--resume")
+    assert code == 0 and "resumed at epoch 3, batch 1 of " in out and "test accuracy" in out
+
+
+def at_epoch(monkeypatch, count, action):
+    """Call `action` when an epoch ends for the `count`-th time."""
+    real, calls = torch_loop.judge, 0
+
+    def judge(job, state):
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            action()
+        return real(job, state)
+
+    monkeypatch.setattr(torch_loop, "judge", judge)
 
 
 @pytest.mark.usefixtures("no_pictures")
