@@ -49,7 +49,9 @@ class Network(nn.Module):
         make = linear_head(spec.classes) if spec.head == "linear" else head
         self.head = make(*last_map(spec.name, self.body, spec.input_shape))
         self.auxiliary = nn.ModuleDict()
-        for stage, make_auxiliary in (auxiliary or {}).items():
+        # Fresh auxiliary heads would pull at a trained body, so a linear head goes without.
+        wanted = auxiliary if auxiliary and spec.head == "own" else {}
+        for stage, make_auxiliary in wanted.items():
             until = self.body[: list(stages).index(stage) + 1]
             self.auxiliary[stage] = make_auxiliary(*last_map(spec.name, until, spec.input_shape))
 

@@ -209,6 +209,17 @@ def test_the_small_form_of_a_network_for_photographs_is_named_as_the_reason():
         weights.build(input_shape=(3, 64, 64), classes=3)
 
 
+def test_googlenet_comes_without_its_auxiliary_heads_and_with_its_own_preprocessing(tmp_path):
+    """Fresh ones would pull at a trained body; torchvision's weights are of a release that scales to [−1, 1]."""
+    whole = unlike_fresh("googlenet", input_shape=(3, 72, 72), classes=3)
+    weights = open_pretrained(str(save(whole, tmp_path / "a.pth")), model="googlenet")
+    assert (weights.mean, weights.std) == ((0.5,) * 3, (0.5,) * 3)
+    network, fit = weights.build(input_shape=(3, 72, 72), classes=3)
+    assert len(whole.auxiliary) == 2 and len(network.auxiliary) == 0 and same_body(network, whole)
+    assert {name.partition(".")[0] for name in fit.unexpected} == {"auxiliary", "head"}
+    assert [*network.train().features(torch.zeros(2, 3, 72, 72))] == [*network.stages]
+
+
 # Runs
 
 
