@@ -50,8 +50,13 @@ class Summary:
 
     @property
     def field(self) -> tuple[int, int] | None:
-        """The receptive field (height, width) of the last map that does not see the whole image already."""
-        return next((row.field for row in reversed(self.rows) if row.field is not None), None)
+        """The receptive field (height, width) of the last map that does not see the whole image already.
+
+        All branches meet in it, and the layer that is called last need not be in the branch that sees most; so it is
+        the largest field of any layer.
+        """
+        fields = [row.field for row in self.rows if row.field is not None]
+        return (max(height for height, _ in fields), max(width for _, width in fields)) if fields else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

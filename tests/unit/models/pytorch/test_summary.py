@@ -62,6 +62,29 @@ def test_deeper_cnn_as_worked_out_by_hand():
     assert summary.field == (24, 24)
 
 
+def test_the_branch_that_sees_most_counts_though_another_one_is_called_last():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.narrow = nn.Conv2d(3, 2, (5, 1), padding=(2, 0)), nn.Conv2d(3, 2, (1, 3), padding=(0, 1))
+
+        def forward(self, x):
+            return torch.cat([self.wide(x), self.narrow(x)], 1)
+
+    summary = summarise(nn.Sequential(Beside(), nn.Flatten(), nn.Linear(4 * 8 * 8, 2)), (3, 8, 8))
+    assert [row.field for row in summary.rows] == [(5, 1), (1, 3), None, None]
+    assert summary.field == (5, 3)
+    assert summarise(nn.Sequential(nn.Flatten()), (3, 8, 8)).field is None
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("alexnet", 195), ("vgg11", 150), ("vgg16", 212), ("inception_v3", 1311), ("mobilenet_v1", 315)]
+)
+def test_fields_are_those_that_were_published(name, field):
+    """The table beside Araujo, Norris & Sim (2019), of networks that it has in the same form."""
+    assert networks[name].spec.field == field
+
+
 @pytest.mark.parametrize(("depth", "field"), [(20, 81), (32, 137), (44, 193)])
 def test_resnets_as_worked_out_by_hand(depth, field):
     """3 + 2n·2 + (2 + 4 + (n − 1)·8) + (4 + 8 + (n − 1)·16) for n blocks a stage."""
