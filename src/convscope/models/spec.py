@@ -15,6 +15,9 @@ Option = bool | int | float | str | tuple[int, ...]
 LARGEST_SIDE = 4096
 """Pixels that an input's height and width may have; the activations of one larger image fill a machine's memory."""
 
+LARGEST_NUMBER = 65_536
+"""Layers, maps or whatever else an option counts; a network with more of them fills a machine's memory, too."""
+
 SMALL_SIDE = 64
 """Pixels up to which the shorter side of an image makes a network designed for photographs take its small form."""
 
@@ -147,18 +150,27 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _counts(value: Any) -> bool:
+    return _is_int(value) and 0 < value <= LARGEST_NUMBER
+
+
 def _as_kind_of(default: Option, value: Any, what: str) -> Option:
     """`value` where it is of the default's kind; an int may stand for a float, and for a tuple of one."""
+    bounds = f"above 0 and up to {LARGEST_NUMBER:,}"
     if isinstance(default, tuple):
         value = (value,) if _is_int(value) else value
-        if isinstance(value, tuple) and value and all(_is_int(v) and v > 0 for v in value):
+        if isinstance(value, tuple) and value and all(_counts(v) for v in value):
             return value
-        raise UserError(f"{what} is {value!r}; give one or more whole numbers above 0, such as {list(default)}")
+        raise UserError(f"{what} is {value!r}; give one or more whole numbers {bounds}, such as {list(default)}")
     if isinstance(default, float):
         if (_is_int(value) or isinstance(value, float)) and math.isfinite(value):
             return float(value)
         raise UserError(f"{what} is {value!r}; give a number, such as {default}")
+    if _is_int(default):
+        if _counts(value):
+            return int(value)
+        raise UserError(f"{what} is {value!r}; give a whole number {bounds}, such as {default}")
     if type(value) is type(default):
         return default.__class__(value)
-    kinds = {bool: "true or false", int: "a whole number", str: "a word"}
-    raise UserError(f"{what} is {value!r}; give {kinds[type(default)]}, such as {default!r}")
+    kind = "true or false" if isinstance(default, bool) else "a word"
+    raise UserError(f"{what} is {value!r}; give {kind}, such as {default!r}")

@@ -55,6 +55,11 @@ def test_options_take_values_of_their_kind(given_options, option, value):
         {"hidden": 1.5},
         {"hidden": "128"},
         {"hidden": True},
+        {"hidden": 0},
+        {"hidden": -128},
+        {"hidden": 65_537},
+        {"hidden": 2**70},
+        {"widths": [16, 65_537]},
         {"dropout": "half"},
         {"dropout": float("nan")},
         {"dropout": float("inf")},
@@ -65,6 +70,13 @@ def test_values_of_another_kind_are_named(given_options):
     (option,) = given_options
     with pytest.raises(UserError, match=f"net's option {option} is .*give"):
         merge_options("net", DEFAULTS, given_options)
+
+
+def test_numbers_up_to_the_largest_are_taken():
+    merged = merge_options("net", DEFAULTS, {"hidden": 65_536, "widths": [1, 65_536]})
+    assert (merged["hidden"], merged["widths"]) == (65_536, (1, 65_536))
+    with pytest.raises(UserError, match="give a whole number above 0 and up to 65,536, such as 128"):
+        merge_options("net", DEFAULTS, {"hidden": 65_537})
 
 
 def test_unknown_option_names_the_nearest():

@@ -47,8 +47,8 @@ def conv_relu(
     inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1, norm: bool = True
 ) -> list[nn.Module]:
     """Conv → batch norm → ReLU, or without `norm` Conv → ReLU. A norm's shift makes the convolution's bias needless."""
-    norms: list[nn.Module] = [nn.BatchNorm2d(outputs)] if norm else []
-    return [conv(inputs, outputs, kernel, stride=stride, groups=groups, bias=not norm), *norms, nn.ReLU()]
+    first = conv(inputs, outputs, kernel, stride=stride, groups=groups, bias=not norm)
+    return [first, *([nn.BatchNorm2d(outputs)] if norm else []), nn.ReLU()]
 
 
 def conv_norm(

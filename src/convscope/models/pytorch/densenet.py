@@ -1,9 +1,10 @@
 """DenseNet: every layer sees the maps of all layers before it (Huang, Liu, van der Maaten & Weinberger 2016).
 
 A ResNet adds what a layer found to what was there; here it is put beside it, so nothing is overwritten and each layer
-only has to add a few new maps, k = 32 or 48. The weights are few, since nothing has to be learned twice, and gradients
-reach every layer by a short way. Before its 3×3 convolution a layer brings the maps it sees down to 4k with a 1×1
-convolution; between two blocks a transition halves the number of maps and the image (the paper's DenseNet-BC).
+only has to add a few new maps, k = 32 or 48. That few weights suffice the authors put down to this: nothing has to be
+learned twice. Gradients reach every layer by a short way, too. Before its 3×3 convolution a layer brings the maps it
+sees down to 4k with a 1×1 convolution; between two blocks a transition halves the number of maps and the image (the
+paper's DenseNet-BC).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from convscope.core.errors import UserError
 from convscope.models.pytorch.blocks import average_head
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
@@ -46,8 +46,6 @@ def dense_block(inputs: int, growth: int, layers: int) -> nn.Sequential:
 
 def build(spec: ModelSpec, *, growth: int, blocks: tuple[int, ...]) -> Network:
     """A stem, a stage for each of `blocks` with that many layers, and the mean of each map; N×C×H×W → N×K."""
-    if growth < 1:
-        raise UserError(f"growth is {growth}; give 1 or more new maps a layer")
     maps = 2 * growth
     first = nn.Conv2d(spec.input_shape[0], maps, 7, stride=1 if spec.small else 2, padding=3, bias=False)
     pool = [] if spec.small else [nn.MaxPool2d(3, stride=2, padding=1)]
@@ -82,6 +80,9 @@ VARIANTS = tuple(
         field=field,
         published_parameters=published,
         published_in="section 4.4" if published else "",
+        deviations="from the authors' repository; the paper's networks for photographs have k = 32"
+        if growth == 48
+        else "",
         small_form=(
             "a stem without stride or pooling, and transitions that round up: a place stands for 8 pixels instead of 32"
         ),

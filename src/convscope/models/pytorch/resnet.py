@@ -3,7 +3,8 @@
 A deeper plain network trains worse than a shallow one, though it could copy it. When a block only has to learn a change
 to its input, doing nothing is easy, and 152 layers train. Up to 34 layers a block is two 3×3 convolutions. Beyond that
 it is a bottleneck: a 1×1 convolution leaves a quarter of the maps, the dear 3×3 works on those few, and another 1×1
-brings all back. Where a stage halves the image, a 1×1 convolution fits the shortcut to it (the paper's option B).
+brings all back. Where a stage changes size or number of the maps, a 1×1 convolution fits the shortcut to it (the
+paper's option B).
 
 The others change one thing each. ResNeXt (Xie et al. 2017) splits the 3×3 into 32 groups and widens it for what that
 saves. Wide ResNet (Zagoruyko & Komodakis 2016) makes the 3×3 twice as wide. SE-ResNet (Hu et al. 2018) and CBAM (Woo et
@@ -88,7 +89,8 @@ def build(
     if attention not in ("none", *ATTENTION):
         raise unknown_name("attention", attention, ("none", *ATTENTION))
     if block == "basic" and (groups, group_width, stride_in) != (1, 64, "3x3"):
-        raise UserError("groups, group_width and stride_in belong to bottlenecks; leave them out for basic blocks")
+        given = f"groups={groups}, group_width={group_width} and stride_in={stride_in}"
+        raise UserError(f"{given} belong to bottlenecks; for basic blocks give groups=1, group_width=64, stride_in=3x3")
 
     def residual(inputs: int, width: int, stride: int) -> Block:
         outputs = width * EXPANSION[block]
@@ -116,16 +118,21 @@ BASIC: dict[str, Option] = {"block": "basic", "attention": "none"}
 DEEP = BASIC | {"block": "bottleneck", "groups": 1, "group_width": 64, "stride_in": "3x3"}
 FIFTY = DEEP | {"blocks": (3, 4, 6, 3)}
 STRIDE = "stride in the 3×3 of a bottleneck, as torchvision has it; the paper's figure is with it in the first 1×1"
+GATES = {
+    "seresnet50": ", and gates have biases, as in trained weights, which the paper left out for that table",
+    "cbam_resnet50": ", and a norm follows a gate's 7×7 convolution, as in the authors' code",
+}
 SMALL = "3×3 stem without stride or pooling: a place stands for 8 pixels instead of 32"
 
 # Paper, the place of its figures, and the idea.
 RESIDUAL = "He et al., Deep Residual Learning for Image Recognition, 2015"
-HE = (RESIDUAL, "table 1", "blocks learn a change to their input, so that depth cannot hurt")
+HE = (RESIDUAL, "table 1", "blocks learn a change to their input, so that very deep networks train")
 AGGREGATED = "Xie et al., Aggregated Residual Transformations for Deep Neural Networks, 2017"
 XIE = (AGGREGATED, "table 1", "a bottleneck's 3×3 convolution is 32 narrow ones side by side, and wider for it")
 WRN = ("Zagoruyko & Komodakis, Wide Residual Networks, 2016", "table 8", "wider 3×3 convolutions, not more depth")
-HU = ("Hu et al., Squeeze-and-Excitation Networks, 2018", "table 13", "each map is weighed by what all of them hold")
-WOO = ("Woo et al., Convolutional Block Attention Module, 2018", "table 4", "maps are weighed, then places")
+SQUEEZING = "Hu et al., Squeeze-and-Excitation Networks, 2018"
+HU = (SQUEEZING, "table 13 of the version of 2019", "each map is weighed by what all of them hold")
+WOO = ("Woo et al., CBAM: Convolutional Block Attention Module, 2018", "table 4", "maps are weighed, then places")
 
 COUNTED = ("parameters", "macs", "field", "published_parameters", "published_macs")
 COUNTS = {
@@ -145,7 +152,7 @@ def variant(name: str, title: str, source: tuple[str, str, str], *, options: Map
     """A row of the table below; `source` is paper, place and idea."""
     facts: dict[str, Any] = dict(zip(("paper", "published_in", "idea"), source, strict=True))
     facts |= dict(zip(COUNTED, COUNTS[name], strict=True)) | {"input_shape": (3, 224, 224), "classes": 1000}
-    why = STRIDE if "groups" in options and source in (HE, HU, WOO) else ""
+    why = STRIDE + GATES.get(name, "") if "groups" in options and source in (HE, HU, WOO) else ""
     return ModelSpec(name, title, int(source[0][-4:]), options=options, deviations=why, small_form=SMALL, **facts)
 
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convscope.core.errors import UserError
 from convscope.models.pytorch.blocks import MakeHead
 from convscope.models.pytorch.load_weights import cut
 from convscope.models.pytorch.network import Network
@@ -45,7 +44,7 @@ def halve() -> nn.Module:
 
 
 def map_a_class(classes: int) -> MakeHead:
-    """The paper's head: dropout, one map a class, ReLU, the mean of each map; N×C×H×W → N×K, no logit below 0."""
+    """The authors' head: dropout, one map a class, ReLU, the mean of each map; N×C×H×W → N×K, no logit below 0."""
     return lambda c, _h, _w: nn.Sequential(
         nn.Dropout(0.5), nn.Conv2d(c, classes, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
     )
@@ -53,8 +52,6 @@ def map_a_class(classes: int) -> MakeHead:
 
 def build(spec: ModelSpec, *, stem: int, stem_kernel: int, fires: tuple[int, ...]) -> Network:
     """A stem of `stem` maps, then a stage for each number of `fires`, pools between them; N×C×H×W → N×K."""
-    if min(stem, stem_kernel) < 1:
-        raise UserError(f"stem is {stem} and stem_kernel {stem_kernel}; give each 1 or more")
     first = nn.Conv2d(spec.input_shape[0], stem, stem_kernel, stride=1 if spec.small else 2)
     stages: dict[str, nn.Module] = {"stem": nn.Sequential(first, nn.ReLU(), *([] if spec.small else [halve()]))}
     inputs = stem

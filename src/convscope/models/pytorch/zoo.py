@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import nn
 
+from convscope.core.errors import UserError
 from convscope.core.registry import Registry
 from convscope.models.pytorch import (
     alexnet,
@@ -96,9 +98,10 @@ def create(
     """The network `name` with fresh weights, for images C×H×W and K classes; what is left out is as it was designed.
 
     Convolutions start from He's normal distribution (He et al. 2015, fan-out: the variance of the gradient stays the
-    same from layer to layer) with biases 0; linear layers keep PyTorch's uniform start. The torch seed decides all.
+    same from layer to layer) with biases 0; linear layers, and a convolution that gives the logits, keep PyTorch's
+    uniform start. The torch seed decides all.
     `head`: the network's own, or "linear" (see `ModelSpec`).
-    UserError for an unknown network or option, ShapeError for an image too small.
+    UserError for an unknown network or option, and for one too large for memory; ShapeError for an image too small.
 
     >>> net = create("small_cnn", input_shape=(1, 28, 28), classes=10, options={"widths": [8, 16]})
     >>> net.spec.options["widths"], sum(p.numel() for p in net.parameters())
@@ -106,8 +109,17 @@ def create(
     """
     entry = networks[name]
     spec = entry.spec.with_changes(input_shape=input_shape, classes=classes, options=options, head=head)
-    network = entry.build(spec, **spec.options)
-    initialise(network)
+    try:
+        network = entry.build(spec, **spec.options)
+    except RuntimeError as problem:
+        if not re.search("memory|overflow", str(problem)):
+            raise
+        raise UserError(
+            f"{name} as it was asked for does not fit into memory; make it narrower or shallower"
+        ) from problem
+    # Not the head: with the fan-out of few classes SqueezeNet's logits start so large that its loss is 10, not 2.3.
+    initialise(network.body)
+    initialise(network.auxiliary)
     return network
 
 

@@ -105,7 +105,7 @@ def test_maps_by_stage(side, sides):
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"growth": 0}, "growth is 0; give 1 or more"), ({"blocks": []}, "one or more"), ({"blocks": [3, 0]}, "above 0")],
+    [({"growth": 0}, "growth is 0; give a whole"), ({"blocks": []}, "one or more"), ({"blocks": [3, 0]}, "above 0")],
 )
 def test_options_that_make_no_sense(options, says):
     with pytest.raises(UserError, match=says):

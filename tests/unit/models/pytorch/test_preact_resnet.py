@@ -125,8 +125,8 @@ def test_maps_at_full_size_and_in_the_small_form():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": (16, 32)}, "channels has 2 numbers for 3 stages"),
-        ({"blocks": (1, 1)}, "channels has 4 numbers for 2 stages"),
+        ({"channels": (16, 32)}, r"channels \[16, 32\] do not fit blocks \[4, 4, 4\]; give the stem's"),
+        ({"blocks": (1, 1)}, r"do not fit blocks \[1, 1\]"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"dropout": -0.1}, "dropout is -0.1"),
         ({"blocks": (0, 1, 1)}, "above 0"),

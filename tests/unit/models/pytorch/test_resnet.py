@@ -145,9 +145,10 @@ def test_maps_at_full_size_and_in_the_small_form():
         ("resnet50", {"block": "botleneck"}, "did you mean 'bottleneck'"),
         ("resnet50", {"attention": "sse"}, "did you mean 'se'"),
         ("resnet50", {"stride_in": "3×3"}, "did you mean '3x3'"),
-        ("resnext50_32x4d", {"block": "basic"}, "belong to bottlenecks"),
+        ("resnext50_32x4d", {"block": "basic"}, "groups=32, group_width=4 .* for basic blocks give groups=1"),
         ("resnet18", {"groups": 2}, "resnet18"),
-        ("resnet50", {"groups": 0}, "give a width of 1 or more"),
+        ("resnet50", {"groups": 0}, "resnet50's option groups is 0; give a whole number above 0"),
+        ("resnet50", {"group_width": -1}, "resnet50's option group_width is -1"),
         ("resnet50", {"blocks": (3, 0)}, "above 0"),
     ],
 )

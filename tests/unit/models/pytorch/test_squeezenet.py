@@ -97,9 +97,19 @@ def test_a_logit_is_the_mean_of_a_map_without_what_is_below_0():
     assert (logits[:, 0] == 0).all() and (logits[:, 4] > 0).all()
 
 
+@pytest.mark.parametrize("name", ["squeezenet1_0", "squeezenet1_1"])
+def test_the_first_answer_is_not_far_from_even(name):
+    """A loss near ln 10 = 2.3; logits that start large are thrown below 0 by the first steps, and stay there."""
+    torch.manual_seed(0)
+    net = create(name, input_shape=(3, 32, 32), classes=10).eval()
+    with torch.no_grad():
+        loss = nn.functional.cross_entropy(net(torch.randn(20, 3, 32, 32)), torch.arange(20) % 10)
+    assert 2.2 < loss < 2.6
+
+
 @pytest.mark.parametrize("options", [{"stem": 0}, {"stem_kernel": 0}, {"stem": -3}, {"fires": []}, {"fires": [2, 0]}])
 def test_options_that_make_no_sense(options):
-    with pytest.raises(UserError, match=r"give (each 1 or more|one or more whole numbers above 0)"):
+    with pytest.raises(UserError, match=r"give (a whole number|one or more whole numbers) above 0"):
         create("squeezenet1_0", options=options)
 
 

@@ -99,20 +99,29 @@ def test_too_small_an_image_says_what_fits():
     [
         ("simple_cnn", {"pooling": "mean"}, "no pooling 'mean'"),
         ("simple_cnn", {"kernel": 4}, "kernel 4 is not odd"),
-        ("simple_cnn", {"depth": 0}, "depth is 0"),
+        ("simple_cnn", {"depth": 0}, "simple_cnn's option depth is 0; give a whole number above 0"),
         ("small_cnn", {"dropout": 1}, "dropout is 1"),
         ("small_cnn", {"widht": [3]}, "did you mean 'widths'"),
         ("lenet5", {"activation": "rely"}, "did you mean 'relu'"),
         ("fashion_cnn", {"hidden": -1}, "hidden is -1"),
-        ("deeper_cnn", {"stem": 0}, "width of 1 or more"),
+        ("deeper_cnn", {"stem": 0}, "deeper_cnn's option stem is 0"),
+        ("deeper_cnn", {"stem": -1}, "deeper_cnn's option stem is -1"),
         ("resnet20", {"depth": 21}, r"depth 21 is not 6n \+ 2; for 3 stages give 8, 14, 20"),
         ("resnet20", {"depth": 2}, r"depth 2 is not 6n \+ 2"),
-        ("resnet20", {"depth": -4}, r"depth -4 is not 6n \+ 2"),
+        ("resnet20", {"depth": -4}, "depth is -4; give a whole number above 0"),
         ("resnet20", {"widths": [32, 16, 8]}, "shrink"),
     ],
 )
 def test_options_that_make_no_sense(name, options, says):
     with pytest.raises(UserError, match=says):
+        create(name, options=options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("mobilenet_v1", {"width": 1e12}), ("simple_cnn", {"widths": [65_536] * 2, "kernel": 65_535})]
+)
+def test_what_no_memory_holds_is_told_in_words(name, options):
+    with pytest.raises(UserError, match=f"{name} as it was asked for does not fit into memory; make it narrower"):
         create(name, options=options)
 
 
