@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -42,7 +43,7 @@ def facts(spec: ModelSpec) -> Iterator[tuple[str, str]]:
 
     >>> spec = ModelSpec("tiny", parameters=60, published_parameters=61e3, published_in="table 1")
     >>> dict(facts(spec))["published"]
-    '61.0 k parameters (table 1)'
+    '61 k parameters (table 1)'
     """
     known = {
         "idea": spec.idea,
@@ -68,12 +69,18 @@ def _designed(spec: ModelSpec) -> str:
 
 def _published(spec: ModelSpec) -> str:
     counts = [
-        f"{short_count(count)} {what}"
+        f"{_as_given(count)} {what}"
         for count, what in ((spec.published_parameters, "parameters"), (spec.published_macs, "MACs"))
         if count
     ]
     place = f" ({spec.published_in})" if spec.published_in else ""
     return ", ".join(counts) + place if counts else ""
+
+
+def _as_given(count: float) -> str:
+    """A rounded figure with the digits that its paper gave, and no zeros behind them."""
+    place = min(int(math.log10(count)) // 3, len(UNITS) - 1)
+    return f"{count / 1000**place:.10g}{UNITS[place]}"
 
 
 def _option(value: object) -> str:

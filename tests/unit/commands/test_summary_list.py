@@ -55,7 +55,7 @@ def test_below_the_layers_stands_what_is_known(said):
     text = " ".join(said(80, "lenet5").split())
     for part in (
         "idea shared weights",
-        "60.0 k parameters (section II-B)",
+        "60 k parameters (section II-B)",
         "deviations ReLU",
         "options activation=relu",
     ):

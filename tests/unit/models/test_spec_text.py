@@ -31,6 +31,19 @@ def test_counts_at_the_edges_of_a_unit(count, text):
 
 
 @pytest.mark.parametrize(
+    ("count", "text"),
+    [(60_000, "60 k"), (0.27e6, "270 k"), (6.8e6, "6.8 M"), (28.09e6, "28.09 M"), (3.864e9, "3.864 G"), (25e6, "25 M")],
+)
+def test_published_figures_keep_the_digits_of_their_paper(count, text):
+    spec = ModelSpec("x", published_parameters=count, published_in="table 1")
+    assert dict(facts(spec))["published"] == f"{text} parameters (table 1)"
+
+
+def test_an_exact_published_figure_stays_exact():
+    assert "1.248424 M parameters" in dict(facts(networks["squeezenet1_0"].spec))["published"]
+
+
+@pytest.mark.parametrize(
     ("paper", "year", "text"),
     [
         ("He et al., Deep Residual Learning, 2015", 2015, "He et al. 2015"),
@@ -66,7 +79,7 @@ def test_everything_known_is_said():
         "idea": "an idea",
         "paper": "A & B, C, 2000",
         "designed for": "3×32×32 images, 10 classes: 1,234 parameters, 5.00 M MACs, the last map sees 31 px",
-        "published": "4.90 M MACs (table 3)",
+        "published": "4.9 M MACs (table 3)",
         "deviations": "wider",
         "small form": "up to 64 px: no stem",
         "options": "widths=[1,2], norm=true, word=max",

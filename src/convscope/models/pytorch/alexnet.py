@@ -1,11 +1,12 @@
 """AlexNet: the network that won ImageNet in 2012 and made the field turn to deep learning (Krizhevsky et al. 2012).
 
-LeNet's plan, a thousand times larger, made trainable by three things: ReLU, which does not saturate, so that gradients
-reach the first layer; dropout in the dense layers, which hold 96 % of the weights; and graphics cards. Pooling windows
-of 3×3 lie two pixels apart and so overlap.
+LeNet's plan, a thousand times larger, made trainable by three things: ReLU, which does not flatten out above 0 and so
+learns several times as fast as tanh; dropout in the dense layers, which hold 96 % of the weights; and graphics cards.
+Pooling windows of 3×3 lie two pixels apart and so overlap.
 
-This is the form of Krizhevsky's paper of 2014 (One Weird Trick for Parallelizing Convolutional Neural Networks). The
-first one was cut into two columns, since one card could not hold it, and normalised each place over neighbouring maps.
+The first AlexNet was cut into two columns, since one card could not hold it, and normalised each place over the maps
+beside it. This is the one column of Krizhevsky's code of 2014 (One Weird Trick for Parallelizing Convolutional Neural
+Networks) without that norm, as torchvision has it.
 """
 
 from __future__ import annotations
@@ -69,7 +70,10 @@ VARIANTS = (
         field=195,
         published_parameters=60e6,
         published_in="abstract",
-        deviations="one column with 64, 192, 384, 256 and 256 maps and no response normalisation, as published in 2014",
+        deviations=(
+            "one column with 64, 192, 384, 256 and 256 maps, as in the author's code of 2014 (his paper of that year "
+            "has 384 in the fourth), no response normalisation, and dropout before each hidden layer, not behind it"
+        ),
         small_form="a first convolution of stride 1 and no last pool: a place stands for 4 pixels instead of 32",
     ),
 )

@@ -1,7 +1,7 @@
 """fashion_cnn: made for small grey pictures; batch norm comes after the ReLU here, and the head is wide.
 
-Whether a norm belongs before or after the ReLU was never settled: before it is what Ioffe & Szegedy wrote in 2015,
-after it hands the next convolution inputs with mean 0. Comparing this with small_cnn is the exercise.
+Whether a norm belongs before or after the ReLU was never settled. Before it is what Ioffe & Szegedy wrote in 2015;
+after it the norm, and not the ReLU, sets the mean of what is passed on. Comparing this with small_cnn is the exercise.
 """
 
 from __future__ import annotations

@@ -101,8 +101,8 @@ VARIANTS = (
         published_in="table 1, added up, and section 1",
         deviations=(
             "as torchvision has it: a batch norm after each convolution, which is younger than the paper, none over "
-            "neighbouring maps, 3×3 in place of the 5×5 windows, 20 % dropout in place of 40 %, and auxiliary heads "
-            "that take means of 4×4 parts of the maps"
+            "neighbouring maps, 3×3 in place of the 5×5 windows, 2×2 in place of 3×3 in the last pool that halves, "
+            "20 % dropout in place of 40 %, and auxiliary heads that take means of 4×4 parts of the maps"
         ),
         small_form="a stem without stride or pooling: a place stands for 8 pixels instead of 32",
     ),

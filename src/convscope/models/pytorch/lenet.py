@@ -56,6 +56,9 @@ VARIANTS = (
         field=16,
         published_parameters=60_000,
         published_in="section II-B",
-        deviations="ReLU, max pooling, full connections in C3, linear logits; the paper: exactly 60,000 parameters",
+        deviations=(
+            "ReLU, max pooling without weights, full connections in C3, linear logits; "
+            "the paper's has exactly 60,000 parameters: lenet5_1998"
+        ),
     ),
 )

@@ -3,7 +3,7 @@
 Kernel, inner width, squeeze-and-excite and activation are chosen block by block: first by a search for accuracy at a
 given time on a telephone, then by taking away what costs more time than it is worth. By hand came a narrower stem, the
 widest layer behind the average instead of before it, and h-swish, x · relu6(x + 3) / 6, which is near to x · sigmoid(x)
-and needs no exponential; it stands in the deeper half alone, where maps are small.
+and needs no exponential; it stands in the stem and in the deeper half, where maps are small and it costs least.
 
 `large` and `small` are two networks, not one in two widths.
 """
@@ -115,7 +115,8 @@ VARIANTS = tuple(
         field=field,
         published_parameters=published_parameters,
         published_macs=published_macs,
-        published_in="table 3",
+        published_in="table 3 of the last version",
+        deviations="no squeeze-and-excite behind the last 1×1, which table 2 marks" if size == "small" else "",
         small_form="stem and first stage that halves without stride: a place stands for 8 pixels instead of 32",
     )
     for size, parameters, macs, field, published_parameters, published_macs in (

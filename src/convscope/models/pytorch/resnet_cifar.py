@@ -5,7 +5,7 @@ change, doing nothing is easy, and 110 layers train. Three stages of n blocks, w
 6n + 2 layers.
 
 Where a stage halves the image and doubles the maps, the shortcut has no weights (the paper's option A): it keeps every
-second pixel and fills up with maps of zeros, half of them before and half after.
+second pixel and fills up with maps of zeros. The paper leaves open where; here half are before the others, half after.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ VARIANTS = tuple(
         title=f"ResNet-{depth} for small images",
         year=2015,
         paper="He et al., Deep Residual Learning for Image Recognition, 2015",
-        idea="blocks learn a change to their input, so that depth cannot hurt",
+        idea="blocks learn a change to their input, so that very deep networks train",
         input_shape=(3, 32, 32),
         options={"depth": depth, "widths": (16, 32, 64)},
         parameters=parameters,

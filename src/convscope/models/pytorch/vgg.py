@@ -1,8 +1,8 @@
 """VGG: nothing but 3×3 convolutions, and many of them (Simonyan & Zisserman 2014).
 
 Two 3×3 convolutions see the same 5×5 pixels as one 5×5 convolution, three see 7×7, with fewer weights (27C² against
-49C²) and a ReLU more between them. So only one size of window is left to choose, and the question is depth: 11, 13, 16
-or 19 layers with weights, in five stages that halve the image and, up to 512 maps, double the maps.
+49C²) and a ReLU behind each. So only one size of window is left to choose, and the question is depth: 11, 13, 16 or 19
+layers with weights, in five stages that halve the image and, up to 512 maps, double the maps.
 
 Nine weights in ten lie in the three dense layers; networks after this one take the mean of each map instead.
 """
