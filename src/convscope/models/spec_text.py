@@ -52,7 +52,7 @@ def facts(spec: ModelSpec) -> Iterator[tuple[str, str]]:
         "published": _published(spec),
         "deviations": spec.deviations,
         "small form": spec.small_form and f"up to {SMALL_SIDE} px: {spec.small_form}",
-        "options": ", ".join(f"{name}={_option(value)}" for name, value in spec.options.items()),
+        "default options": ", ".join(f"{name}={_option(value)}" for name, value in spec.options.items()),
     }
     return ((heading, text) for heading, text in known.items() if text)
 
@@ -78,9 +78,10 @@ def _published(spec: ModelSpec) -> str:
 
 
 def _as_given(count: float) -> str:
-    """A rounded figure with the digits that its paper gave, and no zeros behind them."""
+    """A rounded figure with the digits that its paper gave and no zeros behind them; an exact one whole."""
     place = min(int(math.log10(count)) // 3, len(UNITS) - 1)
-    return f"{count / 1000**place:.10g}{UNITS[place]}"
+    digits = f"{count / 1000**place:.10g}"
+    return f"{digits}{UNITS[place]}" if len(digits) <= 6 else f"{count:,.0f}"
 
 
 def _option(value: object) -> str:

@@ -57,7 +57,7 @@ def test_below_the_layers_stands_what_is_known(said):
         "idea shared weights",
         "60 k parameters (section II-B)",
         "deviations ReLU",
-        "options activation=relu",
+        "default options activation=relu",
     ):
         assert part in text
     assert "small form" not in text
