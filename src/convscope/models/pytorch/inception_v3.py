@@ -19,12 +19,12 @@ from convscope.models.spec import ModelSpec
 
 
 def layer(
-    inputs: int, outputs: int, height: int = 1, width: int | None = None, *, stride: int = 1, padded: bool = True
+    inputs: int, outputs: int, window: int | tuple[int, int] = 1, *, stride: int = 1, padded: bool = True
 ) -> nn.Sequential:
-    """Conv → batch norm → ReLU with a window of height×width, or a square one; N×inputs×H×W → N×outputs×H′×W′."""
-    window = (height, height if width is None else width)
-    padding = (window[0] // 2, window[1] // 2) if padded else (0, 0)
-    convolution = nn.Conv2d(inputs, outputs, window, stride=stride, padding=padding, bias=False)
+    """Conv → batch norm → ReLU with a square `window` or one of (height, width); N×inputs×H×W → N×outputs×H′×W′."""
+    height, width = window if isinstance(window, tuple) else (window, window)
+    padding = (height // 2, width // 2) if padded else (0, 0)
+    convolution = nn.Conv2d(inputs, outputs, (height, width), stride=stride, padding=padding, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs, eps=1e-3), nn.ReLU())
 
 
@@ -50,10 +50,10 @@ def module_17(inputs: int, width: int) -> Branches:
     return Branches(
         {
             "branch1x1": layer(inputs, 192),
-            "branch7x7": nn.Sequential(layer(inputs, width), layer(width, width, 1, 7), layer(width, 192, 7, 1)),
+            "branch7x7": nn.Sequential(layer(inputs, width), layer(width, width, (1, 7)), layer(width, 192, (7, 1))),
             "branch7x7dbl": nn.Sequential(
-                *(layer(inputs, width), layer(width, width, 7, 1), layer(width, width, 1, 7)),
-                *(layer(width, width, 7, 1), layer(width, 192, 1, 7)),
+                *(layer(inputs, width), layer(width, width, (7, 1)), layer(width, width, (1, 7))),
+                *(layer(width, width, (7, 1)), layer(width, 192, (1, 7))),
             ),
             "branch_pool": mean_then(inputs, 192),
         }
@@ -62,7 +62,7 @@ def module_17(inputs: int, width: int) -> Branches:
 
 def both_ways() -> Branches:
     """1×3 beside 3×1, where taking 3×3 apart one behind the other would lose most; N×384×H×W → N×768×H×W."""
-    return Branches({"a": layer(384, 384, 1, 3), "b": layer(384, 384, 3, 1)})
+    return Branches({"a": layer(384, 384, (1, 3)), "b": layer(384, 384, (3, 1))})
 
 
 def module_8(inputs: int) -> Branches:
@@ -96,7 +96,7 @@ def halve_17(inputs: int) -> Branches:
         {
             "branch3x3": nn.Sequential(layer(inputs, 192), layer(192, 320, 3, stride=2, padded=False)),
             "branch7x7x3": nn.Sequential(
-                *(layer(inputs, 192), layer(192, 192, 1, 7), layer(192, 192, 7, 1)),
+                *(layer(inputs, 192), layer(192, 192, (1, 7)), layer(192, 192, (7, 1))),
                 layer(192, 192, 3, stride=2, padded=False),
             ),
             "pool": nn.MaxPool2d(3, stride=2),

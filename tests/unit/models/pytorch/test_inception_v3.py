@@ -28,7 +28,7 @@ def test_maps_at_299_are_those_of_table_1():
 
 def test_a_flat_window_keeps_the_size_and_takes_two_sevenths_of_the_weights():
     x = torch.zeros(2, 4, 9, 11)
-    pair = nn.Sequential(layer(4, 4, 1, 7), layer(4, 4, 7, 1))
+    pair = nn.Sequential(layer(4, 4, (1, 7)), layer(4, 4, (7, 1)))
     assert pair(x).shape == x.shape
     count = sum(m.weight.numel() for m in pair.modules() if isinstance(m, nn.Conv2d))
     assert count / (7 * 7 * 4 * 4) == 2 / 7
