@@ -1,7 +1,8 @@
 """Stochastic depth: leave out whole blocks at random in training, for each image others (Huang et al. 2016).
 
 What a residual block adds is left out with probability p, so that a deep network trains as many shallow ones, and no
-block can rely on any other one. Evaluation uses all of them.
+block can rely on any other one. Evaluation uses all of them. The paper draws once for a whole batch; EfficientNet and
+ConvNeXt draw for each image, as is done here.
 """
 
 from __future__ import annotations
