@@ -1,8 +1,8 @@
 """small_cnn: the least network that deserves the name on CIFAR-10, and quick to train on a laptop.
 
 Two stages of convolution, batch norm (Ioffe & Szegedy 2015), ReLU and pooling, then one hidden layer with dropout
-(Srivastava et al. 2014). Batch norm lets small steps take it far: 250 of them on CIFAR-10 at a rate of 0.003 give 54.5 %,
-and 42.4 without, where the rate has to be ten times as high for as much (SGD with momentum, means of three seeds).
+(Srivastava et al. 2014). Batch norm lets small steps take it far: 250 of them on CIFAR-10 at a rate of 0.003 give
+54.5 %, and 42.4 without, where the rate has to be ten times as high for as much (SGD with momentum, three seeds).
 """
 
 from __future__ import annotations
