@@ -1,7 +1,7 @@
 """lab_cnn and lab_cnn_bn: three stages that double their width, a hidden layer of 512 and dropout of one half.
 
 One pair that differs in batch norm alone, so that what it does can be seen: 250 steps on CIFAR-10 at a rate of 0.003
-give 52 % with it and 35 without, at 0.01 56 and 46, at 0.03 49 and 52 (SGD with momentum, means of three seeds). 91 % of
+give 52 % with it and 35 without, at 0.01 56 and 46, at 0.03 49 and 52 (SGD with momentum, three seeds). 91 % of
 the weights sit in the hidden layer (2,048 × 512).
 """
 
