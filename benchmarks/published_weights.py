@@ -36,9 +36,7 @@ def main(weights: str, data: str) -> None:
         "measured": f"{accuracy:.2%} of {len(part):,} images",
         "reach": "91.7 %",
     }
-    record.record(
-        "published_weights", {"accuracy": accuracy, "images": len(part), "fit": str(fit), "headline": [line]}
-    )
+    record.record("published_weights", {"accuracy": accuracy, "images": len(part), "fit": str(fit), "headline": [line]})
 
 
 if __name__ == "__main__":

@@ -93,13 +93,13 @@ class AugmentConfig:
 class TrainConfig:
     """How the weights are found.
 
-    `epochs`: None for 12, 40 of a head, 8 of fine-tuning. `lr`: the peak rate, None for 0.1, 0.02 and 0.001.
-    `batch_size`: None for 128, or 32 where images are larger than 64 pixels a side and memory would run out. `warmup`:
-    share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no limit. `accumulate`: batches
-    added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`: epochs without a better
-    validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within an
-    epoch; there is one at the end of each epoch in any case. `gradient_norms`: write the last gradient's norm of every
-    parameter into each row of history.jsonl. `tensorboard`: draw the rows in TensorBoard, too.
+    `epochs`: None for 12, 40 of a head, 8 of fine-tuning. `lr`: the peak rate, None for 0.1 (0.01 for networks without
+    batch norm), 0.02 and 0.001. `batch_size`: None for 128, or 32 where images are larger than 64 pixels a side and
+    memory would run out. `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no
+    limit. `accumulate`: batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`:
+    epochs without a better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between
+    checkpoints within an epoch; there is one at the end of each epoch in any case. `gradient_norms`: write the last
+    gradient's norm of every parameter into each row of history.jsonl. `tensorboard`: draw the rows in TensorBoard, too.
     """
 
     __pydantic_config__ = STRICT

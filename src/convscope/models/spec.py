@@ -30,8 +30,10 @@ class ModelSpec:
     receptive field of the last map, in pixels) are exact, in the form the network was designed in; None where nobody
     counted. The paper's own rounded figures stand beside them with their place, and `deviations` says where ours is not
     what the paper wrote. `small_form` says what is different for images of up to 64 pixels; empty for networks that
-    were designed small. `head` is "own", or "linear" for the standardised mean of each map and one linear layer,
-    which is what transfer learning trains. `source` and `source_sha256` name the file of a person's own network.
+    were designed small. `rate` is the peak learning rate from scratch: a network without batch norm, or with ReLU on
+    its logits, goes silent at the usual 0.1. `head` is "own", or "linear" for the standardised mean of each map and one
+    linear layer, which is what transfer learning trains. `source` and `source_sha256` name the file of a person's own
+    network.
 
     >>> spec = ModelSpec("tiny", input_shape=(3, 8, 8), classes=2, options={"width": 4})
     >>> spec.with_changes(input_shape=(1, 8, 8), classes=5, options={"width": 8}).options["width"]
@@ -54,6 +56,7 @@ class ModelSpec:
     published_in: str = ""
     deviations: str = ""
     small_form: str = ""
+    rate: float = 0.1
     head: Literal["own", "linear"] = "own"
     source: str = ""
     source_sha256: str = ""

@@ -109,12 +109,16 @@ def check_question(models: Sequence[str], config: RunConfig, seeds: int) -> None
 
 
 def settle_once(config: RunConfig, display: Display) -> tuple[Source, Choice, RunConfig]:
-    """The data, what it decides, and the configuration that all networks share, apart from their names."""
+    """The data, what it decides, and the configuration that all networks share, apart from their names.
+
+    The learning rate stays open unless it is given: each network is trained at the one that its spec names.
+    """
     config = config.merge({"transfer": {"mode": "scratch"}})
     source = open_source(config.data.source, progress=lambda done, total: display.work("download", done, total))
     display.clear()
     choice = choose(config, source.open("train"))
-    return source, choice, settle(config, choice, source)
+    shared = settle(config, choice, source)
+    return source, choice, shared.merge({"train": {"lr": config.train.lr}})
 
 
 def check_own(models: Sequence[str], choice: Choice, *, classes: int) -> None:

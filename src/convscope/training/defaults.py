@@ -13,6 +13,7 @@ from convscope.core.errors import UserError
 from convscope.data.decode import open_image
 from convscope.data.source import Source
 from convscope.models.pytorch.pretrained import lasting
+from convscope.models.pytorch.zoo import networks
 from convscope.training.transfer import Mode, Start, choose_start
 
 SAMPLE = 64
@@ -46,6 +47,8 @@ def settle(config: RunConfig, choice: Choice, source: Source) -> RunConfig:
     named = source.kind in {"bundled", "published"}
     data = source.name if named else str(Path(config.data.source).resolve())
     epochs, lr = PLANS[choice.start.mode]
+    if choice.start.mode == "scratch" and choice.model in networks:
+        lr = networks[choice.model].spec.rate
     word, weights = choice.start.word, choice.start.weights
     return config.merge(
         {

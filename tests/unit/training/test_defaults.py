@@ -84,3 +84,12 @@ def test_digits_are_not_mirrored_unless_asked_for(npz, wish, mirrors, flip):
 
 def test_mnist_is_the_set_that_is_not_mirrored():
     assert [name for name in NAMES if not open_source(name).mirrors] == ["mnist"]
+
+
+@pytest.mark.parametrize(("model", "rate"), [("small_cnn", 0.1), ("vgg11_bn", 0.1), ("vgg11", 0.01), ("alexnet", 0.01)])
+def test_a_network_without_batch_norm_starts_at_a_lower_rate(model, rate):
+    source = open_source("fashion_mnist")
+    config = RunConfig.from_dict({"model": {"name": model}})
+    choice = choose(config, source.open("train"))
+    assert settle(config, choice, source).train.lr == rate
+    assert settle(config.merge({"train": {"lr": 0.3}}), choice, source).train.lr == 0.3

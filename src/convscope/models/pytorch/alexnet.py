@@ -74,6 +74,7 @@ VARIANTS = (
             "one column with 64, 192, 384, 256 and 256 maps, as in the author's code of 2014 (his paper of that year "
             "has 384 in the fourth), no response normalisation, and dropout before each hidden layer, not behind it"
         ),
+        rate=0.01,
         small_form="a first convolution of stride 1 and no last pool: a place stands for 4 pixels instead of 32",
     ),
 )

@@ -84,6 +84,7 @@ VARIANTS = (
         published_parameters=1_248_424,
         published_in="table 1",
         small_form=SMALL_FORM,
+        rate=0.01,
     ),
     ModelSpec(
         "squeezenet1_1",
@@ -99,6 +100,7 @@ VARIANTS = (
         field=207,
         deviations="the authors' own second version, from their repository and not from the paper",
         small_form=SMALL_FORM,
+        rate=0.01,
     ),
 )
 
