@@ -48,7 +48,7 @@ def gradcheck(
         seed: of dy, drawn from the normal distribution.
 
     Returns:
-        the largest error found, relative to the largest value of the gradient it lies in.
+        the largest error found beyond what rounding explains, relative to the largest value of the gradient it lies in.
 
     Raises:
         GradientError: an error above `at_most`, a gradient of another shape, or another number of gradients.
@@ -61,7 +61,10 @@ def gradcheck(
     convscope.reference.gradcheck.GradientError: the gradient of array 0 errs most at (1,): derived 0.396..., ...
     """
     points = [np.array(array, np.float64) for array in arrays]
-    dy = np.random.default_rng(seed).standard_normal(np.shape(function(*points)))
+    y = np.asarray(function(*points))
+    dy = np.random.default_rng(seed).standard_normal(y.shape)
+    # What rounding of y alone does to a slope: smaller ones cannot be measured, so smaller errors are none.
+    noise = 2 * np.finfo(np.float64).eps * float(np.abs(dy * y).sum()) / STEP
     derived = gradients(dy, *(point.copy() for point in points))
     listed = [derived] if isinstance(derived, np.ndarray | np.floating) else list(derived)
     if len(listed) != len(points):
@@ -69,7 +72,7 @@ def gradcheck(
     worst = 0.0
     for which, gradient in enumerate(listed):
         measured = _measured(function, points, which, dy=dy)
-        worst = max(worst, _compare(np.asarray(gradient), measured, which, at_most=at_most))
+        worst = max(worst, _compare(np.asarray(gradient), measured, which, at_most=at_most, noise=noise))
     return worst
 
 
@@ -89,12 +92,12 @@ def _measured(function: Callable[..., ArrayLike], points: list[Array], which: in
     return slopes
 
 
-def _compare(derived: Array, measured: Array, which: int, *, at_most: float) -> float:
+def _compare(derived: Array, measured: Array, which: int, *, at_most: float, noise: float) -> float:
     if derived.shape != measured.shape:
         raise GradientError(f"the gradient of array {which} has shape {derived.shape}, the array {measured.shape}")
     if not derived.size:
         return 0.0
-    errors = np.abs(derived - measured)
+    errors = np.maximum(np.abs(derived - measured) - noise, 0)
     scale = max(np.abs(derived).max(), np.abs(measured).max())
     worst = float(errors.max() / scale) if scale else 0.0
     # Written so that not-a-number fails, too.

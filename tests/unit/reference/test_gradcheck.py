@@ -95,3 +95,12 @@ def test_dy_is_drawn_from_the_seed():
         gradcheck(lambda x: x, lambda dy, x: seen.append(dy.copy()) or dy, X, seed=seed)
     assert (seen[0] == seen[1]).all()
     assert (seen[0] != seen[2]).all()
+
+
+def test_slopes_too_small_to_be_measured_are_no_error_and_larger_ones_are():
+    """Far out on a sigmoid the slope is 1e-11 beside a value of 1, of which differences see no digit that counts."""
+    gate = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+    at = np.array([25.3])
+    assert gradcheck(gate, lambda dy, x: dy * gate(x) * (1 - gate(x)), at) == 0.0
+    with pytest.raises(GradientError):
+        gradcheck(lambda x: gate(x) + 1e-6 * x, lambda dy, x: dy * gate(x) * (1 - gate(x)), at)
