@@ -11,7 +11,7 @@ from torch import nn
 
 from convscope.core.errors import UserError
 from convscope.core.registry import Registry
-from convscope.models.pytorch import (
+from convscope.models.pytorch.families import (
     alexnet,
     convnext,
     deeper_cnn,

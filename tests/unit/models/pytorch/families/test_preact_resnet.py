@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.preact_resnet import Block
+from convscope.models.pytorch.families.preact_resnet import Block
 from convscope.models.pytorch.zoo import create, networks
 
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from convscope.core.errors import UserError
 from convscope.models.pytorch.blocks import MakeHead, Residual, check_share, conv
+from convscope.models.pytorch.families.stochastic_depth import StochasticDepth
 from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.stochastic_depth import StochasticDepth
 from convscope.models.spec import ModelSpec
 
 EPS = 1e-6  # of layer norm, and what layer scale starts from

@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.attention import ChannelAndSpatialGate, SqueezeExcite
-from convscope.models.pytorch.resnet import Block, basic, bottleneck
+from convscope.models.pytorch.families.attention import ChannelAndSpatialGate, SqueezeExcite
+from convscope.models.pytorch.families.resnet import Block, basic, bottleneck
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError, unknown_name
-from convscope.models.pytorch.attention import ChannelAndSpatialGate, SqueezeExcite
 from convscope.models.pytorch.blocks import average_head, conv, conv_relu
+from convscope.models.pytorch.families.attention import ChannelAndSpatialGate, SqueezeExcite
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec, Option
 

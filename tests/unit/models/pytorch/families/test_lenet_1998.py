@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.models.pytorch.lenet_1998 import FOURS, THREES, Distances, ScaledTanh, SomeToSome, Subsample, code
+from convscope.models.pytorch.families.lenet_1998 import (
+    FOURS,
+    THREES,
+    Distances,
+    ScaledTanh,
+    SomeToSome,
+    Subsample,
+    code,
+)
 from convscope.models.pytorch.zoo import create, networks
 
 # Trainable parameters and connections of each layer (section II-B of the paper); the output has 840 of the latter.

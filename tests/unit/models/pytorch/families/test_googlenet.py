@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.models.pytorch.googlenet import MODULES, auxiliary_head, inception
+from convscope.models.pytorch.families.googlenet import MODULES, auxiliary_head, inception
 from convscope.models.pytorch.network import answers
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.attention import SqueezeExcite
-from convscope.models.pytorch.mobilenet_v3 import STAGES, Row, stage
+from convscope.models.pytorch.families.attention import SqueezeExcite
+from convscope.models.pytorch.families.mobilenet_v3 import STAGES, Row, stage
 from convscope.models.pytorch.zoo import create
 
 both = pytest.mark.parametrize("size", ["small", "large"])

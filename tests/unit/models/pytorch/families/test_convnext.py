@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from convscope.core.errors import UserError
 from convscope.models.pytorch.blocks import Residual
-from convscope.models.pytorch.convnext import ChannelNorm, LayerScale, block, halve
-from convscope.models.pytorch.stochastic_depth import StochasticDepth
+from convscope.models.pytorch.families.convnext import ChannelNorm, LayerScale, block, halve
+from convscope.models.pytorch.families.stochastic_depth import StochasticDepth
 from convscope.models.pytorch.zoo import create
 
 SMALL = {"channels": [8, 16, 24, 32], "blocks": [1, 1, 2, 1]}

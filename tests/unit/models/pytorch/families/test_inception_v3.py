@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.models.pytorch.inception_v3 import auxiliary_head, both_ways, halve_17, halve_35, layer, module_17
+from convscope.models.pytorch.families.inception_v3 import (
+    auxiliary_head,
+    both_ways,
+    halve_17,
+    halve_35,
+    layer,
+    module_17,
+)
 from convscope.models.pytorch.network import answers
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks

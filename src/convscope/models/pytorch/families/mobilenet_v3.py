@@ -16,9 +16,9 @@ from typing import NamedTuple
 from torch import nn
 
 from convscope.core.errors import unknown_name
-from convscope.models.pytorch.attention import SqueezeExcite
 from convscope.models.pytorch.blocks import MakeHead, check_share, conv_norm, scaled
-from convscope.models.pytorch.inverted_residual import TORCHVISION, inverted_residual
+from convscope.models.pytorch.families.attention import SqueezeExcite
+from convscope.models.pytorch.families.inverted_residual import TORCHVISION, inverted_residual
 from convscope.models.pytorch.load_weights import Renames, cut
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from convscope.models.pytorch.families.resnet_cifar import Block
 from convscope.models.pytorch.load_weights import load_weights
-from convscope.models.pytorch.resnet_cifar import Block
 from convscope.models.pytorch.zoo import create, networks
 
-DATA = Path(__file__).resolve().parents[4].parent / "shared" / "data"
+DATA = Path(__file__).resolve().parents[5].parent / "shared" / "data"
 
 
 def count(depth, channels=3, classes=10):

@@ -21,9 +21,14 @@ from typing import NamedTuple
 from torch import nn
 
 from convscope.core.errors import unknown_name
-from convscope.models.pytorch.attention import SqueezeExcite
 from convscope.models.pytorch.blocks import average_head, check_share, conv_norm
-from convscope.models.pytorch.inverted_residual import TIMM, TORCHVISION, added_where_it_fits, inverted_residual
+from convscope.models.pytorch.families.attention import SqueezeExcite
+from convscope.models.pytorch.families.inverted_residual import (
+    TIMM,
+    TORCHVISION,
+    added_where_it_fits,
+    inverted_residual,
+)
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
@@ -61,8 +66,8 @@ STAGES = {
         Row(False, 6, 3, 256, 15, 2),
     ),
 }
-STEM = {"b0": 32, "v2_s": 24}
-EPS = {"b0": 1e-5, "v2_s": 1e-3}  # of batch norm, as the trained weights need it
+# Maps of the stem, and the ε of batch norm that the trained weights need.
+STEM, EPS = {"b0": 32, "v2_s": 24}, {"b0": 1e-5, "v2_s": 1e-3}
 
 
 def mbconv(inputs: int, row: Row, *, stride: int, layer: Layer, drop: float) -> nn.Sequential:

@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.attention import SqueezeExcite
 from convscope.models.pytorch.blocks import Residual, conv_norm
-from convscope.models.pytorch.efficientnet import STAGES, Row, fused_mbconv, mbconv
-from convscope.models.pytorch.stochastic_depth import StochasticDepth
+from convscope.models.pytorch.families.attention import SqueezeExcite
+from convscope.models.pytorch.families.efficientnet import STAGES, Row, fused_mbconv, mbconv
+from convscope.models.pytorch.families.stochastic_depth import StochasticDepth
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create
 

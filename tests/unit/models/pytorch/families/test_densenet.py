@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.densenet import DenseLayer, dense_block
+from convscope.models.pytorch.families.densenet import DenseLayer, dense_block
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from convscope.models.pytorch.attention import SqueezeExcite
 from convscope.models.pytorch.blocks import Residual, conv_norm
-from convscope.models.pytorch.inverted_residual import inverted_residual
-from convscope.models.pytorch.stochastic_depth import StochasticDepth
+from convscope.models.pytorch.families.attention import SqueezeExcite
+from convscope.models.pytorch.families.inverted_residual import inverted_residual
+from convscope.models.pytorch.families.stochastic_depth import StochasticDepth
 
 relu6 = partial(conv_norm, activation=nn.ReLU6)
 

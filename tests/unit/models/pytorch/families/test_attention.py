@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.models.pytorch.attention import ChannelAndSpatialGate, ChannelGate, SpatialGate, SqueezeExcite
+from convscope.models.pytorch.families.attention import ChannelAndSpatialGate, ChannelGate, SpatialGate, SqueezeExcite
 from convscope.models.pytorch.load_weights import load_weights
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from convscope.core.errors import UserError
+from convscope.models.pytorch.families.squeezenet import Fire, halve
 from convscope.models.pytorch.load_weights import load_weights
-from convscope.models.pytorch.squeezenet import Fire, halve
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 
-DATA = Path(__file__).resolve().parents[4].parent / "shared" / "data"
+DATA = Path(__file__).resolve().parents[5].parent / "shared" / "data"
 
 # Parameters before pruning, by module (table 1 of the paper).
 TABLE_1 = {

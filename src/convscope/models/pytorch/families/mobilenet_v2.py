@@ -12,7 +12,7 @@ from functools import partial
 from torch import nn
 
 from convscope.models.pytorch.blocks import average_head, conv_norm, scaled
-from convscope.models.pytorch.inverted_residual import TIMM, inverted_residual
+from convscope.models.pytorch.families.inverted_residual import TIMM, inverted_residual
 from convscope.models.pytorch.load_weights import cut
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec

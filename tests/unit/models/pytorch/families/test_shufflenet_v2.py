@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.shufflenet_v2 import HalvingUnit, Unit, in_turns
+from convscope.models.pytorch.families.shufflenet_v2 import HalvingUnit, Unit, in_turns
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create
 

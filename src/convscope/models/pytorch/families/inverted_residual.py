@@ -16,8 +16,8 @@ from collections.abc import Callable
 from torch import nn
 
 from convscope.models.pytorch.blocks import Residual
+from convscope.models.pytorch.families.stochastic_depth import StochasticDepth
 from convscope.models.pytorch.load_weights import Renames
-from convscope.models.pytorch.stochastic_depth import StochasticDepth
 
 
 def inverted_residual(

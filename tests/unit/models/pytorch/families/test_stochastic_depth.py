@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.stochastic_depth import StochasticDepth
+from convscope.models.pytorch.families.stochastic_depth import StochasticDepth
 
 shares = st.floats(0, 0.95)
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.mobilenet_v1 import separable
+from convscope.models.pytorch.families.mobilenet_v1 import separable
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create
 

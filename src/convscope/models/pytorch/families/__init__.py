@@ -1,0 +1,1 @@
+"""The networks, a family a file, and the parts that several families share."""
