@@ -3,7 +3,8 @@
     python benchmarks/transfer.py PHOTOS OUT
 
 First the recipe transfer_vs_scratch (18 runs, goes on in OUT where it was stopped), then a tenth of the images from
-scratch with every default, then the default command once, as a process of its own with an empty cache: decoding, scan, features, head, test and pictures included.
+scratch with every default, then the default command once, as a process of its own with an empty cache: decoding, scan,
+features, head, test and pictures included.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def seconds_by_default(data: str) -> float:
 
 
 def scratch_by_default(data: str, out: Path) -> list[float]:
-    """Test accuracies of three seeds from scratch with a tenth of the images and every default, 12 epochs among them."""
+    """Test accuracies of three seeds from scratch with a tenth of the images and every default, such as 12 epochs."""
     config = RunConfig.from_dict({"data": {"source": data, "share": 0.1}, "transfer": {"mode": "scratch"}})
     return [run.metrics["test"]["top1"] for run in repeat(config, 3, out=out / "scratch_10_default", resume=True).runs]
 
