@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from convscope.recipes import transfer_vs_scratch as recipe
 from convscope.recipes.transfer_vs_scratch import SHARES, WAYS, Row, picture, table, transfer_vs_scratch
 
 QUICK = {
@@ -53,3 +55,10 @@ def test_the_table_reads_as_the_figures_are(tmp_path):
     assert lines[0] == "| way | 100% of the images | 10% of the images |"
     assert lines[2:] == [f"| {way} | 55.0% ± 7.1% | 55.0% ± 7.1% |" for way in WAYS]
     assert picture(rows, tmp_path / "a.png").stat().st_size > 5000
+
+
+def test_the_promise_is_what_was_measured():
+    results = Path(__file__).resolve().parents[3] / "benchmarks" / "results" / "transfer.json"
+    for row in json.loads(results.read_text())["figures"]["rows"]:
+        line = next(line for line in recipe.__doc__.splitlines() if line.split()[:1] == [row["way"]] and "±" in line)
+        assert f"{100 * row['mean']:.1f} ± {100 * row['sd']:.1f} %" in line
