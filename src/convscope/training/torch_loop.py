@@ -76,7 +76,9 @@ def fit(job: Job, state: State, interrupt: Interrupt) -> Ending:
                 state.optimizer.zero_grad(set_to_none=True)
             with job.autocast():
                 logits, auxiliary = answers(network, x)
-            loss = job.loss(logits, targets) + AUXILIARY * sum(job.loss(extra, targets) for extra in auxiliary)
+            loss = job.loss(logits, targets)
+            for extra in auxiliary:
+                loss = loss + AUXILIARY * job.loss(extra, targets)
             state.scaler.scale(loss / group).backward()  # type: ignore[no-untyped-call]
 
             whole = place + 1 == group

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -20,24 +19,17 @@ from convscope.evaluation.load import load
 from convscope.models.pytorch.blocks import Standardise, linear_head
 from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.pretrained import open_pretrained
-from convscope.training import torch_loop
 from convscope.training.checkpoint import State
 from convscope.training.defaults import settle
 from convscope.training.features import features_of
 from convscope.training.head import FeatureLoader, whole_state
-from convscope.training.history import read_history
 from convscope.training.material import gather_material
 from convscope.training.progress import Display
 from convscope.training.repeat import repeat
 from convscope.training.train import look_at, start_or_resume, train_run
+from killed import Killed, kill_at, outcome
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
-
-TIMES = ("seconds", "images_per_second")
-
-
-class Killed(BaseException):
-    """Nothing of ours catches it: what is on the disk then is what a kill would leave."""
 
 
 @pytest.fixture(scope="module")
@@ -76,30 +68,6 @@ def parts(made, folder):
     made = settle(made, choice, source)
     material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=display)
     return material, start_or_resume(made, material, choice.start, folder=folder, display=display)
-
-
-def outcome(folder):
-    """Everything that must not depend on whether a run was interrupted."""
-    bundle = Bundle.load(folder)
-    rows = [{k: v for k, v in row.items() if k not in TIMES} for row in read_history(folder / "history.jsonl")]
-    metrics = {k: v for k, v in json.loads((folder / "metrics.json").read_text()).items() if k != "seconds"}
-    return {name: value.tobytes() for name, value in bundle.weights.items()}, rows, metrics, bundle.decision
-
-
-def kill_at(monkeypatch, call, *, before):
-    calls = 0
-    real = torch_loop.save_checkpoint
-
-    def save(folder, state):
-        nonlocal calls
-        calls += 1
-        if calls == call and before:
-            raise Killed
-        real(folder, state)
-        if calls == call:
-            raise Killed
-
-    monkeypatch.setattr(torch_loop, "save_checkpoint", save)
 
 
 # The layer and the batches

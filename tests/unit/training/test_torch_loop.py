@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 
 import numpy as np
@@ -16,7 +15,6 @@ from convscope.core.errors import Failure
 from convscope.data.loader import Loader
 from convscope.training import torch_loop
 from convscope.training.checkpoint import Progress, load_checkpoint, read_progress
-from convscope.training.history import read_history
 from convscope.training.interrupt import Interrupt
 from convscope.training.material import gather_material
 from convscope.training.meter import DivergedError
@@ -24,6 +22,7 @@ from convscope.training.progress import Display
 from convscope.training.schedule import multiplier
 from convscope.training.torch_loop import fit, judge, out_of_patience, set_rate, update_weights
 from convscope.training.train import look_at, start_or_resume, train_run
+from killed import Killed, kill_at, outcome
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -46,11 +45,6 @@ VARIANTS = {
     },
     "focal, early stop, no momentum": {"train": {"imbalance": "focal", "patience": 2, "momentum": 0.0, "lr": 1e-4}},
 }
-TIMES = ("seconds", "images_per_second")
-
-
-class Killed(BaseException):
-    """Nothing of ours catches it: what is on the disk then is what a kill would leave."""
 
 
 def config(npz, **sections):
@@ -70,32 +64,6 @@ def parts(made: RunConfig, folder):
     material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=display)
     begun = start_or_resume(made, material, choice.start, folder=folder, display=display)
     return begun.job, begun.state
-
-
-def outcome(folder):
-    """Everything that must not depend on whether a run was interrupted."""
-    bundle = Bundle.load(folder)
-    weights = {name: value.tobytes() for name, value in bundle.weights.items()}
-    rows = [{k: v for k, v in row.items() if k not in TIMES} for row in read_history(folder / "history.jsonl")]
-    metrics = {k: v for k, v in json.loads((folder / "metrics.json").read_text()).items() if k != "seconds"}
-    return weights, rows, metrics, bundle.decision
-
-
-def kill_at(monkeypatch, call: int, *, before: bool):
-    """Die at the `call`-th checkpoint, before or after it is written."""
-    calls = 0
-    real = torch_loop.save_checkpoint
-
-    def save(folder, state):
-        nonlocal calls
-        calls += 1
-        if calls == call and before:
-            raise Killed
-        real(folder, state)
-        if calls == call:
-            raise Killed
-
-    monkeypatch.setattr(torch_loop, "save_checkpoint", save)
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS))

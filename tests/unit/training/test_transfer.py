@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -24,7 +23,6 @@ from convscope.models.pytorch.zoo import create
 from convscope.training import torch_loop
 from convscope.training.defaults import PLANS, choose, settle
 from convscope.training.head import train_head_first
-from convscope.training.history import read_history
 from convscope.training.interrupt import Interrupt
 from convscope.training.material import gather_material
 from convscope.training.meter import DivergedError
@@ -33,14 +31,9 @@ from convscope.training.progress import Display
 from convscope.training.torch_loop import fit
 from convscope.training.train import look_at, start_or_resume, train_run
 from convscope.training.transfer import Start, choose_start, prepare_to_tune, rate_scales, without_effect
+from killed import Killed, kill_at, outcome
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
-
-TIMES = ("seconds", "images_per_second")
-
-
-class Killed(BaseException):
-    """Nothing of ours catches it: what is on the disk then is what a kill would leave."""
 
 
 def start(photographs=True, own=False, **sections) -> Start:
@@ -90,29 +83,6 @@ def begin(made, folder, lines=None):
     made = settle(made, choice, source)
     material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=display)
     return made, material, start_or_resume(made, material, choice.start, folder=folder, display=display)
-
-
-def outcome(folder):
-    bundle = Bundle.load(folder)
-    rows = [{k: v for k, v in row.items() if k not in TIMES} for row in read_history(folder / "history.jsonl")]
-    metrics = {k: v for k, v in json.loads((folder / "metrics.json").read_text()).items() if k != "seconds"}
-    return {name: value.tobytes() for name, value in bundle.weights.items()}, rows, metrics, bundle.decision
-
-
-def kill_at(monkeypatch, call, *, before):
-    calls = 0
-    real = torch_loop.save_checkpoint
-
-    def save(folder, state):
-        nonlocal calls
-        calls += folder.name == "run"  # and not in the training of the head that comes first
-        if calls == call and before:
-            raise Killed
-        real(folder, state)
-        if calls == call:
-            raise Killed
-
-    monkeypatch.setattr(torch_loop, "save_checkpoint", save)
 
 
 # Where training starts
@@ -475,7 +445,7 @@ def test_killed_fine_tuning_goes_on_bit_for_bit(whole, call, before, tmp_path, m
     """6 batches an epoch in groups of 3 make checkpoints after 3 and 6 batches and at the end of the epoch."""
     made, expected = whole
     with monkeypatch.context() as patch:
-        kill_at(patch, call, before=before)
+        kill_at(patch, call, before=before, of="run")
         with pytest.raises(Killed):
             run(made, tmp_path / "run")
     run(made, tmp_path / "run", resume=True)
@@ -485,7 +455,7 @@ def test_killed_fine_tuning_goes_on_bit_for_bit(whole, call, before, tmp_path, m
 def test_a_run_that_goes_on_trains_no_head_first(whole, tmp_path, monkeypatch):
     made, expected = whole
     with monkeypatch.context() as patch:
-        kill_at(patch, 2, before=False)
+        kill_at(patch, 2, before=False, of="run")
         with pytest.raises(Killed):
             run(made, tmp_path / "run")
     calls = []
@@ -506,7 +476,7 @@ def stopped(npz, tmp_path, monkeypatch):
         file = write_weights(tmp_path / "mine.safetensors")
         made = tuned(npz, file, transfer={"mode": mode}, train={"checkpoint_seconds": 1e6})
         with monkeypatch.context() as patch:
-            kill_at(patch, 1, before=False)
+            kill_at(patch, 1, before=False, of="run")
             with pytest.raises(Killed):
                 run(made, tmp_path / "run")
         return made, file
