@@ -70,9 +70,13 @@ class Loader:
     def batch(self, indices: NDArray[np.int64], epoch: int, batch: int) -> tuple[Tensor, Tensor]:
         """One batch as the network sees it, on `device`, with the randomness of (seed, epoch, batch)."""
         rng = torch.Generator().manual_seed(derive(self.seed, "augment", epoch, batch))
-        x = torch.from_numpy(self.part.take(indices)).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
-        x = normalise(self.augment(x, rng), self.mean, self.std, dtype=self.dtype)
+        x = self.inputs(indices, rng)
         targets = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
         if self.mix is None:
             return x, targets
         return self.mix(x, F.one_hot(targets, self.classes).float(), rng)
+
+    def inputs(self, indices: NDArray[np.int64], rng: torch.Generator) -> Tensor:
+        """The images at `indices` as the network sees them, augmented by `rng` and normalised, float N×C×H×W."""
+        x = torch.from_numpy(self.part.take(indices)).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
+        return normalise(self.augment(x, rng), self.mean, self.std, dtype=self.dtype)

@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from convscope.core.config import AugmentConfig, RunConfig, TrainConfig
-from convscope.core.seeds import derive
 from convscope.data.loader import Loader
 from convscope.data.part import Part
 from convscope.models.pytorch.blocks import Standardise
@@ -40,14 +38,9 @@ class FeatureLoader(Loader):
 
     features: Tensor = field(repr=False)
 
-    def batch(self, indices: NDArray[np.int64], epoch: int, batch: int) -> tuple[Tensor, Tensor]:
-        """Features float32 N×C×1×1 and targets, int64 N or float N×K: what the head sees in place of images."""
-        x = self.features[torch.from_numpy(indices)][:, :, None, None].to(self.device)
-        targets = torch.from_numpy(self.labels[indices]).to(self.device)
-        if self.mix is None:
-            return x, targets
-        rng = torch.Generator().manual_seed(derive(self.seed, "augment", epoch, batch))
-        return self.mix(x, F.one_hot(targets, self.classes).float(), rng)
+    def inputs(self, indices: NDArray[np.int64], rng: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Features float32 N×C×1×1: what the head sees of images that it never sees."""
+        return self.features[torch.from_numpy(indices)][:, :, None, None].to(self.device)
 
 
 def assemble_head(

@@ -105,6 +105,17 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Lay
     )
 
 
+def renamed(name: str, renames: Renames) -> str:
+    """The name after every rename, one after the other.
+
+    >>> renamed("module.conv1.bias", ((WRAPPER, ""), (r"^conv1", "body.stem.0")))
+    'body.stem.0.bias'
+    """
+    for pattern, replacement in renames:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
 def cut(sequence: str, lengths: Mapping[str, int]) -> Renames:
     """Renames for layers `sequence.0`, `sequence.1`, … that stand in one row elsewhere, and in stages of ours.
 
@@ -131,10 +142,7 @@ def _sources(given: Iterable[str], places: Iterable[str], renames: Renames) -> d
     """For each place that gets a value, in the places' order, whose; of two given names for one place the first."""
     found: dict[str, str] = {}
     for source in sorted(given):
-        name = source
-        for pattern, replacement in renames:
-            name = re.sub(pattern, replacement, name)
-        found.setdefault(name, source)
+        found.setdefault(renamed(source, renames), source)
     return {place: found[place] for place in places if place in found}
 
 

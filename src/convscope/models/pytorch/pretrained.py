@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -17,7 +16,7 @@ from convscope.core.bundle import Bundle, find_bundle
 from convscope.core.errors import Failure, UserError, nearest, unknown_name
 from convscope.data.cache_folder import cache_folder
 from convscope.data.preprocess import Preprocess
-from convscope.models.pytorch.load_weights import Fit, Layouts, load_weights, shorten
+from convscope.models.pytorch.load_weights import WRAPPER, Fit, Layouts, load_weights, renamed, shorten
 from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.shapes import times
 from convscope.models.pytorch.weight_file import SUFFIXES, is_there, read_tensors
@@ -157,13 +156,8 @@ def _nowhere(word: str) -> UserError:
 
 def _left_over(fit: Fit, layouts: Layouts) -> list[str]:
     """The names that would lie in the body if it were larger: ResNet-34 holds every tensor of ResNet-18."""
-
-    def ours(name: str) -> str:
-        for pattern, replacement in layouts.get(fit.layout, ()):
-            name = re.sub(pattern, replacement, name)
-        return name
-
-    return [name for name in fit.unexpected if ours(name.removeprefix("module.")).startswith("body.")]
+    renames = ((WRAPPER, ""), *layouts.get(fit.layout, ()))
+    return [name for name in fit.unexpected if renamed(name, renames).startswith("body.")]
 
 
 def _shipped(name: str) -> Pretrained:
