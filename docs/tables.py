@@ -21,6 +21,7 @@ SECTIONS = {
     "transfer": config.TransferConfig,
     "augment": config.AugmentConfig,
     "train": config.TrainConfig,
+    "decision": config.DecisionConfig,
 }
 
 
@@ -42,7 +43,9 @@ def readable(annotation: str) -> str:
     for name, sign in {"Ge": "≥", "Gt": ">", "Le": "≤", "Lt": "<"}.items():
         text = re.sub(rf"{name}\(([^)]*)\)", rf"{sign} \1", text)
     text = re.sub(r"Literal\[(.*?)\]", lambda m: " / ".join(w.strip(" '") for w in m[1].split(",")), text)
-    text = text.replace(" | None", ", or none").replace("dict[str, Any]", "table")
+    text = (
+        text.replace("Score", "probability / energy").replace(" | None", ", or none").replace("dict[str, Any]", "table")
+    )
     return re.sub(r"\bstr\b", "text", text)
 
 

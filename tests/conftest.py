@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 import tiny
+from undrawn import undrawn
 
 # A machine that others use, too, is slow at times; a test that hangs meets pytest's own limit.
 settings.register_profile("house", deadline=None)
@@ -31,6 +32,4 @@ def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures cost a second a run and are tested elsewhere."""
-    monkeypatch.setattr("convscope.training.finish.training_curves", lambda *a, **k: None)
-    monkeypatch.setattr("convscope.evaluation.results.confusion_figure", lambda *a, **k: None)
-    monkeypatch.setattr("convscope.evaluation.results.recall_bars", lambda *a, **k: None)
+    undrawn(monkeypatch.setattr)

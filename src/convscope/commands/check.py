@@ -8,7 +8,7 @@ from typing import Literal
 
 from convscope.core.config import RunConfig
 from convscope.core.errors import Failure
-from convscope.evaluation.figures import rate_curve
+from convscope.evaluation.figures import rate_curve, save_figure
 from convscope.training.checkpoint import State
 from convscope.training.defaults import settle
 from convscope.training.material import gather_material
@@ -39,7 +39,7 @@ def _rate(job: Job, state: State, out: Path | None, display: Display) -> None:
     display.say(f"suggested peak learning rate {found.suggestion:g}: --set train.lr={found.suggestion:g}")
     if out:
         picture = out if out.suffix.lower() == ".png" else out / "learning_rate.png"
-        rate_curve(found.rates, found.losses, picture, best=found.suggestion)
+        save_figure(rate_curve(found.rates, found.losses, best=found.suggestion), picture)
         display.say(f"curve: {picture}")
 
 

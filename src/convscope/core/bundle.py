@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ from convscope.core.errors import UserError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
+"""2 has a decision that may answer *unknown*; 1 had its temperature alone, and is read as well."""
 FILE_NAME = "bundle.safetensors"
+DECISION = {key.name for key in fields(Decision)}
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _check_whole(path: Path, document: dict[str, Any]) -> None:
         "model.options": isinstance(model.get("options"), dict),
         "model.input_shape": isinstance(shape, list) and all(isinstance(side, int) for side in shape),
         "model.classes": isinstance(classes, list) and model.get("classes") == len(classes),
-        "decision": isinstance(decision, dict) and decision.keys() == {"temperature"},
+        "decision": isinstance(decision, dict) and {"temperature"} <= decision.keys() <= DECISION,
     } | {name: isinstance(document.get(name), dict) for name in ("preprocess", "metrics", "provenance")}
     wrong = [name for name, right in sound.items() if not right]
     if wrong:

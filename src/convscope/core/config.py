@@ -9,13 +9,17 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from convscope.core.errors import UserError, nearest
 
+Score: TypeAlias = Literal["probability", "energy"]
+
 STRICT = {"extra": "forbid", "allow_inf_nan": False}
+NONE_IS_A_VALUE = {"augment.policy"}
+"""Keys whose value none says: do nothing; elsewhere it leaves the choice open."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,19 @@ class SettledTrain(TrainConfig):
 
 
 @dataclass(frozen=True)
+class DecisionConfig:
+    """When the trained network answers *unknown*.
+
+    `coverage`: share of validation images that keep their answer; the threshold is the score that so many of them
+    reach, and 1 gives none. `score`: what tells how sure an answer is, the largest probability or the energy.
+    """
+
+    __pydantic_config__ = STRICT
+    coverage: Annotated[float, Gt(0), Le(1)] = 0.95
+    score: Score = "energy"
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that decides a run. Two runs with equal RunConfigs on one machine give equal weights on a CPU."""
 
@@ -148,6 +165,7 @@ class RunConfig:
     transfer: TransferConfig = field(default_factory=TransferConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
     seed: Annotated[int, Ge(0)] = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,7 +200,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     {'train': {'lr': 0.1}, 'augment': {'policy': 'strong'}}
     """
     result: dict[str, Any] = {}
-    unset = {key for key, default in flat(RunConfig().to_dict()).items() if default is None}
+    unset = {key for key, default in flat(RunConfig().to_dict()).items() if default is None} - NONE_IS_A_VALUE
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convscope.core.decision import Decision
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -16,7 +18,8 @@ class Answer:
 
     `name`: the file or what stands for it. `label`, `probability` (0 to 1): the first answer. `top`: the first few as
     (label, probability), most probable first. `error`: one line for an image that could not be read, else None; then
-    `label` and `probability` are None and `top` is empty.
+    `label` and `probability` are None and `top` is empty. `unknown`: is the network less sure than its decision asks
+    for? `label` is then a mere guess.
     """
 
     name: str
@@ -24,6 +27,7 @@ class Answer:
     probability: float | None
     top: tuple[tuple[str, float], ...] = ()
     error: str | None = None
+    unknown: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -41,19 +45,26 @@ def unanswered(name: str, error: str) -> Answer:
 
 
 def answers(
-    names: Sequence[str], probabilities: NDArray[np.floating[Any]], classes: Sequence[str], *, top: int = 5
+    names: Sequence[str],
+    logits: NDArray[np.floating[Any]],
+    classes: Sequence[str],
+    *,
+    decision: Decision,
+    top: int = 5,
 ) -> list[Answer]:
-    """One Answer for each row of `probabilities` N×K, with the `top` most probable of the K `classes`.
+    """One Answer for each row of `logits` N×K as `decision` has it, with the `top` most probable of the K `classes`.
 
-    >>> answers(["a.jpg"], np.array([[0.2, 0.7, 0.1]]), ["cat", "dog", "owl"], top=2)[0].top
-    (('dog', 0.7), ('cat', 0.2))
+    >>> decision = Decision(threshold=0.9)
+    >>> answers(["a.jpg"], np.log([[0.2, 0.7, 0.1]]), ["cat", "dog", "owl"], decision=decision)[0].unknown
+    True
     """
+    probabilities = decision.probabilities(logits)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(top, 1)]
     values = np.take_along_axis(probabilities, order, axis=1).tolist()
     result = []
-    for name, row, shares in zip(names, order.tolist(), values, strict=True):
+    for name, row, shares, unknown in zip(names, order.tolist(), values, decision.unknown(logits), strict=True):
         best = tuple((classes[k], share) for k, share in zip(row, shares, strict=True))
-        result.append(Answer(printable(name), *best[0], top=best))
+        result.append(Answer(printable(name), *best[0], top=best, unknown=bool(unknown)))
     return result
 
 

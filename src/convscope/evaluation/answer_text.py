@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+UNKNOWN = "unknown"
+
+
 def answers_table(answers: Iterable[Answer], *, top: int = 3) -> Table:
     """A rich table: image, answer, probability and the answers that come next; an unreadable image says why.
+
+    Where the network is not sure enough the answer is *unknown*, and its guesses come next.
 
     >>> answers_table([Answer("a.jpg", "cat", 0.9, (("cat", 0.9),))]).row_count
     1
@@ -32,8 +37,10 @@ def answers_table(answers: Iterable[Answer], *, top: int = 3) -> Table:
         if answer.error is not None:
             table.add_row(Text(answer.name), Text(answer.error, style="red"), "", "")
             continue
-        then = ", ".join(f"{label} {probability:.1%}" for label, probability in answer.top[1:top])
-        table.add_row(Text(answer.name), Text(answer.label or ""), f"{answer.probability:.1%}", Text(then))
+        shown, rest = (answer.label or "", answer.top[1:top]) if not answer.unknown else (UNKNOWN, answer.top[:top])
+        then = ", ".join(f"{label} {probability:.1%}" for label, probability in rest)
+        sure = "" if answer.unknown else f"{answer.probability:.1%}"
+        table.add_row(Text(answer.name), Text(shown), sure, Text(then))
     return table
 
 
@@ -47,16 +54,16 @@ def answers_json(answers: Iterable[Answer]) -> str:
 
 
 def answers_csv(answers: Iterable[Answer]) -> str:
-    """A CSV document: name, prediction, probability, the next answers each with its probability, and error.
+    """A CSV document: name, prediction, probability, the next answers each with its probability, unknown and error.
 
     >>> print(answers_csv([Answer("a.jpg", "cat", 0.9, (("cat", 0.9), ("dog", 0.1)))]), end="")
-    name,prediction,probability,second,probability_2,error
-    a.jpg,cat,0.9,dog,0.1,
+    name,prediction,probability,second,probability_2,unknown,error
+    a.jpg,cat,0.9,dog,0.1,0,
     """
     rows = list(answers)
     width = max((len(answer.top) for answer in rows), default=1)
-    header = ["name", *answer_header(width), "error"]
-    return csv_text(header, ([row.name, *answer_cells(row, width), row.error] for row in rows))
+    header = ["name", *answer_header(width), "unknown", "error"]
+    return csv_text(header, ([row.name, *answer_cells(row, width), int(row.unknown), row.error] for row in rows))
 
 
 def answer_header(width: int) -> list[str]:

@@ -80,8 +80,8 @@ class Classifier:
         answered: Iterator[Answer] = iter(())
         if good:
             logits = self.predictor.predict(np.stack([image for _, image in good]))
-            probabilities = self.decision.probabilities(logits)
-            answered = iter(answers([name for name, _ in good], probabilities, self.classes, top=top))
+            names = [name for name, _ in good]
+            answered = iter(answers(names, logits, self.classes, decision=self.decision, top=top))
         for name, image in chunk:
             yield unanswered(name, image.reason) if isinstance(image, UnreadableImage) else next(answered)
 

@@ -1,4 +1,4 @@
-"""Figures of a run as PNG files. No pyplot, so nothing global; colours that the colour-blind tell apart."""
+"""Figures of a run. No pyplot, so nothing global; colours that the colour-blind tell apart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMED_CLASSES = 120
 BARS = 100
 
 
-def training_curves(rows: Sequence[Mapping[str, Any]], path: Path | str) -> Path:
+def training_curves(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss, accuracy and learning rate over the epochs, from the rows of a history; the best epoch is marked.
 
     Rows have `epoch` and may have train_loss, validation_loss, train_accuracy, validation_accuracy, lr and `best`, true
@@ -57,10 +57,10 @@ def training_curves(rows: Sequence[Mapping[str, Any]], path: Path | str) -> Path
     label_axes(rate, "epoch", "learning rate")
     for axes in (loss, accuracy, rate):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return save_figure(figure, path)
+    return figure
 
 
-def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str], path: Path | str) -> Path:
+def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """The confusion matrix K×K, a row for each label: numbers are images, colour their share of the row, not linear."""
     from matplotlib.colors import PowerNorm
 
@@ -84,10 +84,10 @@ def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str], path:
     axes.set_xlabel("prediction")
     axes.set_ylabel("label")
     figure.colorbar(picture, ax=axes, label="share of the label's images", fraction=0.046, pad=0.02)
-    return save_figure(figure, path)
+    return figure
 
 
-def recall_bars(metrics: ClassificationMetrics, path: Path | str) -> Path:
+def recall_bars(metrics: ClassificationMetrics) -> Figure:
     """The recall of each class as a bar, lowest first, with the mean; of many classes, the 100 lowest.
 
     A class without images says so.
@@ -113,10 +113,10 @@ def recall_bars(metrics: ClassificationMetrics, path: Path | str) -> Path:
     axes.set_xlabel("recall, %" + (f" (the {BARS} lowest of {len(every)} classes)" if len(every) > BARS else ""))
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper right", frameon=False, fontsize=8)
-    return save_figure(figure, path)
+    return figure
 
 
-def rate_curve(rates: Sequence[float], losses: Sequence[float], path: Path | str, *, best: float | None = None) -> Path:
+def rate_curve(rates: Sequence[float], losses: Sequence[float], *, best: float | None = None) -> Figure:
     """Loss over the learning rates that were tried, on a logarithmic axis; `best`: the rate that is suggested.
 
     The finder of Smith 2015, arXiv 1506.01186. The axis ends as far above the first loss as the lowest lies below
@@ -135,7 +135,7 @@ def rate_curve(rates: Sequence[float], losses: Sequence[float], path: Path | str
         axes.axvline(best, color=ORANGE, linestyle="--", linewidth=1, label=f"suggested: {best:.2g}")
         axes.legend(frameon=False, fontsize=8)
     label_axes(axes, "learning rate (logarithmic)", "loss, smoothed")
-    return save_figure(figure, path)
+    return figure
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.atomic import write_json, write_text
+from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.evaluation.answer import answers
 from convscope.evaluation.answer_text import answer_cells, answer_header
@@ -18,36 +19,38 @@ from convscope.evaluation.spreadsheet import csv_text
 
 def write_predictions(
     path: Path | str,
-    probabilities: NDArray[np.floating[Any]],
+    logits: NDArray[np.floating[Any]],
     labels: NDArray[Any] | Sequence[int],
     *,
     names: Sequence[str],
     classes: Sequence[str],
+    decision: Decision,
     top: int = 5,
 ) -> Path:
     """Write one row an image to `path` in one atomic step, as CSV or, where the name ends in .json, as JSON.
 
-    `probabilities` N×K, `labels` N, `names` N. A row has name, label, whether it is correct, prediction, probability
-    and the `top` answers. CSV cells are safe to open in a spreadsheet, see `csv_text`; JSON has names exactly.
+    `logits` N×K, `labels` N, `names` N. A row has name, label, whether it is correct, whether it is unknown as
+    `decision` has it, prediction, probability and the `top` answers. CSV cells are safe to open in a spreadsheet, see
+    `csv_text`; JSON has names exactly.
 
     Raises UserError for another ending or lengths that differ.
     """
     target = Path(path)
     if target.suffix.lower() not in {".csv", ".json"}:
         raise UserError(f"predictions cannot be written to {target}; allowed endings: .csv, .json")
-    if not len(probabilities) == len(labels) == len(names):
+    if not len(logits) == len(labels) == len(names):
         raise UserError(
-            f"{len(probabilities)} predictions, {len(labels)} labels and {len(names)} names do not belong together"
+            f"{len(logits)} predictions, {len(labels)} labels and {len(names)} names do not belong together"
         )
-    rows = answers(names, probabilities, classes, top=top)
+    rows = answers(names, logits, classes, decision=decision, top=top)
     truth = [classes[int(label)] for label in labels]
     if target.suffix.lower() == ".json":
         write_json(target, [_record(row.to_dict(), label) for row, label in zip(rows, truth, strict=True)])
         return target
     width = min(max(top, 1), len(classes))
-    header = ["name", "label", "correct", *answer_header(width)]
+    header = ["name", "label", "correct", "unknown", *answer_header(width)]
     cells = (
-        [row.name, label, int(row.label == label), *answer_cells(row, width)]
+        [row.name, label, int(row.label == label), int(row.unknown), *answer_cells(row, width)]
         for row, label in zip(rows, truth, strict=True)
     )
     write_text(target, csv_text(header, cells))
@@ -59,6 +62,7 @@ def _record(answer: dict[str, Any], label: str) -> dict[str, Any]:
         "name": answer["name"],
         "label": label,
         "correct": answer["label"] == label,
+        "unknown": answer["unknown"],
         "prediction": answer["label"],
         "probability": answer["probability"],
         "top": answer["top"],

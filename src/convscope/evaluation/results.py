@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convscope.core.atomic import write_json
 from convscope.core.decision import Decision
 from convscope.data.part import Part
-from convscope.evaluation.figures import confusion_figure, recall_bars
+from convscope.evaluation.figures import confusion_figure, recall_bars, save_figure
 from convscope.evaluation.metrics import ClassificationMetrics, classification_metrics
 from convscope.evaluation.predictions import write_predictions
 
@@ -32,11 +32,12 @@ def write_results(
     write_json(folder / f"{split}_metrics.json", metrics.to_dict())
     write_predictions(
         folder / f"{split}_predictions.csv",
-        decision.probabilities(logits),
+        logits,
         part.labels,
         names=part.names,
         classes=classes,
+        decision=decision,
     )
-    confusion_figure(metrics.confusion, classes, folder / f"{split}_confusion.png")
-    recall_bars(metrics, folder / f"{split}_recall.png")
+    save_figure(confusion_figure(metrics.confusion, classes), folder / f"{split}_confusion.png")
+    save_figure(recall_bars(metrics), folder / f"{split}_recall.png")
     return metrics

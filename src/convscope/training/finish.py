@@ -13,12 +13,12 @@ from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
 from convscope.core.provenance import command, hardware, now, versions
 from convscope.evaluation.classifier import Classifier
-from convscope.evaluation.figures import training_curves
+from convscope.evaluation.figures import save_figure, training_curves
+from convscope.evaluation.fit_decision import fit_decision
 from convscope.evaluation.load import load
 from convscope.evaluation.metrics import classification_metrics
 from convscope.evaluation.predict import predict_part
 from convscope.evaluation.results import write_results
-from convscope.evaluation.temperature import fit_temperature
 from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.training.checkpoint import State
@@ -81,7 +81,7 @@ def finish(
     network.load_state_dict(state.best)
     predictor = TorchPredictor(network, material.preprocess, material.classes, device)
     logits = predict_part(predictor, material.validation)
-    decision = fit_temperature(logits, material.validation.labels)
+    decision = fit_decision(logits, material.validation.labels, config.decision)
     metrics = _figures_of_training(network, state, ending)
     metrics["images"] = {"train": len(material.train), "validation": len(material.validation)}
     metrics["validation"] = classification_metrics(logits, material.validation.labels, material.classes).to_dict()
@@ -102,7 +102,7 @@ def finish(
         provenance=_provenance(config, material, state),
     )
     bundle.save(folder / FILE_NAME)
-    training_curves(read_history(folder / "history.jsonl"), folder / "curves.png")
+    save_figure(training_curves(read_history(folder / "history.jsonl")), folder / "curves.png")
     write_json(folder / METRICS_FILE, metrics)
     return Run(folder, ending, metrics)
 

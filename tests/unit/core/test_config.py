@@ -61,7 +61,7 @@ def test_a_wrong_type_names_the_key_and_what_was_given(key):
         ("train.epoch=3", "no configuration key 'train.epoch'; did you mean 'train.epochs'"),
         ("epochs=3", "no configuration key 'epochs'; did you mean 'train.epochs'"),
         ("tarin.lr=3", "no configuration key 'tarin'; did you mean 'train'"),
-        ("zzz=3", "no configuration key 'zzz'; allowed: data, model, transfer, augment, train, seed"),
+        ("zzz=3", "no configuration key 'zzz'; allowed: data, model, transfer, augment, train, decision, seed"),
         ("train=3", "train is a section and was given 3; set a key in it, such as train.epochs"),
         ("model.options=3", "model.options was given 3"),
         ("seed.x=3", "seed was given"),
@@ -80,6 +80,7 @@ def test_what_is_wrong_is_said(setting, message):
     [
         ("data.size=none", {"data": {"size": None}}),
         ("augment.mix=none", {"augment": {"mix": "none"}}),
+        ("augment.policy=none", {"augment": {"policy": "none"}}),
         ("train.nesterov=false", {"train": {"nesterov": False}}),
         ("train.nesterov=False", {"train": {"nesterov": False}}),
         ("train.lr=1e-3", {"train": {"lr": 1e-3}}),

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from convscope.core.decision import Decision
 from convscope.evaluation.answer import answers, printable, unanswered
 from convscope.evaluation.answer_text import answer_header, answers_csv, answers_json, answers_table
 
 CLASSES = ("cat", "dog", "[red]owl", "ant")
-FEW = answers(["a.jpg", "=b.jpg"], np.array([[0.1, 0.6, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]]), CLASSES, top=3)
+LOGITS = np.log([[0.1, 0.6, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]])
+FEW = answers(["a.jpg", "=b.jpg"], LOGITS, CLASSES, decision=Decision(), top=3)
 
 
 def shown(table) -> str:
@@ -26,16 +28,17 @@ def shown(table) -> str:
 def test_the_first_answers_come_most_probable_first():
     first, second = FEW
     assert (first.label, first.probability) == ("dog", 0.6)
-    assert first.top == (("dog", 0.6), ("[red]owl", 0.2), ("cat", 0.1))
+    assert [label for label, _ in first.top] == ["dog", "[red]owl", "cat"]
+    assert [p for _, p in first.top] == pytest.approx([0.6, 0.2, 0.1])
     assert [label for label, _ in second.top] == ["cat", "dog", "[red]owl"]  # of equal ones, the first class
 
 
 @given(st.integers(1, 6), st.integers(-1, 9), st.integers(0, 5))
 def test_top_is_cut_to_the_classes_there_are(k, top, n):
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(k), size=n)
-    got = answers([str(i) for i in range(n)], probabilities, [str(i) for i in range(k)], top=top)
+    logits = np.random.default_rng(0).normal(size=(n, k))
+    got = answers([str(i) for i in range(n)], logits, [str(i) for i in range(k)], decision=Decision(), top=top)
     assert [len(answer.top) for answer in got] == [min(max(top, 1), k)] * n
-    for answer, row in zip(got, probabilities, strict=True):
+    for answer, row in zip(got, Decision().probabilities(logits), strict=True):
         assert answer.probability == row.max()
 
 
@@ -49,6 +52,7 @@ def test_json_has_every_field_and_names_as_they_are():
         "probability": None,
         "top": [],
         "error": "the file is cut short",
+        "unknown": False,
     }
 
 
@@ -59,8 +63,18 @@ def test_csv_has_a_row_for_each_and_safe_cells():
     assert (rows[2]["prediction"], rows[2]["probability_3"], rows[2]["error"]) == ("", "", "cut short")
 
 
+def test_an_answer_that_is_not_sure_enough_is_unknown_everywhere_and_keeps_its_guess():
+    decision = Decision(threshold=0.65)
+    unsure, sure = answers(["a", "b"], np.log([[0.4, 0.6], [0.2, 0.8]]), ("cat", "dog"), decision=decision)
+    assert (unsure.unknown, unsure.label, sure.unknown) == (True, "dog", False)
+    text = shown(answers_table([unsure, sure]))
+    assert "unknown" in text and "dog 60.0%, cat 40.0%" in text and "80.0%" in text
+    assert [row["unknown"] for row in csv.DictReader(io.StringIO(answers_csv([unsure, sure])))] == ["1", "0"]
+    assert [row["unknown"] for row in json.loads(answers_json([unsure, sure]))] == [True, False]
+
+
 def test_csv_of_nothing_is_a_header():
-    assert answers_csv([]) == "name,prediction,probability,error\n"
+    assert answers_csv([]) == "name,prediction,probability,unknown,error\n"
 
 
 def test_header_of_five():

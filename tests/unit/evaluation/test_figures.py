@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convscope.evaluation.figures import confusion_figure, rate_curve, recall_bars, training_curves
+from convscope.evaluation.figures import confusion_figure, rate_curve, recall_bars, save_figure, training_curves
 from convscope.evaluation.metrics import classification_metrics
 
 ROWS = [
@@ -47,34 +47,34 @@ def metrics(k: int, n: int):
     ids=["six", "one", "none", "bare", "gap"],
 )
 def test_curves_are_drawn_whatever_the_history_holds(rows, tmp_path):
-    assert ink(training_curves(rows, tmp_path / "curves.png")) > 0.005
+    assert ink(save_figure(training_curves(rows), tmp_path / "curves.png")) > 0.005
 
 
 def test_more_epochs_are_another_picture(tmp_path):
-    a = training_curves(ROWS, tmp_path / "a.png").read_bytes()
-    assert a != training_curves(ROWS[:3], tmp_path / "b.png").read_bytes()
-    assert a == training_curves(ROWS, tmp_path / "c.png").read_bytes()
+    a = save_figure(training_curves(ROWS), tmp_path / "a.png").read_bytes()
+    assert a != save_figure(training_curves(ROWS[:3]), tmp_path / "b.png").read_bytes()
+    assert a == save_figure(training_curves(ROWS), tmp_path / "c.png").read_bytes()
 
 
 @pytest.mark.parametrize("k", [1, 2, 10, 150])
 def test_confusion_matrices_of_every_size(k, tmp_path):
     m = metrics(k, 20 * k)
-    assert ink(confusion_figure(m.confusion, [s.name for s in m.per_class], tmp_path / "c.png")) > 0.01
+    assert ink(save_figure(confusion_figure(m.confusion, [s.name for s in m.per_class]), tmp_path / "c.png")) > 0.01
 
 
 def test_a_confusion_matrix_with_empty_rows_and_odd_names(tmp_path):
     confusion = np.array([[0, 0, 0], [3, 1, 0], [0, 0, 0]])
-    assert ink(confusion_figure(confusion, ["$x^2", "_", "Größe"], tmp_path / "c.png")) > 0.01
+    assert ink(save_figure(confusion_figure(confusion, ["$x^2", "_", "Größe"]), tmp_path / "c.png")) > 0.01
 
 
 @pytest.mark.parametrize("k", [2, 40, 160])
 def test_recall_bars(k, tmp_path):
-    assert ink(recall_bars(metrics(k, 3 * k), tmp_path / "r.png")) > 0.01
+    assert ink(save_figure(recall_bars(metrics(k, 3 * k)), tmp_path / "r.png")) > 0.01
 
 
 def test_recall_bars_with_a_class_without_images(tmp_path):
     m = classification_metrics(np.eye(3), [0, 1, 1], ["a", "b", "c"])
-    assert ink(recall_bars(m, tmp_path / "r.png")) > 0.01
+    assert ink(save_figure(recall_bars(m), tmp_path / "r.png")) > 0.01
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_recall_bars_with_a_class_without_images(tmp_path):
 )
 def test_rate_curves(losses, tmp_path):
     rates = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
-    assert ink(rate_curve(rates, losses, tmp_path / "lr.png", best=0.01)) > 0.005
+    assert ink(save_figure(rate_curve(rates, losses, best=0.01), tmp_path / "lr.png")) > 0.005
 
 
 def test_pyplot_is_left_alone(tmp_path):
-    training_curves(ROWS, tmp_path / "curves.png")
+    save_figure(training_curves(ROWS), tmp_path / "curves.png")
     assert "matplotlib.pyplot" not in sys.modules

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.evaluation.predictions import write_predictions
 
-P = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
-SPLIT = {"names": ["a.png", "-b.png"], "classes": ("cat", "dog", "=owl")}
+P = np.log([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
+SPLIT = {"names": ["a.png", "-b.png"], "classes": ("cat", "dog", "=owl"), "decision": Decision(threshold=0.5)}
 
 
 def test_csv(tmp_path):
@@ -22,6 +23,7 @@ def test_csv(tmp_path):
         "name": "a.png",
         "label": "cat",
         "correct": "1",
+        "unknown": "0",
         "prediction": "cat",
         "probability": "0.7",
         "second": "dog",
@@ -43,7 +45,8 @@ def test_the_default_asks_for_no_more_than_there_is(tmp_path):
 
 
 def test_no_images_make_a_header(tmp_path):
-    path = write_predictions(tmp_path / "p.csv", np.empty((0, 2)), [], names=[], classes=("a", "b"))
+    none = {"names": [], "classes": ("a", "b"), "decision": Decision()}
+    path = write_predictions(tmp_path / "p.csv", np.empty((0, 2)), [], **none)
     assert len(path.read_text().splitlines()) == 1
 
 
@@ -53,7 +56,7 @@ def test_hostile_arguments(tmp_path):
     with pytest.raises(UserError, match="do not belong together"):
         write_predictions(tmp_path / "p.csv", P, [0], **SPLIT)
     with pytest.raises(UserError, match="do not belong together"):
-        write_predictions(tmp_path / "p.csv", P, [0, 1], names=["a"], classes=("a", "b", "c"))
+        write_predictions(tmp_path / "p.csv", P, [0, 1], names=["a"], classes=("a", "b", "c"), decision=Decision())
 
 
 def test_an_error_keeps_the_file_that_was_there(tmp_path, monkeypatch):
@@ -65,6 +68,6 @@ def test_an_error_keeps_the_file_that_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(Exception, match="disk is full"):
-        write_predictions(path, P[:1], [1], names=["c"], classes=SPLIT["classes"])
+        write_predictions(path, P[:1], [1], names=["c"], classes=SPLIT["classes"], decision=Decision())
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -19,6 +19,7 @@ from convscope.core.config import RunConfig
 from convscope.training import finish, torch_loop
 from convscope.training.progress import Display
 from convscope.training.train import train_run
+from undrawn import undrawn
 
 SETTINGS = {
     "model": {"name": "small_cnn", "options": {"widths": [4, 6], "hidden": 8}},
@@ -68,10 +69,7 @@ def child(work: Callable[[], object]) -> int:
 
 
 def main(data: str, place: str) -> None:
-    for name in ("training.finish.training_curves", "evaluation.results.confusion_figure"):
-        module, _, attribute = name.rpartition(".")
-        setattr(sys.modules[f"convscope.{module}"], attribute, lambda *a, **k: None)
-    sys.modules["convscope.evaluation.results"].recall_bars = lambda *a, **k: None
+    undrawn()
     config = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": data}}).merge(SETTINGS)
 
     def train(folder: Path, *, resume: bool = False) -> None:

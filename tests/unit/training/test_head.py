@@ -28,6 +28,7 @@ from convscope.training.progress import Display
 from convscope.training.repeat import repeat
 from convscope.training.train import look_at, start_or_resume, train_run
 from killed import Killed, kill_at, outcome
+from undrawn import undrawn
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -41,14 +42,8 @@ def folder(tmp_path_factory):
 def done(folder, tmp_path_factory):
     """A head, trained with nothing said but that it be quick."""
     with pytest.MonkeyPatch.context() as patch:
-        quiet_figures(patch)
+        undrawn(patch.setattr)
         return run(photographs.config(folder), tmp_path_factory.mktemp("done") / "run")
-
-
-def quiet_figures(patch):
-    patch.setattr("convscope.training.finish.training_curves", lambda *a, **k: None)
-    patch.setattr("convscope.evaluation.results.confusion_figure", lambda *a, **k: None)
-    patch.setattr("convscope.evaluation.results.recall_bars", lambda *a, **k: None)
 
 
 def run(made, out, **words):
@@ -342,7 +337,7 @@ RESUMED = {
 def whole(folder, tmp_path_factory):
     made = photographs.config(folder, **RESUMED)
     with pytest.MonkeyPatch.context() as patch:
-        quiet_figures(patch)
+        undrawn(patch.setattr)
         return made, outcome(run(made, tmp_path_factory.mktemp("whole") / "run").folder)
 
 

@@ -23,6 +23,7 @@ from convscope.training.schedule import multiplier
 from convscope.training.torch_loop import fit, judge, out_of_patience, set_rate, update_weights
 from convscope.training.train import look_at, start_or_resume, train_run
 from killed import Killed, kill_at, outcome
+from undrawn import undrawn
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -72,9 +73,7 @@ def whole(request, npz, tmp_path_factory):
     made = config(npz, **EVERYTHING).merge(VARIANTS[request.param])
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        for where in ("training.finish.training_curves", "evaluation.results.confusion_figure"):
-            patch.setattr(f"convscope.{where}", lambda *a, **k: None)
-        patch.setattr("convscope.evaluation.results.recall_bars", lambda *a, **k: None)
+        undrawn(patch.setattr)
         run(made, folder)
     return made, outcome(folder)
 

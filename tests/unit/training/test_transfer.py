@@ -32,6 +32,7 @@ from convscope.training.torch_loop import fit
 from convscope.training.train import look_at, start_or_resume, train_run
 from convscope.training.transfer import Start, choose_start, prepare_to_tune, rate_scales, without_effect
 from killed import Killed, kill_at, outcome
+from undrawn import undrawn
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -432,9 +433,7 @@ RESUMED = {
 def whole(npz, weights, tmp_path_factory):
     made = tuned(npz, weights, **RESUMED)
     with pytest.MonkeyPatch.context() as patch:
-        for where in ("training.finish.training_curves", "evaluation.results.confusion_figure"):
-            patch.setattr(f"convscope.{where}", lambda *a, **k: None)
-        patch.setattr("convscope.evaluation.results.recall_bars", lambda *a, **k: None)
+        undrawn(patch.setattr)
         return made, outcome(run(made, tmp_path_factory.mktemp("whole") / "run").folder)
 
 

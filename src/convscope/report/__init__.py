@@ -1,0 +1,1 @@
+"""Everything about a run on one page that opens without a network."""
