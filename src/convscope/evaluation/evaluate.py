@@ -74,14 +74,24 @@ def evaluate(
         raise UserError(f"there is no split {split!r}; allowed: {', '.join(SPLITS)}")
     path = find_bundle(Path(run))
     bundle = Bundle.load(path)
-    name, split, dataset = _images(bundle, path.parent, data, split)
     classifier = classifier_of(bundle, model)
-    part = _part(dataset, bundle, lambda done, total: tell("decode", done, total) if tell else None)
+    name, split, part = open_part(bundle, path.parent, data, split=split, tell=tell)
     logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
     own = path.parent / ("evaluation" if data is None else f"evaluation_{name}")
     folder = make_folder(Path(out) if out else own)
     metrics = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
     return Evaluation(metrics, name, split, folder, part.failed)
+
+
+def open_part(
+    bundle: Bundle, folder: Path, data: str | Path | None = None, *, split: str, tell: Tell | None = None
+) -> tuple[str, str, Part]:
+    """The images of a split as the network of a bundle takes them: the name of the data, what part of it, the images.
+
+    `folder`: where the run lies. `data`, `split` and `tell` as in `evaluate`, and so are the errors.
+    """
+    name, split, dataset = _images(bundle, folder, data, split)
+    return name, split, _part(dataset, bundle, lambda done, total: tell("decode", done, total) if tell else None)
 
 
 def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, str, Dataset]:
