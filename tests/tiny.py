@@ -28,11 +28,13 @@ def pictures(count: int, *, channels: int = 1, seed: int = 0) -> tuple[np.ndarra
     return images, labels
 
 
-def write_npz(path: Path, *, train: int = 180, test: int = 45, channels: int = 1) -> Path:
+def write_npz(
+    path: Path, *, train: int = 180, test: int = 45, channels: int = 1, classes: tuple[str, ...] = CLASSES
+) -> Path:
     x, y = pictures(train, channels=channels)
     x_test, y_test = pictures(test, channels=channels, seed=1)
     held_out = {"x_test": x_test, "y_test": y_test} if test else {}
-    np.savez(path, x_train=x, y_train=y, classes=np.array(CLASSES), **held_out)
+    np.savez(path, x_train=x, y_train=y, classes=np.array(classes), **held_out)
     return path
 
 

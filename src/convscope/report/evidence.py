@@ -1,0 +1,61 @@
+"""What a report is made from: one evaluation, the network that was evaluated, and the run folder beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.core.bundle import Bundle
+from convscope.evaluation.classifier import Classifier
+from convscope.evaluation.evaluate import Evaluation
+from convscope.explanation.subject import Subject
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known: `evaluation` holds images, labels and logits n×K, `folder` is the run's, `seed` draws samples."""
+
+    evaluation: Evaluation
+    bundle: Bundle
+    classifier: Classifier
+    folder: Path
+    tell: Tell
+    seed: int = 0
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The n labels."""
+        return self.evaluation.part.labels
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """The answers of the network, n×K."""
+        return self.evaluation.logits
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K names."""
+        return self.bundle.classes
+
+    @property
+    def subject(self) -> Subject:
+        """The network to look into."""
+        return Subject.of(self.classifier)
+
+    def images(self, positions: NDArray[np.int64] | list[int]) -> NDArray[np.uint8]:
+        """The prepared images at some positions, uint8 n×H×W×C."""
+        return self.evaluation.part.take(np.asarray(positions, np.int64))
+
+    def setting(self, *keys: str, default: Any = None) -> Any:
+        """What the provenance says under a path of keys, such as ("config", "data", "source")."""
+        here: Any = self.bundle.provenance
+        for key in keys:
+            here = here.get(key) if isinstance(here, dict) else None
+        return default if here is None else here

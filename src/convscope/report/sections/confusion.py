@@ -1,0 +1,54 @@
+"""What is taken for what: the matrix, and behind each of its cells the images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convscope.evaluation.figures import confusion_figure
+from convscope.evaluation.mistakes import cells
+from convscope.report.evidence import Evidence
+from convscope.report.picture import picture
+from convscope.report.svg import inline_svg
+
+CELLS = 60
+IMAGES = 12
+
+
+def confusion(evidence: Evidence) -> dict[str, Any]:
+    """The matrix with links, and the images of its fullest wrong cells, the surest mistakes first."""
+    found = cells(evidence.logits, evidence.labels)
+    wrong = sorted((cell for cell in found if cell[0] != cell[1]), key=lambda cell: -len(found[cell]))[:CELLS]
+    probabilities = evidence.bundle.decision.probabilities(evidence.logits)
+    shown = [
+        {
+            "anchor": anchor(label, answer),
+            "label": evidence.classes[label],
+            "answer": evidence.classes[answer],
+            "count": len(found[label, answer]),
+            "share": len(found[label, answer]) / max(1, int((evidence.labels == label).sum())),
+            "pictures": [
+                picture(evidence, position, f"{probabilities[position, answer]:.0%}")
+                for position in found[label, answer][:IMAGES]
+            ],
+        }
+        for label, answer in wrong
+    ]
+    listed = set(wrong)
+    matrix = evidence.evaluation.metrics.confusion
+    words = f"Confusion matrix of {len(evidence.classes)} classes, a row for each label and a column for each answer"
+    return {
+        "figure": inline_svg(
+            "confusion",
+            words,
+            lambda: confusion_figure(
+                matrix, evidence.classes, link=lambda k, j: f"#!{anchor(k, j)}" if (k, j) in listed else None
+            ),
+        ),
+        "cells": shown,
+        "more": sum(1 for cell in found if cell[0] != cell[1]) - len(shown),
+    }
+
+
+def anchor(label: int, answer: int) -> str:
+    """The name on the page of a cell's images."""
+    return f"cell-{label}-{answer}"

@@ -1,0 +1,36 @@
+"""The data: how many images, and what the scan found in them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from convscope.data.scanning.scan import scan_or_recall
+from convscope.data.source import open_source
+from convscope.evaluation.answer import printable
+from convscope.report.evidence import Evidence
+
+
+def data(evidence: Evidence) -> dict[str, Any]:
+    """The findings of the scan, with a few examples each; the scan is recalled where it was done before."""
+    where = evidence.setting("config", "data", "source", default="")
+    source = open_source(where)
+    report = scan_or_recall(source, progress=partial(evidence.tell, "scan"))
+    findings = [
+        {
+            "kind": finding.kind.replace("_", " "),
+            "severity": finding.severity,
+            "count": finding.count,
+            "advice": finding.advice,
+            "examples": ["  =  ".join(printable(word) for word in item) for item in finding.examples],
+        }
+        for finding in report.findings
+    ]
+    return {
+        "source": source.name,
+        "images": report.images,
+        "used": evidence.bundle.metrics.get("images", {}),
+        "preprocess": evidence.bundle.preprocess,
+        "findings": findings,
+        "left_out": [entry for entry in report.quarantine if entry.split != "test"],
+    }

@@ -1,0 +1,77 @@
+"""The surest wrong answers, with what the network saw in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convscope.evaluation.answer import printable
+from convscope.evaluation.mistakes import worst_errors
+from convscope.explanation.explained import explain_images
+from convscope.explanation.methods import methods
+from convscope.explanation.pictures import overlay
+from convscope.report.evidence import Evidence
+from convscope.report.picture import framed
+from convscope.report.section import LeftOut
+
+COUNT = 18
+SIDE = 160
+ORDER = ("grad_cam", "layer_cam", "occlusion")
+"""The first of them that does not refuse; the last needs answers alone."""
+
+
+def mistakes(evidence: Evidence) -> dict[str, Any]:
+    """For each error the image, what speaks for the answer, and what speaks for the label."""
+    errors = worst_errors(evidence.logits, evidence.labels, evidence.bundle.decision, COUNT)
+    if not len(errors):
+        raise LeftOut("No image is answered wrongly.")
+    images = evidence.images(errors)
+    answers, labels = evidence.logits[errors].argmax(axis=1), evidence.labels[errors]
+    probabilities = evidence.bundle.decision.probabilities(evidence.logits[errors])
+    unknown = evidence.bundle.decision.unknown(evidence.logits[errors])
+    seen = {"answer": _seen(evidence, images, answers), "label": _seen(evidence, images, labels)}
+    names = [printable(evidence.evaluation.part.names[position]) for position in errors]
+    rows = []
+    for number, name in enumerate(names):
+        answer, label = evidence.classes[answers[number]], evidence.classes[labels[number]]
+        rows.append(
+            {
+                "name": name,
+                "answer": answer,
+                "label": label,
+                "probability": float(probabilities[number, answers[number]]),
+                "of_label": float(probabilities[number, labels[number]]),
+                "unknown": bool(unknown[number]),
+                "image": framed(images[number], name, side=SIDE),
+                "for_answer": _map(images[number], seen["answer"][number], name, answer),
+                "for_label": _map(images[number], seen["label"][number], name, label),
+            }
+        )
+    return {
+        "rows": rows,
+        "methods": sorted({entry["method"] for row in rows for entry in (row["for_answer"], row["for_label"])}),
+    }
+
+
+def _seen(evidence: Evidence, images: Any, targets: Any) -> list[tuple[str, Any]]:
+    """For each image the title of the method that shows something, and its map, or why none does."""
+    found: list[tuple[str, Any]] = [("", "")] * len(images)
+    left = np.arange(len(images))
+    for name in ORDER:
+        if not len(left):
+            break
+        explained = explain_images(evidence.subject, images[left], methods[name], targets=targets[left])
+        for place, one, refused in zip(left, explained.maps, explained.refused, strict=True):
+            found[place] = (methods[name].title, refused or one)
+        left = left[[reason is not None for reason in explained.refused]]
+    return found
+
+
+def _map(image: Any, seen: tuple[str, Any], name: str, label: str) -> dict[str, Any]:
+    title, shown = seen
+    if isinstance(shown, str):
+        return {"method": title, "picture": None, "reason": shown}
+    drawn = overlay(image, shown, signed=bool((shown < 0).any()))
+    alt = f"{title}: where {name} speaks for {label}"
+    return {"method": title, "picture": framed(drawn, name, alt=alt, side=SIDE), "reason": None}
