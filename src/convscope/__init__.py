@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convscope.evaluation.evaluate import evaluate
     from convscope.evaluation.load import load
     from convscope.models.pytorch.describe import summary
+    from convscope.training.label_check import find_label_errors
     from convscope.training.train import train
 
 _HOMES = {
@@ -32,6 +33,7 @@ _HOMES = {
     "UserError": "convscope.core.errors",
     "compare": "convscope.evaluation.compare",
     "evaluate": "convscope.evaluation.evaluate",
+    "find_label_errors": "convscope.training.label_check",
     "load": "convscope.evaluation.load",
     "scan": "convscope.data.scanning.scan",
     "summary": "convscope.models.pytorch.describe",
@@ -46,6 +48,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "find_label_errors",
     "load",
     "scan",
     "summary",

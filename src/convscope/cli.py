@@ -13,6 +13,7 @@ from convscope.core.errors import ConvscopeError
 
 COMMANDS = {
     "scan": "Look at images before any training: unreadable, odd, duplicate or mislabelled ones.",
+    "labels": "Find images whose labels are probably wrong, by networks that never saw them.",
     "train": "Train a network; with nothing else said, on the bundled Fashion-MNIST.",
     "evaluate": "Measure a trained network on its test images or on others.",
     "predict": "Answer for files and folders.",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from convscope.core.config import AugmentConfig, RunConfig, TrainConfig
 from convscope.data.loader import Loader
@@ -48,7 +48,6 @@ def assemble_head(
 ) -> tuple[Job, State]:
     """The job of training `network.head` alone, in place; the state holds the head, and the body is left as it is."""
     network.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    head = network.head
 
     def seen(part: Part, name: str) -> Tensor:
         return features_of(
@@ -59,8 +58,25 @@ def assemble_head(
             progress=lambda done, total: display.work(f"features {name}", done, total),
         )
 
-    train, validation = seen(material.train, "train"), seen(material.validation, "validation")
+    features = seen(material.train, "train"), seen(material.validation, "validation")
     display.clear()
+    return assemble_on_features(
+        config, material, network.head, features=features, compute=compute, folder=folder, display=display
+    )
+
+
+def assemble_on_features(
+    config: RunConfig,
+    material: Material,
+    head: nn.Module,
+    *,
+    features: tuple[Tensor, Tensor],
+    compute: Compute,
+    folder: Path,
+    display: Display,
+) -> tuple[Job, State]:
+    """The same where the features n×C of training and validation images are known."""
+    train, validation = features
     for layer in head.modules():
         if isinstance(layer, Standardise):
             layer.measure(train.to(compute.device))

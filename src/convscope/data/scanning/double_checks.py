@@ -23,6 +23,9 @@ class _Image:
     facts: ImageFacts
 
 
+CONFLICT = "one picture, several labels"
+"""How the reason begins for which such images are in quarantine."""
+
 _ADVICE: dict[str, tuple[Severity, str]] = {
     "exact duplicates, labels conflict": ("error", "decide which label is right; all are left out until then"),
     "exact duplicates across splits": ("error", "the test would be too easy: the training copies are left out"),
@@ -101,7 +104,7 @@ def _findings(kind: str, groups: list[list[_Image]]) -> list[Finding]:
 def _left_out(group: list[_Image]) -> list[Quarantined]:
     if len({image.label for image in group}) > 1:
         told = " = ".join(f"{image.name} ({image.label})" for image in group[:4])
-        return [Quarantined(i.name, i.split, f"one picture, several labels: {told}") for i in group]
+        return [Quarantined(i.name, i.split, f"{CONFLICT}: {told}") for i in group]
     held_out = [image for image in group if image.split != "train"]
     if not held_out:
         return []

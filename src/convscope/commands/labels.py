@@ -1,0 +1,142 @@
+"""`convscope labels`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from convscope.commands.shown import console, write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from convscope.evaluation.label_report import LabelReport
+
+SHOWN = 20
+"""Rows of the table; the sheet has --top images and labels.csv all."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class LabelOptions:
+    """The options of `convscope labels`."""
+
+    split: Literal["train", "validation", "test"] = "train"
+    """Which official split is looked at; of data that are not split, train is all of it."""
+
+    folds: int = 5
+    """Into how many parts the images are dealt; each is judged by a network trained on the others."""
+
+    top: int = 40
+    """Images on the sheet, most suspicious first."""
+
+    seed: int | None = None
+    """Decides every random choice: the same seed finds the same labels on the same machine."""
+
+    out: Path | None = None
+    """The folder for everything. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took that."""
+
+    config: Path | None = None
+    """A TOML file with sections data, model, transfer, augment and train."""
+
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = ()
+    """One setting, such as --set train.epochs=8; may be given again and again."""
+
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Print everything that was found as JSON."""
+
+
+def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
+    """Find images whose labels are probably wrong, by networks that were not trained on them.
+
+    A table, labels.csv, labels.json and a sheet of images are made. Nothing is changed or deleted. The same command
+    again goes on where it was stopped.
+
+    Parameters
+    ----------
+    data
+        A name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ, Parquet).
+    options
+        Everything else; each has its own help.
+    """
+    from convscope.core.config import RunConfig, parse_settings, read_toml
+    from convscope.training.label_check import check_labels
+    from convscope.training.progress import Display
+
+    config = RunConfig().merge(read_toml(options.config) if options.config else {})
+    config = config.merge({"data": {"source": data}} | ({} if options.seed is None else {"seed": options.seed}))
+    config = config.merge(parse_settings(list(options.settings)))
+    report = check_labels(
+        config,
+        split=options.split,
+        folds=options.folds,
+        top=options.top,
+        out=options.out,
+        display=Display(quiet=options.json),
+    )
+    if options.json:
+        write_json(report.to_dict())
+    else:
+        _tell(report, console())
+
+
+def _tell(report: LabelReport, screen: Console) -> None:
+    from convscope.training.label_check import SHEET_FILE, TABLE_FILE
+
+    screen.print()
+    if report.conflicts:
+        screen.print(_conflicts(report))
+    if report.doubtful:
+        screen.print(_doubtful(report))
+    more = len(report.doubtful) - SHOWN
+    if more > 0:
+        screen.print(f"… and {more:,} more in {TABLE_FILE}")
+    screen.print(
+        f"{report.data}, {report.split}, {report.images:,} images: {len(report.conflicts)} pictures have several labels, "
+        f"{len(report.doubtful):,} labels are in doubt; an estimated {report.wrong_share:.1%} of all labels are wrong",
+        soft_wrap=True,
+    )
+    screen.print(
+        f"networks that never saw an image gave it its label in {report.accuracy:.1%}; the less that is, the more of "
+        "the labels in doubt are only hard",
+        soft_wrap=True,
+    )
+    if report.conflicts or report.doubtful:
+        screen.print(f"look at them: {report.folder / SHEET_FILE}, all: {report.folder / TABLE_FILE}", soft_wrap=True)
+        screen.print(report.advice, soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        numeric = column.startswith("p(")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    return table
+
+
+def _conflicts(report: LabelReport) -> Table:
+    from rich.text import Text
+
+    table = _table("one picture, several labels: one is wrong for certain", "images and labels", "likelier", "p(it)")
+    for conflict in report.conflicts[:SHOWN]:
+        pairs = zip(conflict.names, conflict.labels, strict=True)
+        told = Text("\n".join(f"{name}: {label}" for name, label in pairs))
+        table.add_row(told, Text(conflict.suggested), f"{conflict.p_suggested:.3f}")
+    return table
+
+
+def _doubtful(report: LabelReport) -> Table:
+    from rich.text import Text
+
+    table = _table("labels in doubt, most suspicious first", "image", "label", "suggested", "p(label)", "p(suggested)")
+    for row in report.doubtful[:SHOWN]:
+        words = (Text(row.name), Text(row.label), Text(row.suggested))
+        table.add_row(*words, f"{row.p_label:.3f}", f"{row.p_suggested:.3f}")
+    return table
