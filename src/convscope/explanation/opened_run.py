@@ -1,0 +1,101 @@
+"""A run as the views need it: its network, how its pictures are prepared, and images of its own data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convscope.core.bundle import Bundle, find_bundle
+from convscope.data.part import Part
+from convscope.data.source import open_source
+from convscope.evaluation.classifier import Classifier, Inputs, named_images
+from convscope.evaluation.evaluate import open_part
+from convscope.evaluation.load import classifier_of
+from convscope.explanation.subject import Subject
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedRun:
+    """The bundle of a run in `folder`, its classifier, and where images come from: `data`, else what it learned from.
+
+    `tell(what, done, total)` is called as work goes on.
+    """
+
+    bundle: Bundle
+    folder: Path
+    classifier: Classifier
+    data: str | Path | None = None
+    tell: Tell | None = None
+
+    @cached_property
+    def subject(self) -> Subject:
+        """What is looked into."""
+        return Subject.of(self.classifier)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself."""
+        return self.subject.torch_network()
+
+    @property
+    def blank(self) -> Tensor:
+        """One image 1×C×H×W of zeros, as the network takes them."""
+        height, width, channels = self.subject.preprocess.shape
+        return torch.zeros_like(self.subject.inputs(np.zeros((1, height, width, channels), np.uint8)))
+
+    @cached_property
+    def opened(self) -> tuple[str, Part]:
+        """Where the images are from, in words, and the images: the validation split, unless the data have none.
+
+        Validation and not test: what is seen here may well change what is done next.
+        """
+        split = "validation"
+        if self.data is not None and split not in (splits := open_source(self.data).split_names):
+            split = "test" if "test" in splits else splits[0]
+        name, split, part = open_part(self.bundle, self.folder, self.data, split=split, tell=self.tell)
+        return (f"all of {name}" if split == "all" else f"the {split} split of {name}"), part
+
+    def some(self, count: int) -> tuple[str, Part]:
+        """At most `count` images spread evenly over all, and where they are from."""
+        words, part = self.opened
+        if len(part) <= count:
+            return words, part
+        places = np.linspace(0, len(part) - 1, count).round().astype(np.int64)
+        return f"{count:,} images spread over {words}", Part(part.whole, part.rows[places])
+
+    def prepared(self, images: Inputs) -> tuple[list[str], NDArray[np.uint8]]:
+        """The names and pixels, uint8 N×H×W×C, of images that a person names; errors are those of `named_images`."""
+        found = [(name, self.subject.preprocess.prepare(image, name=name)) for name, image in named_images(images)]
+        pixels = np.array([pixels for _, pixels in found], np.uint8)
+        return [name for name, _ in found], pixels.reshape(-1, *self.subject.preprocess.shape)
+
+    def telling(self, what: str) -> Callable[[int, int], None] | None:
+        """`tell` for one kind of work."""
+        tell = self.tell
+        return (lambda done, total: tell(what, done, total)) if tell else None
+
+
+def open_run(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    model: str | nn.Module | type[nn.Module] | None = None,
+    tell: Tell | None = None,
+) -> OpenedRun:
+    """Open a run folder or a bundle; the arguments and errors are those of `evaluate`."""
+    path = find_bundle(Path(run))
+    bundle = Bundle.load(path)
+    return OpenedRun(bundle, path.parent, classifier_of(bundle, model), data, tell)
