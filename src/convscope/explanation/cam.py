@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
+ROUNDING = 1e-5
+"""Maps that differ from place to place by less than this share of the largest number are the same; float32 sums err."""
 
 
 def weighted(maps: Array, weights: Array) -> Array:
@@ -57,14 +59,21 @@ def layer_cam(maps: Array, gradients: Array) -> Array:
 def eigen_cam(maps: Array) -> Array:
     """The maps projected on their first principal direction: what they have in common, whatever the class.
 
-    The sign of a direction means nothing; it is chosen so that the result rises with the mean of the maps. Muhammad and
-    Yeasin 2020, arXiv 2008.00299.
+    The sign of a direction means nothing; it is chosen so that the result rises with the mean of the maps. Maps that
+    are the same at all places have no direction and give 0, maps with NaN or infinity give NaN. Muhammad and Yeasin
+    2020, arXiv 2008.00299.
+
+    >>> eigen_cam(np.array([[[[0.0, 1.0, 5.0]], [[1.0, 1.0, 1.0]]]])).tolist()
+    [[[-2.0, -1.0, 3.0]]]
     """
     n, c, h, w = maps.shape
-    places = maps.reshape(n, c, h * w).transpose(0, 2, 1)
-    places = places - places.mean(axis=1, keepdims=True)
-    direction = np.linalg.svd(places, full_matrices=False)[2][:, :1]
-    projected = (places @ direction.transpose(0, 2, 1))[..., 0]
-    sign = np.sign((projected * places.mean(axis=2)).sum(axis=1, keepdims=True))
-    turned: Array = (projected * np.where(sign == 0, 1, sign)).reshape(n, h, w)
+    finite = np.isfinite(maps).all(axis=(1, 2, 3))
+    places = np.where(finite[:, None, None], maps.reshape(n, c, h * w).transpose(0, 2, 1), 0)  # SVD takes no NaN
+    centred = places - places.mean(axis=1, keepdims=True)
+    varied = np.abs(centred).max(axis=(1, 2)) > ROUNDING * np.abs(places).max(axis=(1, 2))
+    direction = np.linalg.svd(centred, full_matrices=False)[2][:, :1]
+    projected = (centred @ direction.transpose(0, 2, 1))[..., 0]
+    sign = np.where((projected * centred.mean(axis=2)).sum(axis=1) < 0, -1, 1)
+    scale = np.where(finite, np.where(varied, sign, 0), np.nan).astype(maps.dtype)
+    turned: Array = (projected * scale[:, None]).reshape(n, h, w)
     return turned

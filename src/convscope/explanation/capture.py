@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from convscope.core.errors import UserError, unknown_name
 from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.shapes import at_rest
+from convscope.models.pytorch.shapes import at_rest, times
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,9 @@ class Captured:
 def capture(network: nn.Module, x: Tensor, targets: Tensor, *, layer: str) -> Captured:
     """Send images N×C×H×W through; `targets` N are the classes whose logits the gradients belong to.
 
-    Up to the layer nothing is remembered for a way back, which is most of the work and all of the memory. A layer that
-    is called more than once counts with its last call. Evaluation mode; the network's own mode is put back.
+    Up to the layer nothing is remembered for a way back, which is most of the work and all of the memory. Of a layer
+    that is called more than once the last call that gives maps counts. Evaluation mode; the network's own mode is put
+    back. UserError where no gradient leads from the logits to the layer.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
     >>> found = capture(net, torch.ones(5, 1, 4, 4), torch.zeros(5, dtype=torch.long), layer="0")
@@ -37,68 +38,80 @@ def capture(network: nn.Module, x: Tensor, targets: Tensor, *, layer: str) -> Ca
     """
     kept: list[Tensor] = []
 
-    def keep(_layer: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+    def keep(_call: int, maps: Tensor) -> Tensor:
         torch.set_grad_enabled(True)  # `at_rest` took it away, and takes it away again for whoever called
-        kept[:] = [checked_maps(output, layer).detach().requires_grad_()]
+        kept[:] = [maps.detach().requires_grad_()]
         return kept[0].clone()  # what comes next may write in place
 
-    with at_rest(network), hooked(find_module(network, layer), keep):
-        logits = network(x)
-        if not kept:
-            raise UserError(f"layer {layer!r} was not called for these images; name one that is")
+    with at_rest(network):
+        logits = _answers(network, x, layer=layer, see=keep)
         chosen = logits.gather(1, targets[:, None]).sum()
-        (gradients,) = torch.autograd.grad(chosen, kept[0], allow_unused=True)
-    gradients = torch.zeros_like(kept[0]) if gradients is None else gradients
-    return Captured(kept[0].detach(), gradients, logits.detach())
+        (slope,) = torch.autograd.grad(chosen, kept[0], allow_unused=True) if chosen.requires_grad else (None,)
+    if slope is None:
+        raise UserError(
+            f"no gradient leads from the logits to layer {layer!r}: it is beside the way, or forward() forbids "
+            "gradients there; name another layer, or use score_cam or eigen_cam, which need none"
+        )
+    return Captured(kept[0].detach(), slope, logits.detach())
 
 
 def maps_of(network: nn.Module, x: Tensor, *, layer: str) -> tuple[Tensor, Tensor]:
     """The maps N×C×h×w of a layer and the logits N×K, without gradients."""
     kept: list[Tensor] = []
 
-    def keep(_layer: nn.Module, _inputs: Any, output: Tensor) -> None:
-        kept[:] = [checked_maps(output, layer).clone()]
+    def keep(_call: int, maps: Tensor) -> Tensor:
+        kept[:] = [maps.clone()]
+        return maps
 
-    with at_rest(network), hooked(find_module(network, layer), keep):
-        logits = network(x)
-    if not kept:
-        raise UserError(f"layer {layer!r} was not called for these images; name one that is")
+    with at_rest(network):
+        logits = _answers(network, x, layer=layer, see=keep)
     return kept[0], logits
 
 
 def logits_from(network: nn.Module, x: Tensor, maps: Tensor, *, layer: str) -> Tensor:
-    """The logits N×K that images N×C×H×W would have, had the layer given `maps` N×C×h×w."""
-    with at_rest(network), hooked(find_module(network, layer), lambda *_: maps.clone()):
-        logits: Tensor = network(x)
+    """The logits N×K that images N×C×H×W would have, had the layer given `maps` N×C×h×w in the call that counts."""
+    calls: list[int] = []
+
+    def note(call: int, given: Tensor) -> Tensor:
+        calls.append(call)
+        return given
+
+    def swap(call: int, given: Tensor) -> Tensor:
+        return maps.clone() if call == calls[-1] else given
+
+    with at_rest(network):
+        _answers(network, x[:1], layer=layer, see=note)
+        return _answers(network, x, layer=layer, see=swap)
+
+
+def _answers(network: nn.Module, x: Tensor, *, layer: str, see: Callable[[int, Tensor], Tensor]) -> Tensor:
+    """The logits N×K, where `see` gets the maps of each call of the layer, counted from 1, and gives what goes on."""
+    calls, gave = 0, ""
+
+    def hook(_layer: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+        nonlocal calls, gave
+        if not _are_maps(output):
+            gave = _described(output)
+            return None
+        calls += 1
+        return see(calls, output)
+
+    with _hooked({layer: find_module(network, layer)}, lambda _name: hook):
+        logits = network(x)
+    if not calls:
+        remedy = f"gives {gave}; class activation needs maps N×C×h×w" if gave else "was not called for these images"
+        raise UserError(f"layer {layer!r} {remedy}; name an earlier one")
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        raise UserError(f"{type(network).__name__} answers with {_described(logits)}; explaining needs logits N×K")
     return logits
-
-
-@contextmanager
-def hooked(module: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    """A forward hook for a while."""
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def checked_maps(output: Any, layer: str) -> Tensor:
-    """What a layer gave, if it is maps N×C×h×w; else a UserError."""
-    if not isinstance(output, Tensor) or output.ndim != 4:
-        what = f"numbers of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise UserError(f"layer {layer!r} gives {what}; class activation needs maps N×C×h×w: name an earlier layer")
-    return output
 
 
 def find_module(network: nn.Module, layer: str) -> nn.Module:
     """The module that a name means: a stage of a Network, or a dotted path; UserError names the nearest right one."""
-    if isinstance(network, Network) and layer in network.stages:
-        return network.stages[layer]
-    modules: dict[str, nn.Module] = dict(network.named_modules())
-    if not layer or layer not in modules:
-        stages = list(network.stages) if isinstance(network, Network) else []
-        raise unknown_name("layer", layer, [*stages, *(name for name in modules if name)])
+    stages = network.stages if isinstance(network, Network) else {}
+    modules = {name: module for name, module in network.named_modules() if name} | stages
+    if layer not in modules:
+        raise unknown_name("layer", layer, modules)
     return modules[layer]
 
 
@@ -112,26 +125,43 @@ def find_layer(network: nn.Module, x: Tensor) -> str:
     >>> find_layer(net, torch.ones(1, 1, 8, 8))
     '1'
     """
-    candidates = network.stages if isinstance(network, Network) else dict(network.named_modules())
-    found: list[str] = []
-    hooks = [module.register_forward_hook(_noting(name, found)) for name, module in candidates.items() if name]
-    try:
-        with at_rest(network):
+    modules = {name: module for name, module in network.named_modules() if name}
+    for candidates in (network.stages, modules) if isinstance(network, Network) else (modules,):
+        found: dict[str, None] = {}
+        with at_rest(network), _hooked(candidates, lambda name, found=found: _noting(name, found)):
             network(x[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not found:
-        raise UserError(
-            f"no layer of {type(network).__name__} gives maps N×C×h×w with more than one place, so there is nothing to "
-            "show on the image; use integrated_gradients or occlusion"
-        )
-    return found[-1]
+        if found:
+            return list(found)[-1]
+    raise UserError(
+        f"no layer of {type(network).__name__} gives maps N×C×h×w with more than one place, so there is nothing to "
+        "show on the image; use integrated_gradients or occlusion"
+    )
 
 
-def _noting(name: str, found: list[str]) -> Callable[..., None]:
+def _noting(name: str, found: dict[str, None]) -> Callable[..., None]:
+    """A hook that puts a name at the end of `found` where the maps have more than one place; its last call counts."""
+
     def note(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-            found.append(name)
+        if _are_maps(output):
+            found.pop(name, None)
+            if output.shape[2] * output.shape[3] > 1:
+                found[name] = None
 
     return note
+
+
+@contextmanager
+def _hooked(modules: Mapping[str, nn.Module], make: Callable[[str], Callable[..., Any]]) -> Iterator[None]:
+    """A forward hook on each module for a while, made by its name."""
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            hooks.callback(module.register_forward_hook(make(name)).remove)
+        yield
+
+
+def _are_maps(output: Any) -> TypeGuard[Tensor]:
+    return isinstance(output, Tensor) and output.ndim == 4
+
+
+def _described(output: Any) -> str:
+    return f"numbers {times(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convscope.core.errors import UserError
+from convscope.core.errors import ShapeError, UserError
+from convscope.data.preprocess import Preprocess
 from convscope.explanation.method import Maps, Method
 from convscope.explanation.subject import Subject
 from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS
+from convscope.models.pytorch.shapes import times
 
 Tell = Callable[[int, int], None]
 FLAT = 1e-6
@@ -44,8 +46,18 @@ def explain_images(
     """The maps of one method for prepared images, uint8 N×H×W×C, and the classes `targets` N, else the predicted ones.
 
     As many images at a time as fit into memory; `tell(done, total)` after each lot. UserError where the network lacks
-    what the method needs.
+    what the method needs, ShapeError where the images are not as the network's preprocessing makes them.
+
+    >>> from convscope.explanation.methods import methods
+    >>> from convscope.models.pytorch.predictor import TorchPredictor
+    >>> from convscope.models.pytorch.zoo import create
+    >>> net = create("small_cnn", input_shape=(1, 8, 8), classes=2)
+    >>> subject = Subject.of(TorchPredictor(net, Preprocess(1, 8, 8), ("cat", "dog")))
+    >>> blank = explain_images(subject, np.zeros((3, 8, 8, 1), np.uint8), methods["grad_cam"])
+    >>> blank.maps.shape, blank.refused[0]
+    ((3, 8, 8), "every number of the map is 0: the layer's maps are blank, or 'cat' does not depend on them")
     """
+    checked_images(images, subject.preprocess)
     if targets is None:
         targets = subject.predictor.predict(images).argmax(axis=1)
     targets = checked_targets(targets, len(images), len(subject.classes))
@@ -53,7 +65,8 @@ def explain_images(
     lot = max(1, min(MOST_IMAGES, MOST_PIXELS // (size[0] * size[1])))
     maps, refused = [], []
     for start in range(0, len(images), lot):
-        raw = method.compute(subject, images[start : start + lot], targets[start : start + lot])
+        with np.errstate(all="ignore"):  # what is not finite is refused below, with its reason
+            raw = method.compute(subject, images[start : start + lot], targets[start : start + lot])
         reasons = [
             refusal(one, method, subject.classes[int(k)])
             for one, k in zip(raw, targets[start : start + lot], strict=True)
@@ -65,6 +78,13 @@ def explain_images(
         if tell:
             tell(min(start + lot, len(images)), len(images))
     return Explained(method, np.concatenate(maps) if maps else np.zeros((0, *size)), targets, tuple(refused))
+
+
+def checked_images(images: NDArray[Any], preprocess: Preprocess) -> None:
+    """ShapeError unless images are uint8 N×H×W×C of the size and the channels that the network takes."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != preprocess.shape:
+        needs = f"prepared images, uint8 N×{times(preprocess.shape)}"
+        raise ShapeError(f"explaining got {images.dtype} {times(images.shape)}; it needs {needs}")
 
 
 def checked_targets(targets: NDArray[Any], count: int, classes: int) -> NDArray[np.int64]:
@@ -84,17 +104,28 @@ def refusal(raw: Maps, method: Method, label: str) -> str | None:
     """
     if not np.isfinite(raw).all():
         return "the map holds NaN or infinity; the network's weights or its answers are not finite"
-    if raw.size == 1:
+    if method.looks_at == "maps" and raw.size == 1:
         return "the layer has one place only; name an earlier one that has more"
-    if not raw.any():
-        where = {"maps": "the layer's maps", "gradients": "the image", "answers": "any part of the image"}
-        return f"the answer for {label!r} does not change with {where[method.looks_at]}: every number of the map is 0"
-    if method.rectified and raw.max() <= 0:
-        return f"every place of the layer speaks against {label!r}, so ReLU leaves nothing; try layer_cam or occlusion"
     shown = np.maximum(raw, 0) if method.rectified else raw
+    if not raw.any():
+        return _why_zero(method, label)
+    if not shown.any():
+        others = "layer_cam or occlusion" if method.name != "layer_cam" else "grad_cam or occlusion"
+        return f"every place of the layer speaks against {label!r}, so ReLU leaves nothing; try {others}"
     if np.ptp(shown) <= FLAT * np.abs(shown).max():
         return f"every place counts the same for {label!r}: the map is constant and shows nothing"
     return None
+
+
+def _why_zero(method: Method, label: str) -> str:
+    why = {
+        "maps": f"the layer's maps are blank, or {label!r} does not depend on them",
+        "gradients": f"the answer for {label!r} does not change with the image",
+        "answers": f"the answer for {label!r} does not change with any part of the image",
+    }
+    if method.class_blind:
+        return "every number of the map is 0: the layer gives the same numbers at every place"
+    return f"every number of the map is 0: {why[method.looks_at]}"
 
 
 def enlarged(maps: Maps, size: tuple[int, int]) -> Maps:

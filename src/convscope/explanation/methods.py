@@ -2,18 +2,67 @@
 
 from __future__ import annotations
 
-from convscope.explanation import class_activation
+from convscope.explanation import cam, class_activation
 from convscope.explanation.method import Method, enter, methods
 
 __all__ = ["methods"]
 
 enter(
     Method(
+        "cam",
+        "CAM",
+        "maps",
+        "Zhou and others 2016, arXiv 1512.04150",
+        class_activation.cam,
+    )
+)
+enter(
+    Method(
         "grad_cam",
         "Grad-CAM",
         "maps",
         "Selvaraju and others 2017, arXiv 1610.02391",
-        class_activation.grad_cam,
+        class_activation.from_gradients(cam.grad_cam),
         rectified=True,
+    )
+)
+enter(
+    Method(
+        "grad_cam_plus_plus",
+        "Grad-CAM++",
+        "maps",
+        "Chattopadhay and others 2018, arXiv 1710.11063",
+        class_activation.from_gradients(cam.grad_cam_plus_plus),
+        rectified=True,
+    )
+)
+enter(
+    Method(
+        "layer_cam",
+        "LayerCAM",
+        "maps",
+        "Jiang and others 2021, IEEE Transactions on Image Processing 30",
+        class_activation.from_gradients(cam.layer_cam),
+        rectified=True,
+    )
+)
+enter(
+    Method(
+        "score_cam",
+        "Score-CAM",
+        "maps",
+        "Wang and others 2020, arXiv 1910.01279",
+        class_activation.score_cam,
+        rectified=True,
+    )
+)
+enter(
+    Method(
+        "eigen_cam",
+        "Eigen-CAM",
+        "maps",
+        "Muhammad and Yeasin 2020, arXiv 2008.00299",
+        class_activation.eigen_cam,
+        class_blind=True,
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ from convscope.core.contracts import Predictor
 from convscope.core.errors import UserError
 from convscope.data.normalise import normalise
 from convscope.data.preprocess import Preprocess
+from convscope.explanation.capture import find_layer
+from convscope.models.pytorch.shapes import blank
 
 if TYPE_CHECKING:
     from convscope.evaluation.classifier import Classifier
@@ -58,6 +61,15 @@ class Subject:
         if self.network is None:
             raise UserError("only the answers of this network are at hand; use occlusion or rise, which need no more")
         return self.network
+
+    @cached_property
+    def shown_layer(self) -> str:
+        """The layer whose maps class activation looks at: the one that was named, else the one that is found."""
+        if self.layer is not None:
+            return self.layer
+        height, width, channels = self.preprocess.shape
+        network = self.torch_network()
+        return find_layer(network, blank(network, (channels, height, width)))
 
     def inputs(self, images: NDArray[np.uint8]) -> Tensor:
         """Prepared images, uint8 N×H×W×C, as the network gets them: normalised N×C×H×W, of its number type."""
