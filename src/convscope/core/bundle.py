@@ -60,7 +60,7 @@ class Bundle:
             "decision": self.decision.to_dict(),
             "metrics": self.metrics,
             "provenance": self.provenance,
-            "weights_sha256": _digest(self.weights),
+            "weights_sha256": weights_digest(self.weights),
         }
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
         target = Path(path)
@@ -82,7 +82,7 @@ class Bundle:
                 "update with: pip install --upgrade convscope"
             )
         _check_whole(target, document)
-        if document.get("weights_sha256") != _digest(weights):
+        if document.get("weights_sha256") != weights_digest(weights):
             raise UserError(
                 f"the weights in {target} are not those that were saved; copy it again from where it was made"
             )
@@ -97,7 +97,7 @@ class Bundle:
         )
 
 
-def _digest(weights: dict[str, NDArray[np.generic]]) -> str:
+def weights_digest(weights: dict[str, NDArray[np.generic]]) -> str:
     """SHA-256 over the names, shapes and bytes of all weights: a flipped bit would answer without a word."""
     digest = hashlib.sha256()
     for name in sorted(weights):

@@ -90,12 +90,12 @@ def open_part(
 
     `folder`: where the run lies. `data`, `split` and `tell` as in `evaluate`, and so are the errors.
     """
-    name, split, dataset = _images(bundle, folder, data, split)
+    name, split, dataset = open_images(bundle, folder, data, split)
     return name, split, _part(dataset, bundle, lambda done, total: tell("decode", done, total) if tell else None)
 
 
-def _images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, str, Dataset]:
-    """The name of the data, what part of it, and the images that are meant."""
+def open_images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, str, Dataset]:
+    """The name of the data, what part of it, and the images that are meant, not yet decoded; see `open_part`."""
     if data is not None:
         source = open_source(data)
         if len(source.splits) == 1:
