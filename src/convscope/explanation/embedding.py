@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -89,6 +89,7 @@ def missing_projections() -> list[str]:
 def last_layer(network: nn.Module, image: Tensor) -> str:
     """The last linear layer that an image 1×C×H×W comes to, else the last stage that gives maps.
 
+    >>> import torch
     >>> last_layer(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)), torch.zeros(1, 1, 4, 4))
     '2'
     """
@@ -132,15 +133,16 @@ def project(
     if projection == "pca":
         return pca(features)
     if projection == "tsne":
-        from sklearn.manifold import TSNE
-
         # 30 neighbours are the usual number; fewer images than that have to do with a third of themselves.
         perplexity = min(30.0, max(1.0, len(features) / 3))
-        plane = TSNE(2, init="pca", perplexity=perplexity, random_state=seed).fit_transform(features)
+        plane = (
+            import_module("sklearn.manifold")
+            .TSNE(2, init="pca", perplexity=perplexity, random_state=seed)
+            .fit_transform(features)
+        )
     else:
-        from umap import UMAP
-
-        plane = UMAP(n_neighbors=min(15, len(features) - 1), random_state=seed, n_jobs=1).fit_transform(features)
+        neighbours = min(15, len(features) - 1)
+        plane = import_module("umap").UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(features)
     return np.asarray(plane, np.float64), None
 
 

@@ -78,8 +78,8 @@ def maps_figure(image: NDArray[np.uint8], stages: list[StageMaps]) -> Figure:
 
 
 def _all_stages(image: NDArray[np.uint8], stages: list[StageMaps]) -> Figure:
-    figure = new_figure(10.5, 0.4 + 2.45 * len(stages))
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 4.4])
+    figure = new_figure(10.5, 0.3 + 2.2 * len(stages))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 4.4])[0]
     _draw_image(left.subplots(), image)
     panels = right.subplots(len(stages), 1, squeeze=False)[:, 0]
     for axes, stage in zip(panels, stages, strict=True):

@@ -1,8 +1,8 @@
 """How much of the image one place of a map sees: in theory, and as the slopes of a trained network say.
 
-In theory every pixel inside the receptive field can count. In fact those in the middle reach the place on many paths and
-those at the edge on few, so that most of the slope ∂(place)/∂x lies in a much smaller patch, the effective receptive
-field (Luo, Li, Urtasun & Zemel 2016, arXiv 1701.04128).
+In theory every pixel inside the receptive field can count. In fact those in the middle reach the place on many paths
+and those at the edge on few, so that most of the slope ∂(place)/∂x lies in a much smaller patch, the effective
+receptive field (Luo, Li, Urtasun & Zemel 2016, arXiv 1701.04128).
 """
 
 from __future__ import annotations
@@ -132,8 +132,6 @@ def _slope(values: Tensor, x: Tensor, draw: np.random.Generator) -> NDArray[np.f
     """Mean |∂ Σ ± a / ∂x| over images and colours for the middle place of maps N×C×h×w, H×W with sum 1."""
     signs = torch.as_tensor(draw.choice([-1.0, 1.0], values.shape[:2]), dtype=values.dtype, device=values.device)
     middle = (values[:, :, values.shape[2] // 2, values.shape[3] // 2] * signs).sum()
-    (gradient,) = torch.autograd.grad(middle, x, retain_graph=True, allow_unused=True)
-    if gradient is None:
-        return np.zeros(x.shape[2:])
+    (gradient,) = torch.autograd.grad(middle, x, retain_graph=True, materialize_grads=True)
     mean: NDArray[np.floating[Any]] = gradient.abs().double().mean((0, 1)).cpu().numpy()
     return mean / mean.sum() if mean.sum() > 0 else mean

@@ -17,12 +17,13 @@ from convscope.models.pytorch.receptive_field import Pair
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
 IN_A_ROW = 5
 
 
 def fields_figure(image: NDArray[np.uint8], fields: Sequence[StageField]) -> Figure:
-    """The image uint8 H×W×C for each stage, bright where the slope of the middle place is, and both fields as frames."""
+    """The image uint8 H×W×C for each stage, red where the slope of the middle place is, and both fields as frames."""
     columns = min(len(fields), IN_A_ROW)
     rows = math.ceil(len(fields) / columns)
     figure = new_figure(max(2.6 * columns, 4.0), 3.0 * rows + 0.4)
@@ -91,7 +92,7 @@ def _around(middle: float, length: int, inner: Pair) -> tuple[float, float]:
     return start, start + length
 
 
-def _frame(rows: tuple[float, float], columns: tuple[float, float], colour: str, style: str):  # type: ignore[no-untyped-def]
+def _frame(rows: tuple[float, float], columns: tuple[float, float], colour: str, style: str) -> Rectangle:
     from matplotlib.patches import Rectangle
 
     corner = (columns[0] - 0.5, rows[0] - 0.5)

@@ -53,8 +53,10 @@ class Filters:
         largest = np.abs(self.weights).max(axis=(1, 2, 3), keepdims=True)
         scaled = 0.5 + 0.5 * np.divide(self.weights, largest, out=np.zeros_like(self.weights), where=largest > 0)
         if scaled.shape[1] == 3:
-            return scaled.transpose(0, 2, 3, 1)
-        return scaled.reshape(-1, *scaled.shape[2:])
+            last: NDArray[np.floating[Any]] = scaled.transpose(0, 2, 3, 1)
+            return last
+        flat: NDArray[np.floating[Any]] = scaled.reshape(-1, *scaled.shape[2:])
+        return flat
 
     def lines(self) -> tuple[str, ...]:
         """What is to be said of them."""
@@ -78,13 +80,14 @@ def first_filters(network: nn.Module, image: Tensor) -> Filters:
     (4, 1, 3, 3)
     """
     visits, _ = walk(network, image)
-    first = next((visit for visit in visits if isinstance(visit.layer, nn.Conv2d)), None)
+    convolutions = ((visit.name, visit.layer) for visit in visits if isinstance(visit.layer, nn.Conv2d))
+    name, first = next(convolutions, ("", None))
     if first is None:
         raise UserError(
             f"{type(network).__name__} has no convolution that an image comes to, so it has no filters to show; "
             "try --show embedding"
         )
-    return Filters(first.name, first.layer.weight.detach().double().cpu().numpy())
+    return Filters(name, first.weight.detach().double().cpu().numpy())
 
 
 def filters_figure(filters: Filters) -> Figure:
@@ -93,9 +96,9 @@ def filters_figure(filters: Filters) -> Figure:
     columns = columns_for(len(tiles), shape=2.6)
     rows = -(-len(tiles) // columns)
     width = 9.0
-    high = width / columns * rows * 1.3
-    figure = new_figure(width, high + 1.9)
-    grid, bars = figure.subplots(2, 1, height_ratios=[high, 1.9])
+    high = 0.3 + width / columns * rows * 1.1
+    figure = new_figure(width, high + 1.7)
+    grid, bars = figure.subplots(2, 1, height_ratios=[high, 1.7])
     numbers = [str(number) for number in range(len(tiles))]
     draw_mosaic(grid, tiles, columns=columns, labels=numbers, size=float(np.clip(90 / columns, 4, 9)))
     grid.set_title(_title(filters, len(tiles)), fontsize=9, loc="left")

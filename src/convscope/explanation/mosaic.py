@@ -65,4 +65,6 @@ def draw_mosaic(
     for number, label in enumerate(labels):
         y, x = (number // columns) * (height + gap), (number % columns) * (width + gap)
         axes.text(x + width / 2 - 0.5, y - 0.5 - 0.03 * height, label, ha="center", va="bottom", fontsize=size)
+    if labels:
+        axes.set_ylim(page.shape[0] - 0.5, -0.5 - gap)  # for the text above the first row
     axes.set_axis_off()

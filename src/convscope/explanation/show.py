@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,11 +44,11 @@ def show(
 ) -> Shown:
     """Draw what the network of `run` learned into `out`, else into `explanation/` in the run folder.
 
-    `what`: filters (of the first convolution), maps (of each stage, for an image), units (what excites them most), field
-    (what a place of each stage sees) or embedding (where images lie). `images`: those to look at in maps and field; left
-    out, some of the validation split. `unit`: of maps, a layer to show in full; of units, a class or LAYER:NUMBER; of
-    embedding, pca, tsne or umap. `data`: other images than the run's own. `model`: for a network of one's own, as in
-    `load`. `tell(what, done, total)` is called as work goes on.
+    `what`: filters (of the first convolution), maps (of each stage, for an image), units (what excites them most),
+    field (what a place of each stage sees) or embedding (where images lie). `images`: those to look at in maps and
+    field; left out, some of the validation split. `unit`: of maps, a layer to show in full; of units, a class or
+    LAYER:NUMBER; of embedding, pca, tsne or umap. `data`: other images than the run's own. `model`: for a network of
+    one's own, as in `load`. `tell(what, done, total)` is called as work goes on.
 
     Raises UserError for a view, a unit, a layer or images that are not there.
 

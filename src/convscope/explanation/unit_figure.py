@@ -39,7 +39,7 @@ def unit_figure(made: NDArray[np.floating[Any]], found: Exciting, part: Part) ->
     """One unit: the image H×W×C made for it, large, the images that excite it most, and what it saw of them."""
     whole = found.unit.layer is None
     figure = new_figure(11.5, 2.6 if whole else 3.9)
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 3.4])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 3.4])[0]
     large = left.subplots()
     _draw(large, made)
     large.set_title(f"made for {shortened(found.unit.title)}", fontsize=9)
@@ -55,10 +55,10 @@ def unit_figure(made: NDArray[np.floating[Any]], found: Exciting, part: Part) ->
 
 
 def shortened(name: str, limit: int = 24) -> str:
-    """A name that fits beside a picture; $ would be read as a formula.
+    r"""A name that fits beside a picture; $ would be read as a formula.
 
     >>> shortened("a$b" + 30 * "c")
-    'a\\\\$bcccccccccccccccccccc…'
+    'a\\$bcccccccccccccccccccc…'
     """
     shown = name if len(name) <= limit else name[: limit - 1] + "…"
     return shown.replace("$", r"\$")

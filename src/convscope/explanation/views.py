@@ -47,7 +47,7 @@ class Asked:
     unit: str | None = None
 
     def pictures(self, count: int) -> tuple[str, list[str], NDArray[np.uint8]]:
-        """In words, the images that are meant: those that were named, else `count` of the run's own; names and pixels."""
+        """The images that are meant, in words, by name and as pixels: those named, else `count` of the run's own."""
         names, images = self.run.prepared(self.images)
         if len(images):
             return f"{len(images):,} image{'s' * (len(images) != 1)} that you named", names, images

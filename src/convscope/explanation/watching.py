@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from convscope.core.errors import UserError
@@ -30,6 +29,7 @@ def watching(network: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Te
 
     A layer that gives something else than maps, or is not called, is not in it.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
     >>> with watching(net, ["0", "1"]) as maps:
     ...     answer = net(torch.zeros(1, 1, 4, 4))
