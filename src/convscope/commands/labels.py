@@ -25,6 +25,12 @@ SHOWN = 20
 class LabelOptions:
     """The options of `convscope labels`."""
 
+    model: str | None = None
+    """A name from `convscope summary`, or FILE.py:CLASS for a network of your own. Left out, the data decide."""
+
+    mode: Literal["head", "finetune", "scratch"] | None = None
+    """With trained weights: learn a head on their features (head), everything (finetune), or ignore them (scratch)."""
+
     split: Literal["train", "validation", "test"] = "train"
     """Which official split is looked at; of data that are not split, train is all of it."""
 
@@ -67,8 +73,10 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
     from convscope.training.label_check import check_labels
     from convscope.training.progress import Display
 
-    config = RunConfig().merge(read_toml(options.config) if options.config else {})
-    config = config.merge({"data": {"source": data}} | ({} if options.seed is None else {"seed": options.seed}))
+    config = RunConfig().merge(read_toml(options.config) if options.config else {}).merge({"data": {"source": data}})
+    words = {"model": {"name": options.model}, "transfer": {"mode": options.mode}}
+    config = config.merge({section: value for section, value in words.items() if None not in value.values()})
+    config = config.merge({} if options.seed is None else {"seed": options.seed})
     config = config.merge(parse_settings(list(options.settings)))
     report = check_labels(
         config,
@@ -87,34 +95,37 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
 def _tell(report: LabelReport, screen: Console) -> None:
     from convscope.training.label_check import SHEET_FILE, TABLE_FILE
 
-    screen.print()
     if report.conflicts:
+        screen.print("\none picture, several labels: at least one is wrong", style="bold", soft_wrap=True)
         screen.print(_conflicts(report))
     if report.doubtful:
+        screen.print("\nlabels in doubt, most suspicious first", style="bold", soft_wrap=True)
         screen.print(_doubtful(report))
-    more = len(report.doubtful) - SHOWN
-    if more > 0:
+    more = max(0, len(report.doubtful) - SHOWN) + max(0, len(report.conflicts) - SHOWN)
+    if more:
         screen.print(f"… and {more:,} more in {TABLE_FILE}")
-    screen.print(
-        f"{report.data}, {report.split}, {report.images:,} images: {len(report.conflicts)} pictures have several labels, "
-        f"{len(report.doubtful):,} labels are in doubt; an estimated {report.wrong_share:.1%} of all labels are wrong",
-        soft_wrap=True,
-    )
-    screen.print(
+    lines = [
+        f"{report.data}, {report.split}, {report.images:,} images: under several labels "
+        f"{_counted(len(report.conflicts), 'picture')}, in doubt {_counted(len(report.doubtful), 'more label')}; "
+        f"by estimate {report.wrong_share:.1%} of all labels are wrong",
         f"networks that never saw an image gave it its label in {report.accuracy:.1%}; the less that is, the more of "
         "the labels in doubt are only hard",
-        soft_wrap=True,
-    )
+    ]
     if report.conflicts or report.doubtful:
-        screen.print(f"look at them: {report.folder / SHEET_FILE}, all: {report.folder / TABLE_FILE}", soft_wrap=True)
-        screen.print(report.advice, soft_wrap=True)
+        lines += [f"look at them: {report.folder / SHEET_FILE}, all: {report.folder / TABLE_FILE}", report.advice]
+    for line in lines:
+        screen.print(line, soft_wrap=True)
 
 
-def _table(title: str, *columns: str) -> Table:
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _table(*columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
         numeric = column.startswith("p(")
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
@@ -124,7 +135,7 @@ def _table(title: str, *columns: str) -> Table:
 def _conflicts(report: LabelReport) -> Table:
     from rich.text import Text
 
-    table = _table("one picture, several labels: one is wrong for certain", "images and labels", "likelier", "p(it)")
+    table = _table("images and their labels", "likeliest", "p(likeliest)")
     for conflict in report.conflicts[:SHOWN]:
         pairs = zip(conflict.names, conflict.labels, strict=True)
         told = Text("\n".join(f"{name}: {label}" for name, label in pairs))
@@ -135,7 +146,7 @@ def _conflicts(report: LabelReport) -> Table:
 def _doubtful(report: LabelReport) -> Table:
     from rich.text import Text
 
-    table = _table("labels in doubt, most suspicious first", "image", "label", "suggested", "p(label)", "p(suggested)")
+    table = _table("image", "label", "suggested", "p(label)", "p(suggested)")
     for row in report.doubtful[:SHOWN]:
         words = (Text(row.name), Text(row.label), Text(row.suggested))
         table.add_row(*words, f"{row.p_label:.3f}", f"{row.p_suggested:.3f}")

@@ -20,7 +20,7 @@ LETTERS = 24  # that fit above an image 1.5 inches wide, at 7 points
 
 
 def sheet_rows(report: LabelReport, top: int) -> list[tuple[int, str, str, bool]]:
-    """(position, name, what is said of it, certain) of the images on a sheet: conflicts first, then at most `top`."""
+    """(position, name, what is said of it, certain) of at most `top` images for a sheet: conflicts first."""
     conflicts = [
         (position, name, f"{_short(label)} = {_short(' / '.join(sorted({*conflict.labels} - {label})))}", True)
         for conflict in report.conflicts
@@ -29,9 +29,9 @@ def sheet_rows(report: LabelReport, top: int) -> list[tuple[int, str, str, bool]
     ]
     doubtful = [
         (row.position, row.name, f"{_short(row.label)} → {_short(row.suggested)} {row.p_suggested:.2f}", False)
-        for row in report.doubtful[:top]
+        for row in report.doubtful
     ]
-    return conflicts[:top] + doubtful
+    return (conflicts + doubtful)[:top]
 
 
 def label_sheet(images: NDArray[np.uint8], rows: Sequence[tuple[int, str, str, bool]]) -> Figure:

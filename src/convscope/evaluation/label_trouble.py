@@ -1,7 +1,7 @@
 """Labels that are probably wrong: networks that never saw the image are as sure of another class as is usual for it.
 
-Confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068, section 3). With p(j | x) from networks that were
-not trained on x, N images, and n_i of them labelled i:
+Confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068, section 3). With p(j | x) from networks that
+were not trained on x, N images, and n_i of them labelled i:
 
     t_j     = mean of p(j | x) over the images labelled j              how sure is usual for class j
     C[i, j] = images labelled i that are counted at j                  the confident joint
@@ -117,7 +117,8 @@ def confident_learning(probabilities: NDArray[np.floating[Any]], labels: NDArray
 def _thresholds(own: NDArray[np.float64], given: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     sums = np.bincount(given, weights=own, minlength=len(counts))
     means = np.divide(sums, counts, out=np.full(len(counts), np.inf), where=counts > 0)
-    return np.maximum(means, 1 / len(counts))
+    result: NDArray[np.float64] = np.maximum(means, 1 / len(counts))
+    return result
 
 
 def _count_at(
