@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeGuard
 
 import torch
@@ -109,7 +110,7 @@ def _answers(network: nn.Module, x: Tensor, *, layer: str, see: Callable[[int, T
 def find_module(network: nn.Module, layer: str) -> nn.Module:
     """The module that a name means: a stage of a Network, or a dotted path; UserError names the nearest right one."""
     stages = network.stages if isinstance(network, Network) else {}
-    modules = {name: module for name, module in network.named_modules() if name} | stages
+    modules: dict[str, nn.Module] = {name: module for name, module in network.named_modules() if name} | stages
     if layer not in modules:
         raise unknown_name("layer", layer, modules)
     return modules[layer]
@@ -128,7 +129,7 @@ def find_layer(network: nn.Module, x: Tensor) -> str:
     modules = {name: module for name, module in network.named_modules() if name}
     for candidates in (network.stages, modules) if isinstance(network, Network) else (modules,):
         found: dict[str, None] = {}
-        with at_rest(network), _hooked(candidates, lambda name, found=found: _noting(name, found)):
+        with at_rest(network), _hooked(candidates, partial(_noting, found)):
             network(x[:1])
         if found:
             return list(found)[-1]
@@ -138,7 +139,7 @@ def find_layer(network: nn.Module, x: Tensor) -> str:
     )
 
 
-def _noting(name: str, found: dict[str, None]) -> Callable[..., None]:
+def _noting(found: dict[str, None], name: str) -> Callable[..., None]:
     """A hook that puts a name at the end of `found` where the maps have more than one place; its last call counts."""
 
     def note(_layer: nn.Module, _inputs: Any, output: Any) -> None:

@@ -100,11 +100,12 @@ def _masked_logits(network: torch.nn.Module, x: Tensor, maps: Tensor, targets: T
     A constant map masks everything: all of an image's share the one answer to a blank input.
     """
     size = x.shape[2:]
-    scores = network(torch.zeros_like(x[:1]))[0, targets][:, None].repeat(1, maps.shape[1])
+    scores: Tensor = network(torch.zeros_like(x[:1]))[0, targets][:, None].repeat(1, maps.shape[1])
     low, high = maps.amin(dim=(2, 3)), maps.amax(dim=(2, 3))
     image, channel = torch.nonzero(high > low, as_tuple=True)
     lot = max(1, min(MOST_IMAGES, MOST_PIXELS // (size[0] * size[1])))
-    for i, k in zip(image.split(lot), channel.split(lot), strict=True):
+    for start in range(0, len(image), lot):
+        i, k = image[start : start + lot], channel[start : start + lot]
         # Corners on corners, as the authors enlarge them.
         mask = F.interpolate(maps[i, k][:, None], size=size, mode="bilinear", align_corners=True)
         low, high = mask.amin(dim=(2, 3), keepdim=True), mask.amax(dim=(2, 3), keepdim=True)
