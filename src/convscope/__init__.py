@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convscope.evaluation.compare import compare
     from convscope.evaluation.evaluate import evaluate
     from convscope.evaluation.load import load
+    from convscope.explanation.explain import explain
     from convscope.models.pytorch.describe import summary
     from convscope.training.label_check import find_label_errors
     from convscope.training.train import train
@@ -33,6 +34,7 @@ _HOMES = {
     "UserError": "convscope.core.errors",
     "compare": "convscope.evaluation.compare",
     "evaluate": "convscope.evaluation.evaluate",
+    "explain": "convscope.explanation.explain",
     "find_label_errors": "convscope.training.label_check",
     "load": "convscope.evaluation.load",
     "scan": "convscope.data.scanning.scan",
@@ -48,6 +50,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "explain",
     "find_label_errors",
     "load",
     "scan",

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train a network; with nothing else said, on the bundled Fashion-MNIST.",
     "evaluate": "Measure a trained network on its test images or on others.",
     "predict": "Answer for files and folders.",
+    "explain": "Show why a network answers so, with heat maps and how far to believe them, or what it learned.",
     "compare": "Set runs side by side, or train networks under one budget and compare those.",
     "summary": "Show a network layer by layer; without a name, list the networks.",
 }

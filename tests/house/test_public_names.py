@@ -14,6 +14,7 @@ PUBLIC = [
     "__version__",
     "compare",
     "evaluate",
+    "explain",
     "find_label_errors",
     "load",
     "scan",

@@ -1,0 +1,167 @@
+"""What an explanation found, as values: for each image its answer, and for each method its numbers or its refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convscope.evaluation.answer import Answer
+from convscope.explanation.choose import Choice, most_faithful
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = {"insertion": "insertion", "deletion": "deletion", "road": "ROAD", "sanity": "untrained"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One method on one image: why it was `refused`, or None and `numbers` as `Faithfulness.of` names them."""
+
+    method: str
+    title: str
+    refused: str | None = None
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float | None:
+        """insertion − deletion; without a map, that of an order by chance."""
+        return self.numbers.get("random_score" if self.refused else "score")
+
+
+@dataclass(frozen=True)
+class ImageExplanation:
+    """One image: its `answer`, the class `label` that is explained, its `picture`, and a reading a method.
+
+    Of an image that cannot be read there is only `answer.error`.
+    """
+
+    answer: Answer
+    label: str | None = None
+    picture: Path | None = None
+    readings: tuple[Reading, ...] = ()
+
+    @property
+    def best(self) -> str | None:
+        """The most faithful of its methods, None where there is none to compare."""
+        return _best([self])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "answer": self.answer.to_dict(),
+            "explained": self.label,
+            "picture": None if self.picture is None else str(self.picture),
+            "most_faithful": self.best,
+            "methods": [{**vars(reading), "numbers": dict(reading.numbers)} for reading in self.readings],
+        }
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All images of one call, in their order; pictures are in `folder`. `choice`: how `auto` came to its method."""
+
+    folder: Path
+    images: tuple[ImageExplanation, ...]
+    choice: Choice | None = None
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """Every picture that was written."""
+        return tuple(image.picture for image in self.images if image.picture is not None)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The answer for each image, with an `error` for one that cannot be read."""
+        return tuple(image.answer for image in self.images)
+
+    @property
+    def best(self) -> str | None:
+        """The method that is most faithful over all images, None where there is none to compare."""
+        return _best(self.images)
+
+    def means(self) -> dict[str, dict[str, float | None]]:
+        """By method, the means of its numbers over the images that have them; None where none has."""
+        return {name: _means([r.numbers for r in readings]) for name, readings in _by_method(self.images).items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "folder": str(self.folder),
+            "most_faithful": self.best,
+            "means": self.means(),
+            "choice": None if self.choice is None else self.choice.to_dict(),
+            "images": [image.to_dict() for image in self.images],
+        }
+
+    def table(self) -> Table:
+        """A rich table: a method a row, its means over the images, and how often it was refused."""
+        from rich.table import Table
+
+        table = Table(box=None, header_style="bold")
+        table.add_column("method", no_wrap=True)
+        for title in COLUMNS.values():
+            table.add_column(title, justify="right")
+        table.add_column("")
+        chance: dict[str, float | None] = {}
+        for name, readings in _by_method(self.images).items():
+            means = self.means()[name]
+            if any(not reading.refused for reading in readings):
+                chance = chance or {key: means[f"random_{key}"] for key in ("insertion", "deletion")} | {"road": 0.0}
+            table.add_row(readings[0].title, *(shown(means.get(key)) for key in COLUMNS), self._note(name, readings))
+        if chance:
+            table.add_row("by chance", *(shown(chance.get(key)) for key in COLUMNS), "", style="dim")
+        return table
+
+    def refusals(self) -> list[str]:
+        """A line for each method and reason for which there is no map."""
+        found: dict[str, int] = {}
+        for image in self.images:
+            for reading in image.readings:
+                if reading.refused:
+                    line = f"{reading.title}: {reading.refused}"
+                    found[line] = found.get(line, 0) + 1
+        return [line if count == 1 else f"{line} ({count} images)" for line, count in found.items()]
+
+    def _note(self, name: str, readings: list[Reading]) -> str:
+        refused = sum(reading.refused is not None for reading in readings)
+        if refused:
+            return f"refused for {refused} of {len(readings)}" if refused < len(readings) else "refused"
+        return "most faithful" if name == self.best else ""
+
+
+def shown(number: float | None) -> str:
+    """A number of a table.
+
+    >>> shown(0.256), shown(None)
+    ('0.26', '–')
+    """
+    return "–" if number is None else f"{number:.2f}"
+
+
+def _by_method(images: tuple[ImageExplanation, ...] | list[ImageExplanation]) -> dict[str, list[Reading]]:
+    found: dict[str, list[Reading]] = {}
+    for image in images:
+        for reading in image.readings:
+            found.setdefault(reading.method, []).append(reading)
+    return found
+
+
+def _means(numbers: list[Mapping[str, float | None]]) -> dict[str, float | None]:
+    means: dict[str, float | None] = {}
+    for key in dict.fromkeys(key for one in numbers for key in one):
+        known = [value for one in numbers if (value := one.get(key)) is not None]
+        means[key] = sum(known) / len(known) if known else None
+    return means
+
+
+def _best(images: tuple[ImageExplanation, ...] | list[ImageExplanation]) -> str | None:
+    by_method = _by_method(images)
+    scores = {}
+    for name, readings in by_method.items():
+        known = [reading.score for reading in readings if reading.score is not None]
+        if known and any(not reading.refused for reading in readings):
+            scores[name] = sum(known) / len(known)
+    return most_faithful(scores) if scores and len(by_method) > 1 else None
