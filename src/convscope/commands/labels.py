@@ -74,9 +74,12 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
     from convscope.training.progress import Display
 
     config = RunConfig().merge(read_toml(options.config) if options.config else {}).merge({"data": {"source": data}})
-    words = {"model": {"name": options.model}, "transfer": {"mode": options.mode}}
-    config = config.merge({section: value for section, value in words.items() if None not in value.values()})
-    config = config.merge({} if options.seed is None else {"seed": options.seed})
+    if options.model is not None:
+        config = config.merge({"model": {"name": options.model}})
+    if options.mode is not None:
+        config = config.merge({"transfer": {"mode": options.mode}})
+    if options.seed is not None:
+        config = config.merge({"seed": options.seed})
     config = config.merge(parse_settings(list(options.settings)))
     report = check_labels(
         config,

@@ -11,7 +11,7 @@ from convscope.evaluation.label_conflicts import LabelConflict
 from convscope.evaluation.label_trouble import LabelTrouble
 from convscope.evaluation.spreadsheet import csv_text
 
-HEADER = ("name", "label", "suggested", "p_label", "p_suggested", "margin", "conflict")
+HEADER = ("name", "label", "suggested", "p_label", "p_suggested", "conflict")
 
 ADVICE = {
     "class folders": "move a file into the folder of its class, or out of the data",
@@ -25,7 +25,7 @@ ANEW = "write the data anew, as NPZ, CSV or class folders, without these images 
 class DoubtfulLabel:
     """An image by name, its label, the class that is suggested, and what networks that never saw it give to both.
 
-    `margin`: p(label) − the largest other one, in [−1, 1]; −1 is worst. `position`: its place among the images.
+    `position`: its place among the images.
     """
 
     name: str
@@ -33,7 +33,6 @@ class DoubtfulLabel:
     suggested: str
     p_label: float
     p_suggested: float
-    margin: float
     position: int
 
 
@@ -95,14 +94,11 @@ class LabelReport:
     def to_csv(self) -> str:
         """A row an image: those of conflicts first, numbered from 1, then the doubtful ones."""
         conflicts = (
-            (name, label, conflict.suggested, None, conflict.p_suggested, None, number)
+            (name, label, conflict.suggested, None, conflict.p_suggested, number)
             for number, conflict in enumerate(self.conflicts, 1)
             for name, label in zip(conflict.names, conflict.labels, strict=True)
         )
-        doubtful = (
-            (row.name, row.label, row.suggested, row.p_label, row.p_suggested, row.margin, None)
-            for row in self.doubtful
-        )
+        doubtful = ((row.name, row.label, row.suggested, row.p_label, row.p_suggested, None) for row in self.doubtful)
         return csv_text(HEADER, [*conflicts, *doubtful])
 
 
@@ -115,7 +111,6 @@ def named_doubts(trouble: LabelTrouble, names: Sequence[str], classes: Sequence[
             suggested=classes[s.suggested],
             p_label=s.p_label,
             p_suggested=s.p_suggested,
-            margin=s.margin,
             position=s.position,
         )
         for s in trouble.suspects

@@ -9,7 +9,8 @@ were not trained on x, N images, and n_i of them labelled i:
 
 An image is counted at the j of largest p(j | x) among those with p(j | x) ≥ t_j, and nowhere where no class reaches its
 threshold. Suspicious are the images off the diagonal of C: of the paper's rules of pruning the second, which needs no
-number from a person. They are ranked by the normalised margin, p(label | x) less the largest p of another class.
+number from a person. They are ranked by p(label | x), the self-confidence, lowest first: of as many as had been planted
+(5 % of Fashion-MNIST and of TrashNet) 79 and 56 % at the top were planted ones, 78 and 50 % by the normalised margin.
 
 Two things are added. A threshold is never below 1/K: a class that gets less than chance even in its own images was not
 learnt, and is suggested to nobody by accident. And a tie is decided for the label.
@@ -33,8 +34,7 @@ ROUNDING = 1e-9
 class Suspect:
     """One image, at `position` of N, whose `label` is probably wrong; `suggested` is the class that it is counted at.
 
-    `p_label` and `p_suggested`: what the networks give to both. `margin`: p(label) − the largest other one, in [−1, 1],
-    most suspicious at −1.
+    `p_label` and `p_suggested`: what the networks give to both.
     """
 
     position: int
@@ -42,7 +42,6 @@ class Suspect:
     suggested: int
     p_label: float
     p_suggested: float
-    margin: float
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ def confident_learning(probabilities: NDArray[np.floating[Any]], labels: NDArray
 
     >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9]])
     >>> trouble = confident_learning(p, np.array([0, 0, 1, 1, 0]))
-    >>> [(s.position, s.label, s.suggested, round(s.margin, 2)) for s in trouble.suspects]
-    [(4, 0, 1, -0.8)]
+    >>> [(s.position, s.label, s.suggested, s.p_label) for s in trouble.suspects]
+    [(4, 0, 1, 0.1)]
     >>> round(trouble.wrong_share, 2)  # a third of the three images that are labelled 0
     0.2
     """
@@ -101,14 +100,10 @@ def confident_learning(probabilities: NDArray[np.floating[Any]], labels: NDArray
     confident = np.zeros((classes, classes), np.int64)
     np.add.at(confident, (given[decided], suggested[decided]), 1)
     joint = _calibrated(confident, counts)
-    others = p.copy()
-    others[np.arange(len(p)), given] = -np.inf
-    margins = own - others.max(axis=1, initial=-np.inf)
     where = np.flatnonzero(decided & (suggested != given))
-    where = where[np.argsort(margins[where], kind="stable")]
+    where = where[np.argsort(own[where], kind="stable")]
     suspects = tuple(
-        Suspect(i, int(given[i]), int(suggested[i]), float(own[i]), float(p[i, suggested[i]]), float(margins[i]))
-        for i in where.tolist()
+        Suspect(i, int(given[i]), int(suggested[i]), float(own[i]), float(p[i, suggested[i]])) for i in where.tolist()
     )
     per_class = tuple(_of_class(k, counts, confident, joint) for k in range(classes))
     return LabelTrouble(suspects, thresholds, confident, joint, per_class)
