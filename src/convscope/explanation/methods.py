@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convscope.explanation import cam, class_activation
+from convscope.explanation import cam, class_activation, gradients, guided, integrated, occlusion, rise, smooth
 from convscope.explanation.method import Method, enter, methods
 
 __all__ = ["methods"]
@@ -66,3 +66,35 @@ enter(
         class_blind=True,
     )
 )
+
+enter(Method("saliency", "Saliency", "gradients", "Simonyan and others 2013, arXiv 1312.6034", gradients.saliency))
+enter(
+    Method(
+        "gradient_x_input",
+        "Gradient × input",
+        "gradients",
+        "Shrikumar and others 2016, arXiv 1605.01713",
+        gradients.gradient_x_input,
+    )
+)
+enter(
+    Method(
+        "guided_backprop",
+        "Guided backpropagation",
+        "gradients",
+        "Springenberg and others 2014, arXiv 1412.6806",
+        guided.guided_backprop,
+    )
+)
+enter(Method("smooth_grad", "SmoothGrad", "gradients", "Smilkov and others 2017, arXiv 1706.03825", smooth.smooth_grad))
+enter(
+    Method(
+        "integrated_gradients",
+        "Integrated gradients",
+        "gradients",
+        "Sundararajan and others 2017, arXiv 1703.01365",
+        integrated.integrated_map,
+    )
+)
+enter(Method("occlusion", "Occlusion", "answers", "Zeiler and Fergus 2013, arXiv 1311.2901", occlusion.occlusion_map))
+enter(Method("rise", "RISE", "answers", "Petsiuk and others 2018, arXiv 1806.07421", rise.rise_map))
