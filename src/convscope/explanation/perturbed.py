@@ -24,5 +24,5 @@ def lot_size(images: NDArray[np.uint8]) -> int:
     >>> lot_size(np.zeros((0, 224, 224, 3), np.uint8))
     19
     """
-    _, height, width, _ = images.shape
-    return max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
+    pixels = int(images.shape[1] * images.shape[2])
+    return max(1, min(MOST_IMAGES, MOST_PIXELS // pixels))

@@ -79,7 +79,7 @@ def random_masks(height: int, width: int, count: int, *, seed: int, at_once: int
     rows, columns = (_enlarging(side, rng.random(count)) for side in (height, width))
     for start in range(0, count, at_once):
         few = slice(start, start + at_once)
-        masks: NDArray[np.float32] = rows(few) @ grids[few] @ columns(few).transpose(0, 2, 1)
+        masks: NDArray[np.float32] = np.matmul(np.matmul(rows(few), grids[few]), columns(few).transpose(0, 2, 1))
         yield masks
 
 
