@@ -53,6 +53,8 @@ def embed(
 ) -> Embedding:
     """The images of a part by their last features: `last_features`, projected with `project`. Errors are theirs."""
     check_projection(projection)
+    if len(part) < FEWEST:
+        raise UserError(f"{len(part)} images cannot be laid out on a plane; give at least {FEWEST}")
     network = subject.torch_network()
     height, width = subject.preprocess.shape[:2]
     size = max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
@@ -65,8 +67,6 @@ def embed(
         answers.append(logits.argmax(1).cpu().numpy())
         if tell:
             tell(min(len(rows) * size, len(part)), len(part))
-    if len(part) < FEWEST:
-        raise UserError(f"{len(part)} images cannot be laid out on a plane; give at least {FEWEST}")
     found = np.concatenate(rows)
     points, shares = project(found, projection, seed=seed)
     return Embedding(points, part.labels, np.concatenate(answers), projection, layer, found.shape[1], shares)

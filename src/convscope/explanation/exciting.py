@@ -82,8 +82,8 @@ def most_exciting(
         done += len(images)
         if tell:
             tell(done, len(part))
-    blank = subject.inputs(np.zeros((1, *subject.preprocess.shape), np.uint8))
-    fields = fields_in_theory(network, blank, {unit.layer for unit in units if unit.layer is not None})
+    layers = {unit.layer for unit in units if unit.layer is not None}
+    fields = fields_in_theory(network, subject.inputs(part.whole.images[:1]), layers) if layers and len(part) else {}
     return [
         Exciting(
             unit,

@@ -49,6 +49,14 @@ class StageField:
         (top, bottom), (left, right) = self.interval(0), self.interval(1)
         return bottom - top, right - left
 
+    @property
+    def beyond(self) -> bool:
+        """Does the place see more than its receptive field, as behind a gate that averages over the whole image?"""
+        if self.theory is None:
+            return False
+        ranges = [self.interval(axis, 1.0) for axis in (0, 1)]
+        return any(end - start > size for (start, end), size in zip(ranges, self.theory.size, strict=True))
+
 
 def stage_fields(
     network: nn.Module,
@@ -116,7 +124,10 @@ def field_lines(fields: Sequence[StageField], size: Pair) -> tuple[str, ...]:
         step = f"{size[0] / each.size[0]:.3g}" if each.theory is None else pixels(each.theory.stride)
         rows.append((each.stage, pixels(each.size), step, theory, pixels(each.measured)))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    return tuple("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if beyond := [each.stage for each in fields if each.beyond]:
+        lines.append(f"beyond the field in theory: {', '.join(beyond)}; a gate there averages over the whole image")
+    return tuple(lines)
 
 
 def pixels(pair: Pair) -> str:

@@ -65,13 +65,15 @@ def maximise(
     """
     network = subject.torch_network()
     height, width = subject.preprocess.shape[:2]
+    if not units:
+        return np.zeros((0, *subject.preprocess.shape))
     usual, rate = SMALL_STEPS if height * width <= PHOTOGRAPH else LARGE_STEPS
     steps = usual if steps is None else steps
     canvas = _Canvas(subject, len(units), seed)
     climber = torch.optim.Adam([canvas.spectrum], lr=rate, betas=(0.9, 0.9))
     draw = generator(seed, "maximise", "transformations")
     with at_rest(network), torch.enable_grad():
-        for step in range(steps if units else 0):
+        for step in range(steps):
             images = canvas.images()
             seen = canvas.normalised(moved(images, draw.uniform(-1, 1, (len(units), 4))))
             found = activations(network, seen, units)

@@ -38,7 +38,7 @@ def units_figure(made: NDArray[np.floating[Any]], found: Sequence[Exciting], par
 def unit_figure(made: NDArray[np.floating[Any]], found: Exciting, part: Part) -> Figure:
     """One unit: the image H×W×C made for it, large, the images that excite it most, and what it saw of them."""
     whole = found.unit.layer is None
-    figure = new_figure(11.5, 2.6 if whole else 3.9)
+    figure = new_figure(11.5, 2.6 if whole else 2.9)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 3.4])[0]
     large = left.subplots()
     _draw(large, made)
