@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from convscope.core.bundle import Bundle
 from convscope.evaluation.classifier import Classifier
 from convscope.evaluation.evaluate import Evaluation
+from convscope.evaluation.findings import Findings
 from convscope.explanation.subject import Subject
 
 Tell = Callable[[str, int, int], None]
@@ -20,14 +21,23 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known: `evaluation` holds images, labels and logits n×K, `folder` is the run's, `seed` draws samples."""
+    """What is known: `evaluation` holds images, labels and logits n×K, `folder` is the run's."""
 
     evaluation: Evaluation
     bundle: Bundle
     classifier: Classifier
     folder: Path
     tell: Tell
-    seed: int = 0
+
+    @property
+    def seed(self) -> int:
+        """That of the run: it draws samples here as well."""
+        return int(self.setting("seed", default=0))
+
+    @property
+    def findings(self) -> Findings:
+        """What the evaluation found."""
+        return self.evaluation.findings
 
     @property
     def labels(self) -> NDArray[np.int64]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from convscope.evaluation.curves import class_curves, curves_figure
+from convscope.evaluation.curves import curves_figure
 from convscope.report.evidence import Evidence
 from convscope.report.svg import inline_svg
 
 
 def classes(evidence: Evidence) -> dict[str, Any]:
     """The table of all classes, and ROC and precision–recall curves."""
-    curves = class_curves(evidence.logits, evidence.labels, evidence.classes)
+    curves = evidence.findings.curves
     return {
-        "rows": list(zip(evidence.evaluation.metrics.per_class, curves, strict=True)),
+        "rows": list(zip(evidence.findings.metrics.per_class, curves, strict=True)),
         "figure": inline_svg(
             "class-curves",
             f"ROC and precision–recall curves of {len(curves)} classes; the areas stand in the table",

@@ -10,7 +10,8 @@ from convscope.report.evidence import Evidence
 from convscope.report.picture import picture
 from convscope.report.svg import inline_svg
 
-CELLS = 60
+CELLS, FIRST = 60, 10
+"""Wrong cells whose images are on the page, and those of them that stand in the open list."""
 IMAGES = 12
 
 
@@ -34,7 +35,7 @@ def confusion(evidence: Evidence) -> dict[str, Any]:
         for label, answer in wrong
     ]
     listed = set(wrong)
-    matrix = evidence.evaluation.metrics.confusion
+    matrix = evidence.findings.metrics.confusion
     words = f"Confusion matrix of {len(evidence.classes)} classes, a row for each label and a column for each answer"
     return {
         "figure": inline_svg(
@@ -45,6 +46,7 @@ def confusion(evidence: Evidence) -> dict[str, Any]:
             ),
         ),
         "cells": shown,
+        "first": FIRST,
         "more": sum(1 for cell in found if cell[0] != cell[1]) - len(shown),
     }
 

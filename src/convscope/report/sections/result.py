@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from convscope.evaluation.intervals import intervals
 from convscope.report.evidence import Evidence
 
 
 def result(evidence: Evidence) -> dict[str, Any]:
     """The figures of the whole split, each with its interval."""
-    metrics = evidence.evaluation.metrics
-    unknown = evidence.bundle.decision.unknown(evidence.logits)
-    right = evidence.logits.argmax(axis=1) == evidence.labels
+    found = evidence.findings
     return {
-        "metrics": metrics,
-        "intervals": intervals(evidence.logits, evidence.labels),
+        "metrics": found.metrics,
+        "intervals": found.intervals,
+        "calibration": found.calibration,
+        "kept": found.selective,
         "data": evidence.evaluation.data,
         "split": evidence.evaluation.split,
         "model": evidence.bundle.model["name"],
-        "unknown": float(unknown.mean()),
-        "kept": float(right[~unknown].mean()) if not unknown.all() else None,
-        "threshold": evidence.bundle.decision.threshold,
         "failed": evidence.evaluation.failed,
     }

@@ -1,0 +1,80 @@
+"""What the network learned: its first filters, what its stages see, and where it puts the images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from convscope.core.errors import ConvscopeError
+from convscope.explanation.embedding import embed
+from convscope.explanation.embedding_figure import embedding_figure
+from convscope.explanation.field import field_lines, stage_fields
+from convscope.explanation.field_figure import growth_figure
+from convscope.explanation.filters import filters_figure, first_filters
+from convscope.report.evidence import Evidence
+from convscope.report.svg import inline_svg
+
+FIELD_IMAGES = 16
+EMBEDDED = 1000
+"""Points of the map of images: more hide each other, and each is an element of the page."""
+
+
+def learned(evidence: Evidence) -> dict[str, Any]:
+    """Three figures; of one that cannot be drawn, the reason."""
+    views = (("filters", _filters), ("field", _field), ("embedding", _embedding))
+    return {"views": [_or_reason(name, view, evidence) for name, view in views]}
+
+
+def _or_reason(name: str, view: Any, evidence: Evidence) -> dict[str, Any]:
+    try:
+        return {"name": name, "reason": None} | view(evidence)
+    except ConvscopeError as reason:
+        return {"name": name, "reason": str(reason)}
+
+
+def _filters(evidence: Evidence) -> dict[str, Any]:
+    subject = evidence.subject
+    found = first_filters(subject.torch_network(), subject.inputs(evidence.images([0])))
+    words = "The filters of the first convolution, and their norms"
+    return {
+        "lines": found.lines(),
+        "figure": inline_svg("filters", words, lambda: filters_figure(found)),
+        "words": words,
+    }
+
+
+def _field(evidence: Evidence) -> dict[str, Any]:
+    subject = evidence.subject
+    images = evidence.images(spread(len(evidence.labels), FIELD_IMAGES))
+    tell = partial(evidence.tell, "measure receptive fields")
+    found = stage_fields(subject.torch_network(), subject.inputs(images), tell=tell)
+    size = (images.shape[1], images.shape[2])
+    words = "Receptive field and resolution of each stage"
+    return {
+        "lines": field_lines(found, size),
+        "figure": inline_svg("field", words, lambda: growth_figure(found, size)),
+        "words": words,
+    }
+
+
+def _embedding(evidence: Evidence) -> dict[str, Any]:
+    whole = evidence.evaluation.part
+    part = replace(whole, rows=whole.rows[spread(len(whole), EMBEDDED)])
+    found = embed(evidence.subject, part, tell=partial(evidence.tell, "embed"))
+    words = (
+        f"Where the network puts {len(part):,} of the images: the first two principal components of its last features"
+    )
+    figure = inline_svg("embedding", words, lambda: embedding_figure(found, evidence.classes))
+    return {"lines": (), "figure": figure, "words": words}
+
+
+def spread(count: int, most: int) -> Any:
+    """At most so many positions among `count`, evenly spread: data that lie class by class are all there.
+
+    >>> spread(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)

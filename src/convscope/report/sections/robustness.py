@@ -1,0 +1,51 @@
+"""What is left of the accuracy when images get worse, and when somebody wants a mistake."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from convscope.core.errors import ConvscopeError
+from convscope.core.seeds import generator
+from convscope.evaluation.robustness import robustness as under_corruption
+from convscope.evaluation.robustness import sample
+from convscope.evaluation.robustness_figure import robustness_figure
+from convscope.explanation.attacks import accuracy_under_attack
+from convscope.report.evidence import Evidence
+from convscope.report.svg import inline_svg
+
+ATTACKED = 200
+"""Images that are attacked: each costs a dozen passes forward and back for every strength."""
+
+
+def robustness(evidence: Evidence) -> dict[str, Any]:
+    """Accuracy under eight corruptions at five strengths, and under FGSM and PGD."""
+    found = evidence.evaluation.robustness or under_corruption(
+        evidence.classifier,
+        *sample(evidence.evaluation.part, seed=evidence.seed),
+        seed=evidence.seed,
+        tell=evidence.tell,
+    )
+    words = f"Accuracy on {found.images:,} images under eight corruptions of five strengths"
+    return {
+        "found": found,
+        "figure": inline_svg("robustness", words, lambda: robustness_figure(found)),
+        "words": words,
+        "attacks": _attacks(evidence),
+    }
+
+
+def _attacks(evidence: Evidence) -> dict[str, Any]:
+    order = generator(evidence.seed, "attacked").permutation(len(evidence.labels))[:ATTACKED]
+    try:
+        found = accuracy_under_attack(
+            evidence.subject, evidence.images(order), evidence.labels[order], tell=partial(evidence.tell, "attack")
+        )
+    except ConvscopeError as reason:
+        return {"reason": str(reason)}
+    none, *attacked = found.rows
+    rows: dict[str, list[float]] = {}
+    for row in attacked:
+        rows.setdefault(row.attack, [none.accuracy]).append(row.accuracy)
+    levels = [0, *dict.fromkeys(row.epsilon for row in attacked)]
+    return {"reason": None, "rows": rows, "levels": levels, "images": none.images}
