@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,32 +14,48 @@ from convscope.evaluation.label_trouble import confident_learning
 
 
 def by_the_paper(p, labels, classes):
-    """Algorithm 1 of the paper with exact fractions: thresholds, joint and who is off the diagonal; plain loops.
+    """Section 3 of the paper with exact fractions and plain loops: thresholds, joint, and who both rules choose.
 
-    With what the module says it adds: no threshold below 1/K, ties for the label, undecided classes on the diagonal.
+    With what the module says it adds: no threshold below 1/K, ties for the label, undecided classes on the diagonal,
+    and nobody for whom the label is as likely. Halves are rounded to the even number.
     """
     p = [[Fraction(value) for value in row] for row in p]
-    counts = [sum(1 for label in labels if label == k) for k in range(classes)]
     thresholds = []
     for k in range(classes):
         own = [row[k] for row, label in zip(p, labels, strict=True) if label == k]
         thresholds.append(max(sum(own) / len(own), Fraction(1, classes)) if own else math.inf)
+    confident = joint_of(p, labels, thresholds)
+    wanted = [[Fraction(0)] * classes for _ in range(classes)]
+    for i, j in product(range(classes), repeat=2):
+        row = confident[i] if sum(confident[i]) else [int(i == k) for k in range(classes)]
+        wanted[i][j] = Fraction(row[j], sum(row)) * labels.count(i)
+    joint = [[float(value / max(1, len(labels))) for value in row] for row in wanted]
+    return [float(t) for t in thresholds], confident, joint, chosen_by_both(p, labels, wanted)
+
+
+def joint_of(p, labels, thresholds):
+    classes = len(thresholds)
     confident = [[0] * classes for _ in range(classes)]
-    off = {}
-    for position, (row, label) in enumerate(zip(p, labels, strict=True)):
+    for row, label in zip(p, labels, strict=True):
         able = [k for k in range(classes) if row[k] >= thresholds[k]]
         if able:
             most = max(row[k] for k in able)
             place = label if label in able and row[label] == most else min(k for k in able if row[k] == most)
             confident[label][place] += 1
-            if place != label:
-                off[position] = place
-    joint = [[0.0] * classes for _ in range(classes)]
-    for i in range(classes):
-        row = confident[i] if sum(confident[i]) else [int(i == j) for j in range(classes)]
-        for j in range(classes):
-            joint[i][j] = float(Fraction(row[j], sum(row)) * Fraction(counts[i], max(1, len(labels))))
-    return [float(t) for t in thresholds], confident, joint, off
+    return confident
+
+
+def chosen_by_both(p, labels, wanted):
+    by_class, by_rate = set(), {}
+    for i, j in product(range(len(wanted)), repeat=2):
+        mine = [x for x, label in enumerate(labels) if label == i]
+        if i == j:
+            by_class |= set(sorted(mine, key=lambda x: p[x][i])[: round(sum(wanted[i]) - wanted[i][i])])
+            continue
+        for x in sorted(mine, key=lambda x: p[x][i] - p[x][j])[: round(wanted[i][j])]:
+            by_rate.setdefault(x, []).append(j)
+    best = {x: max(by_rate[x], key=lambda j: p[x][j]) for x in by_class & by_rate.keys()}
+    return {x: j for x, j in best.items() if p[x][j] > p[x][labels[x]]}
 
 
 @st.composite
@@ -68,16 +85,16 @@ def simulated(count, classes, wrong, *, seed=0):
     return p, labels, where
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(answers())
 def test_as_written_from_the_paper(drawn):
     p, labels = drawn
     trouble = confident_learning(p, labels)
-    thresholds, confident, joint, off = by_the_paper(p, labels.tolist(), p.shape[1])
+    thresholds, confident, joint, chosen = by_the_paper(p, labels.tolist(), p.shape[1])
     assert np.allclose(trouble.thresholds, thresholds)
     assert trouble.confident_joint.tolist() == confident
     assert np.allclose(trouble.joint, joint)
-    assert {s.position: s.suggested for s in trouble.suspects} == off
+    assert {s.position: s.suggested for s in trouble.suspects} == chosen
 
 
 @given(answers())
@@ -91,17 +108,16 @@ def test_what_always_holds(drawn):
     assert sum(row.wrong_share * row.images for row in trouble.per_class) == pytest.approx(trouble.wrong_share * len(p))
     assert [s.p_label for s in trouble.suspects] == sorted(s.p_label for s in trouble.suspects)
     for s in trouble.suspects:
-        assert s.label == labels[s.position] != s.suggested
+        assert s.label == labels[s.position] != s.suggested and s.p_suggested > s.p_label
         assert (s.p_label, s.p_suggested) == (p[s.position, s.label], p[s.position, s.suggested])
 
 
-@given(answers(), st.randoms(use_true_random=False))
-def test_the_order_of_the_images_decides_nothing(drawn, random):
-    p, labels = drawn
-    order = np.array(random.sample(range(len(p)), len(p)), np.int64)
+def test_the_order_of_the_images_decides_nothing():
+    p, labels, _ = simulated(500, 4, 0.1)
+    order = np.random.default_rng(1).permutation(500)
     a, b = confident_learning(p, labels), confident_learning(p[order], labels[order])
-    assert np.array_equal(a.confident_joint, b.confident_joint)
-    assert {s.position for s in a.suspects} == {int(order[s.position]) for s in b.suspects}
+    assert np.array_equal(a.confident_joint, b.confident_joint) and a.suspects
+    assert [s.position for s in a.suspects] == [int(order[s.position]) for s in b.suspects]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10, 100])
