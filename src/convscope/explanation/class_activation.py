@@ -53,8 +53,8 @@ def cam(subject: Subject, images: NDArray[np.uint8], targets: NDArray[np.int64])
 def _affine_in_means(subject: Subject, x: Tensor, found: Captured, targets: NDArray[np.int64]) -> bool:
     """Is the logit b + Σ_c w_c · mean(A_c)? The slopes must be even, and foretell the logit of other maps.
 
-    The other maps are these times a factor for each, from 0 to 1, so that what ReLU left above zero stays there. Equal
-    factors would miss a hidden layer of ReLU without biases, since that is linear along a line through zero.
+    The other maps are these times a factor for each, from 0 to 1. Equal factors would miss a hidden layer of ReLU
+    without biases, since that is linear along a line through zero.
     """
     slope = found.gradients.mean(dim=(2, 3), keepdim=True)
     if not torch.isfinite(found.logits).all():

@@ -53,9 +53,10 @@ def explain_images(
     >>> from convscope.models.pytorch.zoo import create
     >>> net = create("small_cnn", input_shape=(1, 8, 8), classes=2)
     >>> subject = Subject.of(TorchPredictor(net, Preprocess(1, 8, 8), ("cat", "dog")))
-    >>> blank = explain_images(subject, np.zeros((3, 8, 8, 1), np.uint8), methods["grad_cam"])
+    >>> dark = np.zeros((3, 8, 8, 1), np.uint8)
+    >>> blank = explain_images(subject, dark, methods["grad_cam"], targets=np.array([0, 0, 1]))
     >>> blank.maps.shape, blank.refused[0]
-    ((3, 8, 8), "every number of the map is 0: the layer's maps are blank, or 'cat' does not depend on them")
+    ((3, 8, 8), "every number of the map is 0: the layer's maps are blank, or none of them speaks for 'cat'")
     """
     checked_images(images, subject.preprocess)
     if targets is None:
@@ -100,7 +101,7 @@ def refusal(raw: Maps, method: Method, label: str) -> str | None:
 
     >>> from convscope.explanation.methods import methods
     >>> refusal(-np.ones((2, 2)), methods["grad_cam"], "cat")
-    "every place of the layer speaks against 'cat', so ReLU leaves nothing; try layer_cam or occlusion"
+    "every place of the layer speaks against 'cat', so ReLU leaves nothing; try occlusion"
     """
     if not np.isfinite(raw).all():
         return "the map holds NaN or infinity; the network's weights or its answers are not finite"
@@ -110,8 +111,7 @@ def refusal(raw: Maps, method: Method, label: str) -> str | None:
     if not raw.any():
         return _why_zero(method, label)
     if not shown.any():
-        others = "layer_cam or occlusion" if method.name != "layer_cam" else "grad_cam or occlusion"
-        return f"every place of the layer speaks against {label!r}, so ReLU leaves nothing; try {others}"
+        return f"every place of the layer speaks against {label!r}, so ReLU leaves nothing; try occlusion"
     if np.ptp(shown) <= FLAT * np.abs(shown).max():
         return f"every place counts the same for {label!r}: the map is constant and shows nothing"
     return None
@@ -119,7 +119,7 @@ def refusal(raw: Maps, method: Method, label: str) -> str | None:
 
 def _why_zero(method: Method, label: str) -> str:
     why = {
-        "maps": f"the layer's maps are blank, or {label!r} does not depend on them",
+        "maps": f"the layer's maps are blank, or none of them speaks for {label!r}",
         "gradients": f"the answer for {label!r} does not change with the image",
         "answers": f"the answer for {label!r} does not change with any part of the image",
     }
