@@ -1,0 +1,31 @@
+"""A network that has learned the tiny pictures, and what is looked into: in a second, and the same each time."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+import tiny
+from convscope.data.preprocess import Preprocess
+from convscope.explanation.subject import Subject
+from convscope.models.pytorch.predictor import TorchPredictor
+from convscope.models.pytorch.zoo import create
+
+
+@cache
+def subject(channels: int = 1) -> Subject:
+    """Subject of a small network that tells the thirds of 12×12 pictures apart."""
+    torch.manual_seed(0)
+    network = create("simple_cnn", input_shape=(channels, tiny.SIDE, tiny.SIDE), classes=len(tiny.CLASSES))
+    preprocess = Preprocess(channels, tiny.SIDE, tiny.SIDE, mean=(0.4,) * channels, std=(0.2,) * channels)
+    found = Subject.of(TorchPredictor(network, preprocess, tiny.CLASSES))
+    images, labels = tiny.pictures(240, channels=channels, seed=5)
+    x, y = found.inputs(images), torch.from_numpy(labels)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(25):
+        optimiser.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(network(x), y).backward()
+        optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return found
