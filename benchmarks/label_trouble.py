@@ -6,7 +6,7 @@ Of Fashion-MNIST (60,000 training images) and TrashNet (its training split), 5 %
 class, all others equally likely, by seed 0. Every command is the default one, on one thread. A planted label counts as
 found where it is among the labels in doubt or in a conflict; what else is listed counts as a false alarm, though labels
 that were wrong before are among it. With EPOCHS, Fashion-MNIST is looked at with each of them as well. Goes on in OUT
-where it was stopped; seconds are only right when it was not.
+where it was stopped; minutes are only right when it was not. They are of processor time, scan and pictures included.
 """
 
 from __future__ import annotations
@@ -69,17 +69,17 @@ def flipped_trashnet(source: str, out: Path) -> tuple[Path, np.ndarray]:
 
 
 def look(data: str | Path, folder: Path, **train: Any) -> tuple[LabelReport, float]:
-    """The default check, and its seconds."""
-    began = time.perf_counter()
+    """The default check, and the seconds of processor time that it took, whatever else the machine did."""
+    began = time.process_time()
     report = find_label_errors(data, config=ONE_THREAD.merge({"train": train}), out=folder)
-    return report, time.perf_counter() - began
+    return report, time.process_time() - began
 
 
 def described(report: LabelReport, seconds: float) -> dict[str, Any]:
     """What was found, without a word on whether it is true."""
     return {
         "images": report.images,
-        "minutes": round(seconds / 60, 1),
+        "processor_minutes": round(seconds / 60, 1),
         "out_of_fold_accuracy": round(report.accuracy, 4),
         "labels_in_doubt": len(report.doubtful),
         "conflicts": [list(conflict.names) for conflict in report.conflicts],
@@ -91,12 +91,13 @@ def scored(report: LabelReport, planted: np.ndarray) -> dict[str, float]:
     """Precision and recall of the listed images, and precision of the first n where n labels were planted."""
     listed = [row.position for row in report.doubtful]
     conflicting = [p for conflict in report.conflicts for p in conflict.positions if p is not None]
-    found = np.isin(planted, [*conflicting, *listed]).sum()
+    found = int(np.isin(planted, [*conflicting, *listed]).sum())
     return {
         "planted": len(planted),
         "precision": round(found / (len(listed) + len(conflicting)), 4),
         "recall": round(found / len(planted), 4),
         "precision_of_the_first_as_many": round(float(np.isin(listed[: len(planted)], planted).mean()), 4),
+        "precision_of_the_first_half_as_many": round(float(np.isin(listed[: len(planted) // 2], planted).mean()), 4),
     }
 
 
