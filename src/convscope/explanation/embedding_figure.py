@@ -26,6 +26,8 @@ COLOURED = 20
 
 def embedding_figure(embedding: Embedding, classes: Sequence[str]) -> Figure:
     """The plane with its legend; a cross on every error. Points stay pixels in an SVG."""
+    from matplotlib import rcParams
+
     figure = new_figure(8.6, 6.2)
     axes = figure.subplots()
     points, labels = embedding.points, embedding.labels
@@ -37,7 +39,7 @@ def embedding_figure(embedding: Embedding, classes: Sequence[str]) -> Figure:
         colour, shape = COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)]
         _scatter(axes, points[labels == k], colour, shape, shortened(classes[k]))
     if wrong.any():
-        _scatter(axes, points[wrong], "black", "x", f"error ({wrong.sum():,})")
+        _scatter(axes, points[wrong], rcParams["text.color"], "x", f"error ({wrong.sum():,})")
     shares = embedding.shares
     for axis, name in enumerate(("x", "y")):
         held = f", {shares[axis]:.0%} of the variance" if shares else ""

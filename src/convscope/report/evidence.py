@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.bundle import Bundle
-from convscope.evaluation.classifier import Classifier
 from convscope.evaluation.evaluate import Evaluation
 from convscope.evaluation.findings import Findings
+from convscope.explanation.opened_run import OpenedRun
 from convscope.explanation.subject import Subject
-
-Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known: `evaluation` holds images, labels and logits n×K, `folder` is the run's."""
+    """What is known: `evaluation` holds images, labels and logits n×K, `run` the network and its folder."""
 
     evaluation: Evaluation
-    bundle: Bundle
-    classifier: Classifier
-    folder: Path
-    tell: Tell
+    run: OpenedRun
+
+    @property
+    def bundle(self) -> Bundle:
+        """The network as it is on disk."""
+        return self.run.bundle
 
     @property
     def seed(self) -> int:
@@ -57,7 +55,12 @@ class Evidence:
     @property
     def subject(self) -> Subject:
         """The network to look into."""
-        return Subject.of(self.classifier)
+        return self.run.subject
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Show progress, where anybody wants to see it."""
+        if self.run.tell:
+            self.run.tell(what, done, total)
 
     def images(self, positions: NDArray[np.int64] | list[int]) -> NDArray[np.uint8]:
         """The prepared images at some positions, uint8 n×H×W×C."""

@@ -28,9 +28,10 @@ def page(evidence: Evidence, sections: Sequence[Section], *, title: str) -> str:
     source = environment.loader
     assert source is not None
     around = {name: source.get_source(environment, name)[0] for name in ("page.css", "page.js")}
-    return environment.get_template("page.html").render(
+    html: str = environment.get_template("page.html").render(
         title=title, sections=parts, style=around["page.css"], script=around["page.js"]
     )
+    return html
 
 
 def _environment() -> Any:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 INK = "#010203"
 """Drawn in this colour, which nothing else has: on the page it becomes the colour of the text around the figure."""
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "svg.fonttype": "path",  # a reader's machine may lack the font, and another one has other widths
     "font.size": 10,
     "figure.facecolor": "none",

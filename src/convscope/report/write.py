@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.core.atomic import write_text
-from convscope.core.bundle import Bundle, find_bundle
 from convscope.evaluation.evaluate import Evaluation, evaluate
-from convscope.evaluation.load import classifier_of
-from convscope.report.evidence import Evidence, Tell
+from convscope.explanation.opened_run import Tell, open_run
+from convscope.report.evidence import Evidence
 from convscope.report.page import page
 from convscope.report.sections import SECTIONS
 
@@ -50,10 +49,8 @@ def write_report(
     PosixPath('artifacts/torch_small_cnn_fashion_mnist/evaluation/test_report.html')
     """
     evaluation = evaluate(run, data, split=split, model=model, out=out, tell=tell)
-    where = find_bundle(Path(run))
-    bundle = Bundle.load(where)
-    evidence = Evidence(evaluation, bundle, classifier_of(bundle, model), where.parent, tell or (lambda *_: None))
-    title = f"{bundle.model['name']} on {evaluation.data}"
+    evidence = Evidence(evaluation, open_run(run, data=data, model=model, tell=tell))
+    title = f"{evidence.bundle.model['name']} on {evaluation.data}"
     path = evaluation.folder / f"{evaluation.split}_{REPORT_FILE}"
     write_text(path, page(evidence, SECTIONS, title=title))
     return Report(path, evaluation)

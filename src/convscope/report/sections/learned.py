@@ -15,6 +15,7 @@ from convscope.explanation.field import field_lines, stage_fields
 from convscope.explanation.field_figure import growth_figure
 from convscope.explanation.filters import filters_figure, first_filters
 from convscope.report.evidence import Evidence
+from convscope.report.section import Fill
 from convscope.report.svg import inline_svg
 
 FIELD_IMAGES = 16
@@ -28,7 +29,7 @@ def learned(evidence: Evidence) -> dict[str, Any]:
     return {"views": [_or_reason(name, view, evidence) for name, view in views]}
 
 
-def _or_reason(name: str, view: Any, evidence: Evidence) -> dict[str, Any]:
+def _or_reason(name: str, view: Fill, evidence: Evidence) -> dict[str, Any]:
     try:
         return {"name": name, "reason": None} | view(evidence)
     except ConvscopeError as reason:

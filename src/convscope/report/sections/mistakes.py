@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convscope.evaluation.answer import printable
 from convscope.evaluation.mistakes import worst_errors
+from convscope.explanation.choose import choose_method
 from convscope.explanation.explained import explain_images
 from convscope.explanation.methods import methods
 from convscope.explanation.pictures import overlay
@@ -17,8 +20,8 @@ from convscope.report.section import LeftOut
 
 COUNT = 18
 SIDE = 160
-ORDER = ("grad_cam", "layer_cam", "occlusion")
-"""The first of them that does not refuse; the last needs answers alone."""
+THEN = ("layer_cam", "occlusion")
+"""Where the most faithful method refuses an image, these are asked; the last needs answers alone."""
 
 
 def mistakes(evidence: Evidence) -> dict[str, Any]:
@@ -30,7 +33,9 @@ def mistakes(evidence: Evidence) -> dict[str, Any]:
     answers, labels = evidence.logits[errors].argmax(axis=1), evidence.labels[errors]
     probabilities = evidence.bundle.decision.probabilities(evidence.logits[errors])
     unknown = evidence.bundle.decision.unknown(evidence.logits[errors])
-    seen = {"answer": _seen(evidence, images, answers), "label": _seen(evidence, images, labels)}
+    choice = choose_method(evidence.run, evidence.subject, images)
+    order = tuple(dict.fromkeys((choice.method, *THEN)))
+    seen = {"answer": _seen(evidence, images, answers, order), "label": _seen(evidence, images, labels, order)}
     names = [printable(evidence.evaluation.part.names[position]) for position in errors]
     rows = []
     for number, name in enumerate(names):
@@ -48,17 +53,16 @@ def mistakes(evidence: Evidence) -> dict[str, Any]:
                 "for_label": _map(images[number], seen["label"][number], name, label),
             }
         )
-    return {
-        "rows": rows,
-        "methods": sorted({entry["method"] for row in rows for entry in (row["for_answer"], row["for_label"])}),
-    }
+    return {"rows": rows, "choice": choice.line()}
 
 
-def _seen(evidence: Evidence, images: Any, targets: Any) -> list[tuple[str, Any]]:
+def _seen(
+    evidence: Evidence, images: NDArray[np.uint8], targets: NDArray[np.int64], order: Sequence[str]
+) -> list[tuple[str, NDArray[Any] | str]]:
     """For each image the title of the method that shows something, and its map, or why none does."""
-    found: list[tuple[str, Any]] = [("", "")] * len(images)
+    found: list[tuple[str, NDArray[Any] | str]] = [("", "")] * len(images)
     left = np.arange(len(images))
-    for name in ORDER:
+    for name in order:
         if not len(left):
             break
         explained = explain_images(evidence.subject, images[left], methods[name], targets=targets[left])
@@ -68,7 +72,7 @@ def _seen(evidence: Evidence, images: Any, targets: Any) -> list[tuple[str, Any]
     return found
 
 
-def _map(image: Any, seen: tuple[str, Any], name: str, label: str) -> dict[str, Any]:
+def _map(image: NDArray[np.uint8], seen: tuple[str, NDArray[Any] | str], name: str, label: str) -> dict[str, Any]:
     title, shown = seen
     if isinstance(shown, str):
         return {"method": title, "picture": None, "reason": shown}

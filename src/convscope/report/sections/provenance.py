@@ -37,4 +37,10 @@ def provenance(evidence: Evidence) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
-    return ", ".join(f"{k} {_words(v)}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+    return (
+        ", ".join(f"{k} {_words(v)}" for k, v in value.items())
+        if isinstance(value, dict)
+        else "none"
+        if value is None
+        else str(value)
+    )

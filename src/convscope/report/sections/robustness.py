@@ -21,7 +21,7 @@ ATTACKED = 200
 def robustness(evidence: Evidence) -> dict[str, Any]:
     """Accuracy under eight corruptions at five strengths, and under FGSM and PGD."""
     found = evidence.evaluation.robustness or under_corruption(
-        evidence.classifier,
+        evidence.run.classifier,
         *sample(evidence.evaluation.part, seed=evidence.seed),
         seed=evidence.seed,
         tell=evidence.tell,

@@ -13,7 +13,7 @@ from convscope.training.history import read_history
 
 def training(evidence: Evidence) -> dict[str, Any]:
     """The curves, and the best epoch in words."""
-    path = evidence.folder / "history.jsonl"
+    path = evidence.run.folder / "history.jsonl"
     rows = read_history(path) if path.is_file() else []
     if not rows:
         raise LeftOut("The run folder holds no history.jsonl, so nobody knows how training went.")
