@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 INK = "#010203"
 """Drawn in this colour, which nothing else has: on the page it becomes the colour of the text around the figure."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "path",  # a reader's machine may lack the font, and another one has other widths
     "font.size": 10,
     "figure.facecolor": "none",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from convscope.core.atomic import write_text
 from convscope.evaluation.evaluate import Evaluation, evaluate
 from convscope.explanation.opened_run import Tell, open_run
+from convscope.report.contents import SECTIONS
 from convscope.report.evidence import Evidence
 from convscope.report.page import page
-from convscope.report.sections import SECTIONS
 
 if TYPE_CHECKING:
     from torch import nn
