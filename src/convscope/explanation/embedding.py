@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from convscope.core.errors import UserError, unknown_name
 from convscope.data.part import Part
+from convscope.evaluation.evaluate import Tell
 from convscope.explanation.capture import find_module
 from convscope.explanation.subject import Subject
 from convscope.explanation.watching import no_maps, stage_names, watching
@@ -49,9 +49,12 @@ def embed(
     projection: Projection = "pca",
     *,
     seed: int = 0,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Tell | None = None,
 ) -> Embedding:
-    """The images of a part by their last features: `last_features`, projected with `project`. Errors are theirs."""
+    """The images of a part by their last features: `last_features`, projected with `project`. Errors are theirs.
+
+    `tell(what, done, total)` is called as work goes on.
+    """
     check_projection(projection)
     if len(part) < FEWEST:
         raise UserError(f"{len(part)} images cannot be laid out on a plane; give at least {FEWEST}")
@@ -66,7 +69,9 @@ def embed(
         rows.append(features.double().cpu().numpy())
         answers.append(logits.argmax(1).cpu().numpy())
         if tell:
-            tell(min(len(rows) * size, len(part)), len(part))
+            tell("look", min(len(rows) * size, len(part)), len(part))
+    if tell and projection != "pca":
+        tell("lay out", 0, 1)  # t-SNE and UMAP take 10 to 40 seconds for 2,000 images and do not say how far they are
     found = np.concatenate(rows)
     points, shares = project(found, projection, seed=seed)
     return Embedding(points, part.labels, np.concatenate(answers), projection, layer, found.shape[1], shares)

@@ -17,14 +17,12 @@ from convscope.core.bundle import Bundle, find_bundle
 from convscope.data.part import Part
 from convscope.data.source import open_source
 from convscope.evaluation.classifier import Classifier, Inputs, named_images
-from convscope.evaluation.evaluate import open_part
+from convscope.evaluation.evaluate import Tell, open_part
 from convscope.evaluation.load import classifier_of
 from convscope.explanation.subject import Subject
 
 if TYPE_CHECKING:
     from torch import nn
-
-Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

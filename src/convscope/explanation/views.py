@@ -116,7 +116,7 @@ def embedding(asked: Asked) -> Written:
     projection = asked.unit or "pca"
     check_projection(projection)
     words, part = asked.run.some(EMBEDDED)
-    found = embed(asked.run.subject, part, projection, tell=asked.run.telling("look"))  # type: ignore[arg-type]
+    found = embed(asked.run.subject, part, projection, tell=asked.run.tell)  # type: ignore[arg-type]
     wrong = int((found.predicted != found.labels).sum())
     lines = [f"{TITLES[projection]} of {words}: {wrong:,} of {len(part):,} are answered wrongly"]
     if found.shares:

@@ -95,12 +95,12 @@ def test_features_of_tokens_are_averaged():
 def test_images_are_laid_out_in_their_order(channels, monkeypatch):
     monkeypatch.setattr(embedding, "MOST_IMAGES", 8)
     found, part, told = subject(channels), part_of(20, channels), []
-    result = embed(found, part, tell=lambda done, total: told.append((done, total)))
+    result = embed(found, part, tell=lambda *each: told.append(each))
     images = part.take(np.arange(20))
     features, logits = last_features(found.torch_network(), found.inputs(images), result.layer)
     assert np.allclose(result.points, pca(features.double().numpy())[0], atol=1e-4)
     assert np.array_equal(result.predicted, logits.argmax(1).numpy()) and np.array_equal(result.labels, part.labels)
-    assert told == [(8, 20), (16, 20), (20, 20)] and result.width == features.shape[1]
+    assert told == [("look", done, 20) for done in (8, 16, 20)] and result.width == features.shape[1]
     assert 0 < sum(result.shares) <= 1
 
 
