@@ -33,7 +33,7 @@ class ExplainOptions:
     """The layer that class activation looks at. Left out: the last that has more than one place."""
 
     show: Literal["filters", "maps", "units", "field", "embedding"] | None = None
-    """Show what the network learned: its filters, its maps, what excites it, what it sees of an image, where images lie."""
+    """Show what the network learned: filters, maps, what excites a unit, what a place sees, where images lie."""
 
     unit: str | None = None
     """With --show maps a layer; with units a class or LAYER:NUMBER; with embedding pca, tsne or umap."""
@@ -57,7 +57,7 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
     For each image a picture with a heat map of each method, and numbers that say how far to believe it. Insertion: how
     sure the network becomes as the pixels come back in the order of the map; high is good. Deletion: how sure it stays
     as they go; low is good. ROAD: the same without painted patches; above 0 is good. Untrained: how like the map is to
-    that of the same network before it learned anything; near 0 is good.
+    that of the same network before it learned anything; near 0 is good. ★ marks the most faithful.
 
     Parameters
     ----------
@@ -65,6 +65,8 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
         A run folder or a bundle file.
     images
         Files and folders; with --show they may be left out.
+    options
+        Everything else; each has its own help.
     """
     if options.show is not None:
         _show(run, images, options)

@@ -135,7 +135,7 @@ def validation_images(run: OpenedRun) -> NDArray[np.uint8] | None:
     try:
         if not open_source(run.bundle.provenance["config"]["data"]["source"]).location.exists():
             return None
-        dataset = open_images(run.bundle, run.folder, None, "validation")[2]
+        dataset = open_images(run.bundle, run.folder, None, split="validation")[2]
     except (ConvscopeError, KeyError, TypeError):
         return None
     count = min(len(dataset), _most((0, *run.subject.preprocess.shape)))

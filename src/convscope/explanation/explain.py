@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from convscope.core.atomic import make_folder, write_json
 from convscope.core.errors import UserError, unknown_name
 from convscope.data.decode import ImageLike, UnreadableImage
-from convscope.evaluation.answer import answers, unanswered
 from convscope.data.in_order import map_in_order
+from convscope.evaluation.answer import answers, unanswered
 from convscope.evaluation.classifier import Inputs, named_images
 from convscope.evaluation.figures import short_name
 from convscope.explanation.capture import maps_of
@@ -163,9 +163,10 @@ class _Column:
         if self.explained is None or reading.refused is not None:
             return Panel(reading.title, np.zeros((1, 1)), refused=reading.refused or "")
         found = self.explained
-        signed = not found.method.rectified and bool((found.maps < 0).any())
-        numbers = _numbers(reading)
-        return Panel(reading.title, found.maps[image], signed, None, numbers, best == reading.method)
+        method = found.method
+        signed = not (method.rectified or method.class_blind) and bool((found.maps < 0).any())
+        title = f"{reading.title} (whatever the class)" if method.class_blind else reading.title
+        return Panel(title, found.maps[image], signed, None, _numbers(reading), best == reading.method)
 
 
 def _column(name: str, subject: Subject, measure: Measure) -> _Column:

@@ -40,7 +40,7 @@ class Faithfulness:
 
     @property
     def score(self) -> Column:
-        """insertion − deletion of each image: the one number by which methods are set in order."""
+        """Insertion − deletion of each image: the one number by which methods are set in order."""
         return self.insertion - self.deletion
 
     @property

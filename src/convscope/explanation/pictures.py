@@ -22,6 +22,7 @@ PERCENTILE = 99
 COLUMNS, SIDE = 5, 2.5
 """Panels in a row, and the width of one in inches."""
 LEGEND = "insertion: high is good · deletion: low is good · ROAD: above 0 · untrained: near 0 · ★ the most faithful"
+SMALL = 96
 GREY = np.array([0.299, 0.587, 0.114])
 """The luma of ITU-R BT.601, as decoding uses it."""
 
@@ -85,12 +86,14 @@ def explanation_figure(image: NDArray[np.uint8], heading: str, panels: Sequence[
     columns = -(-(len(panels) + 1) // rows)
     below = 0.17 * max((panel.numbers.count("\n") + 1 for panel in panels if panel.numbers), default=0)
     tall = float(np.clip(SIDE * height / width, 1.2, 2 * SIDE)) + 0.5 + below
-    figure = new_figure(max(SIDE * columns, 2 * SIDE), tall * rows + 0.75)
-    above, legend = figure.subfigures(2, 1, height_ratios=[tall * rows, 0.75])
+    figure = new_figure(max(SIDE * columns, 2 * SIDE), tall * rows + 0.6)
+    parts: Any = figure.subfigures(2, 1, height_ratios=[tall * rows, 0.6])
+    above, legend = parts
     grid = above.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
-    grid[0].imshow(image if image.shape[2] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=255)
+    shown = image if image.shape[2] == 3 else image[..., 0]
+    grid[0].imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation=_interpolation(image))
     grid[0].set_title(heading, fontsize=9)
     for axes, panel in zip(grid[1:], panels, strict=False):
         _draw(axes, image, panel)
@@ -107,7 +110,7 @@ def _draw(axes: Any, image: NDArray[np.uint8], panel: Panel) -> None:
         words = textwrap.fill(panel.refused, 30, max_lines=11, placeholder=" …").replace("$", r"\$")
         axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", fontsize=7.5, color="#444444")
         return
-    axes.imshow(overlay(image, panel.map, signed=panel.signed))
+    axes.imshow(overlay(image, panel.map, signed=panel.signed), interpolation=_interpolation(image))
     axes.text(0.5, -0.03, panel.numbers, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
 
 
@@ -119,6 +122,11 @@ def _colours(values: Floats, signed: bool) -> Floats:
         # The outer tenths of the diverging colours are almost black, as images are.
         return np.asarray(colormaps[SIGNED](0.5 + 0.4 * values))[..., :3]
     return np.asarray(colormaps[UNSIGNED](values))[..., :3]
+
+
+def _interpolation(image: NDArray[np.uint8]) -> str:
+    """Squares for small images; large ones may be shrunk, and dropping pixels would make patterns of its own."""
+    return "nearest" if max(image.shape[:2]) <= SMALL else "auto"
 
 
 def _explain_colours(figure: SubFigure, kinds: Sequence[bool], label: str) -> None:

@@ -27,7 +27,7 @@ class Reading:
 
     @property
     def score(self) -> float | None:
-        """insertion − deletion; without a map, that of an order by chance."""
+        """Insertion − deletion; without a map, that of an order by chance."""
         return self.numbers.get("random_score" if self.refused else "score")
 
 
@@ -97,20 +97,21 @@ class Explanation:
         }
 
     def table(self) -> Table:
-        """A rich table: a method a row, its means over the images, and how often it was refused."""
+        """A rich table: a method a row with its means, how often it was refused, and ★ at the most faithful."""
         from rich.table import Table
 
         table = Table(box=None, header_style="bold")
         table.add_column("method", no_wrap=True)
         for title in COLUMNS.values():
-            table.add_column(title, justify="right")
+            table.add_column(title, justify="right", overflow="fold")
         table.add_column("")
         chance: dict[str, float | None] = {}
         for name, readings in _by_method(self.images).items():
             means = self.means()[name]
             if any(not reading.refused for reading in readings):
                 chance = chance or {key: means[f"random_{key}"] for key in ("insertion", "deletion")} | {"road": 0.0}
-            table.add_row(readings[0].title, *(shown(means.get(key)) for key in COLUMNS), self._note(name, readings))
+            mark = " ★" if name == self.best else ""
+            table.add_row(readings[0].title + mark, *(shown(means.get(key)) for key in COLUMNS), _note(readings))
         if chance:
             table.add_row("by chance", *(shown(chance.get(key)) for key in COLUMNS), "", style="dim")
         return table
@@ -125,20 +126,19 @@ class Explanation:
                     found[line] = found.get(line, 0) + 1
         return [line if count == 1 else f"{line} ({count} images)" for line, count in found.items()]
 
-    def _note(self, name: str, readings: list[Reading]) -> str:
-        refused = sum(reading.refused is not None for reading in readings)
-        if refused:
-            return f"refused for {refused} of {len(readings)}" if refused < len(readings) else "refused"
-        return "most faithful" if name == self.best else ""
-
 
 def shown(number: float | None) -> str:
     """A number of a table.
 
-    >>> shown(0.256), shown(None)
-    ('0.26', '–')
+    >>> shown(0.256), shown(-0.004), shown(None)
+    ('0.26', '0.00', '–')
     """
-    return "–" if number is None else f"{number:.2f}"
+    return "–" if number is None else f"{round(number, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def _note(readings: list[Reading]) -> str:
+    refused = sum(reading.refused is not None for reading in readings)
+    return f"no map for {refused} of {len(readings)}" if refused else ""
 
 
 def _by_method(images: tuple[ImageExplanation, ...] | list[ImageExplanation]) -> dict[str, list[Reading]]:

@@ -6,8 +6,7 @@ and rises quickly as they are put into a blurred image. Petsiuk, Das and Saenko 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,7 @@ class Curves:
         >>> Curves(np.array([[1.0, 0.5, 0.0]])).area.tolist()
         [0.5]
         """
-        area: NDArray[np.float64] = np.trapezoid(self.probability, self.share, axis=1)
+        area: NDArray[np.float64] = np.asarray(np.trapezoid(self.probability, self.share, axis=1))
         return area
 
 
@@ -69,13 +68,13 @@ class Question:
     predictor: Predictor
     images: Images
     targets: NDArray[np.int64]
-    decision: Decision = Decision()
+    decision: Decision = field(default_factory=Decision)
 
     def probability(self, changed: Images) -> NDArray[np.float64]:
         """N×S probabilities for S changed forms of each image, S×N×H×W×C, in one call of the predictor."""
         steps, count = changed.shape[:2]
         logits = self.predictor.predict(changed.reshape(-1, *changed.shape[2:]))
-        every = self.decision.probabilities(logits).reshape(steps, count, -1)
+        every = self.decision.probabilities(logits).reshape(steps, count, logits.shape[1])
         chosen: NDArray[np.float64] = every[:, np.arange(count), self.targets].T
         return chosen
 
@@ -113,7 +112,7 @@ def places(maps: Floats, *, seed: int = 0) -> NDArray[np.int64]:
     """
     n, h, w = maps.shape
     lot = generator(seed, "ties", h, w).permutation(h * w)
-    drawn = maps.reshape(n, -1)[:, lot]
+    drawn = maps.reshape(n, h * w)[:, lot]
     turn = np.empty((n, h * w), np.int64)
     np.put_along_axis(turn, lot[np.argsort(-drawn, axis=1, kind="stable")], np.arange(h * w)[None], axis=1)
     return turn.reshape(n, h, w)
@@ -136,7 +135,7 @@ def blurred(images: Images) -> Images:
     from scipy.ndimage import gaussian_filter
 
     sigma = BLUR * min(images.shape[1:3])
-    smooth: Floats = gaussian_filter(images.astype(np.float32), (0, sigma, sigma, 0), mode="nearest")
+    smooth: Floats = gaussian_filter(images.astype(np.float32), (0, sigma, sigma, 0), mode="reflect")
     return smooth.round().astype(np.uint8)
 
 
@@ -160,5 +159,3 @@ def _curves(question: Question, order: NDArray[np.int64], before: Images, after:
         part = Question(question.predictor, question.images[lot], question.targets[lot], question.decision)
         found[lot] = part.probability(mixed)
     return Curves(found)
-
-

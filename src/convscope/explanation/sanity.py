@@ -24,9 +24,7 @@ from convscope.models.pytorch.predictor import TorchPredictor
 Floats = NDArray[np.floating[Any]]
 
 
-def sanity(
-    explained: Explained, images: NDArray[np.uint8], forgetful: Subject | None
-) -> NDArray[np.float64]:
+def sanity(explained: Explained, images: NDArray[np.uint8], forgetful: Subject | None) -> NDArray[np.float64]:
     """The rank correlation of each of N maps with that of the network that `unlearned` made, −1 to 1.
 
     Near 0 is as it should be; near 1, the map does not depend on what was learned. It is 0 where the other network has
@@ -67,10 +65,12 @@ def rank_correlation(a: Floats, b: Floats) -> NDArray[np.float64]:
     """
     from scipy.stats import rankdata
 
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (a, b)]
+    n, h, w = a.shape
+    ranks = [rankdata(maps.reshape(n, h * w), axis=1) for maps in (a, b)]
     first, second = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
-    return np.divide((first * second).sum(axis=1), scale, out=np.zeros(len(a)), where=scale > 0)
+    found: NDArray[np.float64] = np.divide((first * second).sum(axis=1), scale, out=np.zeros(n), where=scale > 0)
+    return found
 
 
 def _forget(layer: nn.Module) -> None:
