@@ -20,6 +20,7 @@ from convscope.training import out_of_fold
 from convscope.training.label_check import EPOCHS, check_labels, find_label_errors
 from convscope.training.progress import Display
 
+DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 WRONG = (3, 10, 50, 101, 155)
 QUICK = RunConfig.from_dict(tiny.settings(epochs=4))
 
@@ -230,3 +231,19 @@ def test_a_network_of_ones_own_is_part_of_the_question(data, tmp_path):
     first = check(data, tmp_path / "out", config)
     own.write_text(code + "        super().__init__(nn.Flatten(), nn.Linear(144, 5), nn.ReLU(), nn.Linear(5, 3))\n")
     assert check(data, tmp_path / "out", config).folder.name != first.folder.name
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "trashnet").is_dir(), reason="../shared/data is not there")
+def test_the_three_pictures_of_trashnet_that_stand_in_two_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        module, "out_of_fold", lambda config, material, *a, **k: np.zeros((len(material.train), 6), np.float32)
+    )
+    config = RunConfig.from_dict({"data": {"size": 16}, "transfer": {"mode": "scratch"}})
+    found = {
+        frozenset(Path(name).stem for name in c.names)
+        for c in check(DATA / "trashnet", tmp_path / "out", config).conflicts
+    }
+    assert found == {
+        frozenset(pair) for pair in (("glass115", "metal91"), ("glass176", "plastic152"), ("glass389", "plastic332"))
+    }
