@@ -7,7 +7,11 @@ from importlib import import_module
 
 FIGURES = {
     "convscope.training.finish": ("training_curves", "save_figure"),
-    "convscope.evaluation.results": ("confusion_figure", "recall_bars", "save_figure"),
+    "convscope.evaluation.results": (
+        *("confusion_figure", "recall_bars", "save_figure"),
+        *("reliability_figure", "risk_coverage_figure", "curves_figure"),
+    ),
+    "convscope.evaluation.evaluate": ("robustness_figure", "save_figure"),
 }
 
 

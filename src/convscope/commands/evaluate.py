@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from convscope.evaluation.evaluate import Evaluation
 
 EXAMPLES = 5
+SLICES = 3
 
 
 def evaluate(
@@ -24,9 +26,10 @@ def evaluate(
     split: Literal["train", "validation", "test"] = "test",
     model: str | None = None,
     out: Path | None = None,
+    robustness: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Measure a trained network; write figures, every prediction and the confusion matrix to files.
+    """Measure a trained network and how far to trust it; write figures, every prediction and pictures to files.
 
     Parameters
     ----------
@@ -40,30 +43,54 @@ def evaluate(
         FILE.py:CLASS, for a network of your own.
     out
         Where the files go; left out, evaluation/ in the run folder, or evaluation_DATA/ for other images.
+    robustness
+        Also measure 1,000 of the images under noise, blur, shift and five other kinds of damage.
     json
         Print JSON instead of a table.
     """
     from convscope.evaluation.evaluate import evaluate as measure
+    from convscope.evaluation.robustness import robustness_table
     from convscope.training.progress import Display
 
     with Display(quiet=json) as display:
-        result = measure(run, data, split=split, model=model, out=out, tell=display.work)
+        result = measure(run, data, split=split, model=model, out=out, robustness=robustness, tell=display.work)
     if json:
         write_json(result.to_dict())
         return
     screen = console()
-    metrics = result.metrics
-    top5 = "" if metrics.top5 is None else f"   top-5 {metrics.top5:.2%}"
     screen.print(_table(result))
-    for note in metrics.notes:
-        screen.print(f"note: {note}")
-    for name, reason in result.failed[:EXAMPLES]:
-        screen.print(f"cannot be read, and not counted: {name}: {reason}", soft_wrap=True)
-    if len(result.failed) > EXAMPLES:
-        screen.print(f"… and {len(result.failed) - EXAMPLES:,} more that cannot be read")
-    figures = f"accuracy {metrics.top1:.2%}{top5}   macro-F1 {metrics.macro_f1:.3f}   loss {metrics.loss:.3f}"
-    screen.print(f"{result.data}, {result.split}, {metrics.images:,} images: {figures}", soft_wrap=True)
+    for line in _lines(result):
+        screen.print(line, soft_wrap=True)
+    if result.robustness is not None:
+        screen.print()
+        screen.print(robustness_table(result.robustness))
+        clean, mean = result.robustness.clean, result.robustness.mean
+        screen.print(f"{result.robustness.images:,} images: {clean:.1%} clean, {mean:.1%} on average when damaged")
     screen.print(f"predictions and pictures: {result.folder}", soft_wrap=True)
+
+
+def _lines(result: Evaluation) -> Iterator[str]:
+    """What is said below the table: what is not counted, the figures with their intervals, and where it fails."""
+    metrics, found = result.metrics, result.findings
+    yield from (f"note: {note}" for note in metrics.notes)
+    for name, reason in result.failed[:EXAMPLES]:
+        yield f"cannot be read, and not counted: {name}: {reason}"
+    if len(result.failed) > EXAMPLES:
+        yield f"… and {len(result.failed) - EXAMPLES:,} more that cannot be read"
+    low, high = found.intervals["top1"]
+    top5 = "" if metrics.top5 is None else f"   top-5 {metrics.top5:.2%}"
+    figures = f"accuracy {metrics.top1:.2%} (95 % interval {low:.1%} to {high:.1%}){top5}"
+    rest = f"macro-F1 {metrics.macro_f1:.3f}   loss {metrics.loss:.3f}"
+    yield f"{result.data}, {result.split}, {metrics.images:,} images: {figures}   {rest}"
+    sure = found.calibration
+    yield (
+        f"calibration error (ECE) {sure.ece:.2%}, {found.uncalibrated.ece:.2%} without the temperature "
+        f"{result.decision.temperature:g}; chance alone gives up to {sure.chance:.2%}"
+    )
+    if found.selective.threshold is not None:
+        kept = "" if found.selective.risk is None else f"; of the others {1 - found.selective.risk:.2%} are right"
+        yield f"answered unknown: {1 - found.selective.coverage:.1%}{kept}"
+    yield from (f"fails more often on {weak}" for weak in found.slices[:SLICES])
 
 
 def _table(result: Evaluation) -> Table:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from convscope.core.atomic import make_folder
+from convscope.core.atomic import make_folder, write_json
 from convscope.core.bundle import Bundle, find_bundle
 from convscope.core.contracts import Dataset
+from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.data.part import Part, prepare_part
 from convscope.data.preprocess import Preprocess
 from convscope.data.source import Source, open_source
 from convscope.data.split import from_record
+from convscope.evaluation.classifier import Classifier
+from convscope.evaluation.figures import save_figure
+from convscope.evaluation.findings import Findings
 from convscope.evaluation.load import classifier_of
 from convscope.evaluation.metrics import ClassificationMetrics
 from convscope.evaluation.predict import predict_part
-from convscope.evaluation.results import write_results
+from convscope.evaluation.results import write_results, write_sureness
+from convscope.evaluation.robustness import Robustness, sample
+from convscope.evaluation.robustness import robustness as measure_robustness
+from convscope.evaluation.robustness_figure import robustness_figure
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,23 +38,39 @@ Tell = Callable[[str, int, int], None]
 SPLITS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The figures of one evaluation, what they were measured on, and the folder with predictions and pictures.
+    """What one evaluation found, what it was measured on, and the folder with predictions and pictures.
 
-    `failed` are (name, reason) of images that cannot be read and are in no figure.
+    `part`: the n images with their labels; `logits`: the answers, n×K; `decision`: what makes probabilities of them.
+    `robustness`: where it was asked for.
     """
 
-    metrics: ClassificationMetrics
+    findings: Findings
     data: str
     split: str
     folder: Path
-    failed: tuple[tuple[str, str], ...] = ()
+    part: Part
+    logits: NDArray[np.float32]
+    decision: Decision
+    robustness: Robustness | None = None
+
+    @property
+    def metrics(self) -> ClassificationMetrics:
+        """The figures as they are counted, without intervals."""
+        return self.findings.metrics
+
+    @property
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """(name, reason) of images that cannot be read and are in no figure."""
+        return self.part.failed
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        around = {"data": self.data, "split": self.split, "folder": str(self.folder)}
-        return around | {"failed": [list(entry) for entry in self.failed]} | self.metrics.to_dict()
+        """Plain JSON types: the figures, and what they were measured on."""
+        around: dict[str, Any] = {"data": self.data, "split": self.split, "folder": str(self.folder)}
+        if self.robustness is not None:
+            around["robustness"] = self.robustness.to_dict()
+        return around | {"failed": [list(entry) for entry in self.failed]} | self.findings.to_dict()
 
 
 def evaluate(
@@ -56,6 +80,7 @@ def evaluate(
     split: str = "test",
     model: str | nn.Module | type[nn.Module] | None = None,
     out: str | Path | None = None,
+    robustness: bool = False,
     tell: Tell | None = None,
 ) -> Evaluation:
     """Measure the network of `run` and write figures, predictions and pictures to `out`.
@@ -63,6 +88,7 @@ def evaluate(
     `data`: other images with the same class names, by name or path; left out, the run's own. `split`: test,
     validation or train; of other data that are not split, all images count. `model`: for a network of one's own, as
     in `load`. `out`: a folder, else `evaluation/` in the run folder, or `evaluation_<data>/` for other data.
+    `robustness`: also measure a sample of 1,000 images, drawn by the run's seed, under every corruption.
     `tell(what, done, total)` is called as work goes on.
 
     Raises UserError where the run, the data or the classes do not fit.
@@ -79,8 +105,18 @@ def evaluate(
     logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
     own = path.parent / ("evaluation" if data is None else f"evaluation_{name}")
     folder = make_folder(Path(out) if out else own)
-    metrics = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
-    return Evaluation(metrics, name, split, folder, part.failed)
+    found = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
+    write_sureness(folder, split, found, logits=logits, labels=part.labels, decision=bundle.decision)
+    result = Evaluation(found, name, split, folder, part, logits, bundle.decision)
+    return replace(result, robustness=_robustness(result, classifier, bundle, tell)) if robustness else result
+
+
+def _robustness(result: Evaluation, classifier: Classifier, bundle: Bundle, tell: Tell | None) -> Robustness:
+    seed = int(bundle.provenance.get("seed") or 0)
+    measured = measure_robustness(classifier, *sample(result.part, seed=seed), seed=seed, tell=tell)
+    write_json(result.folder / f"{result.split}_robustness.json", measured.to_dict())
+    save_figure(robustness_figure(measured), result.folder / f"{result.split}_robustness.png")
+    return measured
 
 
 def open_part(
@@ -90,11 +126,11 @@ def open_part(
 
     `folder`: where the run lies. `data`, `split` and `tell` as in `evaluate`, and so are the errors.
     """
-    name, split, dataset = open_images(bundle, folder, data, split)
+    name, split, dataset = open_images(bundle, folder, data, split=split)
     return name, split, _part(dataset, bundle, lambda done, total: tell("decode", done, total) if tell else None)
 
 
-def open_images(bundle: Bundle, folder: Path, data: str | Path | None, split: str) -> tuple[str, str, Dataset]:
+def open_images(bundle: Bundle, folder: Path, data: str | Path | None, *, split: str) -> tuple[str, str, Dataset]:
     """The name of the data, what part of it, and the images that are meant, not yet decoded; see `open_part`."""
     if data is not None:
         source = open_source(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +60,18 @@ def training_curves(rows: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """The confusion matrix K×K, a row for each label: numbers are images, colour their share of the row, not linear."""
+def confusion_figure(
+    confusion: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    link: Callable[[int, int], str | None] | None = None,
+) -> Figure:
+    """The confusion matrix K×K, a row for each label: numbers are images, colour their share of the row, not linear.
+
+    `link(row, column)`: where a click on a cell leads, or None; only an SVG can hold it.
+    """
     from matplotlib.colors import PowerNorm
+    from matplotlib.patches import Rectangle
 
     k = len(classes)
     side = float(np.clip(2.6 + 0.42 * k, 4.2, 15.0))
@@ -80,6 +89,10 @@ def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str]) -> Fi
                 axes.text(
                     column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=size
                 )
+    for row, column in np.ndindex(k, k):
+        if link and (url := link(row, column)):
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", alpha=0.0, edgecolor="none", url=url))
     _name_ticks(axes, classes, float(np.clip(72 * (side - 2.2) / max(k, 1) * 0.72, 3.5, 9)))
     axes.set_xlabel("prediction")
     axes.set_ylabel("label")
@@ -105,7 +118,7 @@ def recall_bars(metrics: ClassificationMetrics) -> Figure:
     mean = float(np.mean([100 * score.recall for score in every if score.recall is not None]))
     axes.axvline(mean, color=ORANGE, linewidth=1, linestyle="--", label=f"mean {mean:.1f} %")
     axes.set_yticks(
-        range(len(scores)), [_short(score.name) for score in scores], fontsize=8 if len(scores) <= 30 else 7
+        range(len(scores)), [short_name(score.name) for score in scores], fontsize=8 if len(scores) <= 30 else 7
     )
     axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set_xlim(0, 100)
@@ -174,14 +187,18 @@ def label_axes(axes: Axes, x: str, y: str) -> None:
 def _name_ticks(axes: Axes, classes: Sequence[str], size: float) -> None:
     if len(classes) > NAMED_CLASSES:
         return
-    names = [_short(name) for name in classes]
+    names = [short_name(name) for name in classes]
     steep = len(classes) > 12
     axes.set_xticks(range(len(names)), names, rotation=90 if steep else 45, ha="center" if steep else "right",
                     rotation_mode="default" if steep else "anchor", fontsize=size)  # fmt: skip
     axes.set_yticks(range(len(names)), names, fontsize=size)
 
 
-def _short(name: str, limit: int = 22) -> str:
-    """Names as long as sentences would leave no room for the figure; $ would be read as a formula."""
+def short_name(name: str, limit: int = 22) -> str:
+    r"""Names as long as sentences would leave no room for the figure; $ would be read as a formula.
+
+    >>> print(short_name("price in $"))
+    price in \$
+    """
     shown = name if len(name) <= limit else name[: limit - 1] + "…"
     return shown.replace("$", r"\$")

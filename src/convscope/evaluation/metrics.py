@@ -82,7 +82,7 @@ def classification_metrics(
     >>> round(m.top1, 3), m.confusion.tolist()
     (0.667, [[1, 0, 0], [0, 1, 0], [0, 1, 0]])
     """
-    z, y = _checked(logits, labels, len(classes))
+    z, y = checked(logits, labels, len(classes))
     k = len(classes)
     confusion = np.bincount(y * k + z.argmax(axis=1), minlength=k * k).reshape(k, k)
     scores = class_scores(confusion, classes)
@@ -98,27 +98,45 @@ def classification_metrics(
     )
 
 
+def in_top(logits: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
+    """Whether each of N labels is among the k largest of its K logits; of equal ones the first count.
+
+    >>> in_top(np.array([[3.0, 2.0, 1.0]]), np.array([1]), 2).tolist()
+    [True]
+    """
+    own = logits[np.arange(len(labels)), labels][:, None]
+    earlier = np.arange(logits.shape[1]) < labels[:, None]
+    ahead: NDArray[np.int64] = ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
+    return ahead < k
+
+
 def top_k_accuracy(logits: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> float:
-    """The share of N images whose label is among the k largest of its K logits; of equal ones the first count.
+    """The share of N images whose label is `in_top` of its K logits.
 
     >>> top_k_accuracy(np.array([[3.0, 2.0, 1.0]]), np.array([1]), 2)
     1.0
     """
-    own = logits[np.arange(len(labels)), labels][:, None]
-    earlier = np.arange(logits.shape[1]) < labels[:, None]
-    ahead = (logits > own) | ((logits == own) & earlier)
-    return float((ahead.sum(axis=1) < k).mean())
+    return float(in_top(logits, labels, k).mean())
+
+
+def image_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """−log softmax(logits N×K)[label] of each of the N images.
+
+    >>> image_losses(np.zeros((1, 2)), np.array([0])).round(4).tolist()
+    [0.6931]
+    """
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+    return losses
 
 
 def cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Mean −log softmax(logits N×K)[label] over the N images.
+    """Mean of `image_losses` over the N images.
 
     >>> round(cross_entropy(np.zeros((1, 2)), np.array([0])), 4)
     0.6931
     """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    return float((log_sum - shifted[np.arange(len(labels)), labels]).mean())
+    return float(image_losses(logits, labels).mean())
 
 
 def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[ClassScore, ...]:
@@ -140,9 +158,14 @@ def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[
     )
 
 
-def _checked(
+def checked(
     logits: NDArray[Any], labels: NDArray[Any] | Sequence[int], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits N×K as float64 and labels N as int64, if figures can be made from them.
+
+    Raises UserError for no images, and for shapes or labels that do not fit, and Failure for a logit that is NaN or
+    infinite.
+    """
     z, y = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if not len(y):
         raise UserError("there are no images to evaluate; choose another split or data set")

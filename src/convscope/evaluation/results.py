@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from convscope.core.atomic import write_json
 from convscope.core.decision import Decision
 from convscope.data.part import Part
+from convscope.evaluation.curves import curves_figure
 from convscope.evaluation.figures import confusion_figure, recall_bars, save_figure
-from convscope.evaluation.metrics import ClassificationMetrics, classification_metrics
+from convscope.evaluation.findings import Findings, findings
 from convscope.evaluation.predictions import write_predictions
+from convscope.evaluation.selective import score_curves
+from convscope.evaluation.sureness_figures import reliability_figure, risk_coverage_figure
 
 
 def write_results(
@@ -23,13 +26,13 @@ def write_results(
     logits: NDArray[np.float32],
     classes: tuple[str, ...],
     decision: Decision,
-) -> ClassificationMetrics:
-    """The figures of logits n×K on the n images of `part`; written to `folder` under names that begin with `split`.
+) -> Findings:
+    """What is found of logits n×K on the n images of `part`; written to `folder` under names that begin with `split`.
 
     `<split>_metrics.json`, `<split>_predictions.csv`, `<split>_confusion.png` and `<split>_recall.png`.
     """
-    metrics = classification_metrics(logits, part.labels, classes)
-    write_json(folder / f"{split}_metrics.json", metrics.to_dict())
+    found = findings(part, logits, classes=classes, decision=decision)
+    write_json(folder / f"{split}_metrics.json", found.to_dict())
     write_predictions(
         folder / f"{split}_predictions.csv",
         logits,
@@ -38,6 +41,25 @@ def write_results(
         classes=classes,
         decision=decision,
     )
-    save_figure(confusion_figure(metrics.confusion, classes), folder / f"{split}_confusion.png")
-    save_figure(recall_bars(metrics), folder / f"{split}_recall.png")
-    return metrics
+    save_figure(confusion_figure(found.metrics.confusion, classes), folder / f"{split}_confusion.png")
+    save_figure(recall_bars(found.metrics), folder / f"{split}_recall.png")
+    return found
+
+
+def write_sureness(
+    folder: Path,
+    split: str,
+    found: Findings,
+    *,
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    decision: Decision,
+) -> None:
+    """Pictures that a second look wants, and the end of a training does not wait for.
+
+    `<split>_reliability.png`, `<split>_risk_coverage.png` and `<split>_curves.png`, beside those of `write_results`.
+    """
+    curves = score_curves(logits, labels, decision)
+    save_figure(reliability_figure(found.uncalibrated, found.calibration), folder / f"{split}_reliability.png")
+    save_figure(risk_coverage_figure(curves, found.selective), folder / f"{split}_risk_coverage.png")
+    save_figure(curves_figure(found.curves), folder / f"{split}_curves.png")

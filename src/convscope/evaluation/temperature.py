@@ -13,9 +13,9 @@ BOUNDS = (0.05, 20.0)
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Decision:
     """The temperature T > 0 that minimises the mean of −log softmax(logits / T)[label]; answers stay the same.
 
-    Logits N×K and labels N of images that were not trained on. With fewer than two images, T is 1. T is searched
-    between 0.05 and 20, so that a split without an error gives no infinite confidence. Guo and others 2017, arXiv
-    1706.04599.
+    Logits N×K and labels N of images that were not trained on. With fewer than two images, and where no other T has a
+    lower loss, T is 1. T is searched between 0.05 and 20, so that a split without an error gives no infinite
+    confidence. Guo and others 2017, arXiv 1706.04599.
 
     >>> round(fit_temperature(np.array([[4.0, 0.0], [4.0, 0.0]]), np.array([0, 1])).temperature)
     20
@@ -33,4 +33,5 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> D
         return float(np.mean(logsumexp(scores * beta, axis=1) - right * beta))
 
     found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded")
-    return Decision(temperature=round(float(np.exp(found.x)), 4))
+    fitted = round(float(np.exp(found.x)), 4)
+    return Decision(temperature=fitted if loss(np.log(fitted)) < loss(0.0) else 1.0)

@@ -87,7 +87,9 @@ def test_evaluate(run, said):
     code, out, _ = said("evaluate", run)
     assert code == 0 and "macro-F1" in out and all(name in out for name in tiny.CLASSES)
     names = {p.name for p in (run / "evaluation").iterdir()}
-    assert names == {f"test_{n}" for n in ("metrics.json", "predictions.csv", "confusion.png", "recall.png")}
+    pictures = ("confusion", "recall", "reliability", "risk_coverage", "curves")
+    assert names == {f"test_{n}" for n in ("metrics.json", "predictions.csv", *(f"{name}.png" for name in pictures))}
+    assert "(95 % interval " in out and "calibration error (ECE)" in out and "answered unknown: " in out
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -33,10 +34,20 @@ def _quick(no_pictures): ...
 def test_the_figures_are_those_of_training(run, tmp_path):
     told = []
     result = evaluate(run, out=tmp_path, tell=lambda what, done, total: told.append((what, done, total)))
-    assert result.metrics.to_dict() == Bundle.load(run).metrics["test"]
+    assert result.findings.to_dict() == Bundle.load(run).metrics["test"]
+    assert result.logits.shape == (45, 3) and result.decision == Bundle.load(run).decision
+    assert result.metrics.top1 == np.mean(result.logits.argmax(1) == result.part.labels)
     assert told[-1] == ("predict", 45, 45) and result.folder == tmp_path
     assert evaluate(run / "bundle.safetensors", out=tmp_path).metrics.top1 == result.metrics.top1
     assert evaluate(run, split="validation", out=tmp_path).metrics.images == 18
+
+
+def test_robustness_where_it_is_asked_for(run, tmp_path):
+    told = []
+    result = evaluate(run, out=tmp_path, robustness=True, tell=lambda *words: told.append(words))
+    assert told[-1] == ("robustness", 40, 40) and result.robustness.clean == result.metrics.top1
+    assert result.to_dict()["robustness"] == json.loads((tmp_path / "test_robustness.json").read_text())
+    assert evaluate(run, out=tmp_path).robustness is None
 
 
 def test_only_the_split_that_is_asked_for_is_opened(run, tmp_path, monkeypatch):

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from convscope.evaluation.figures import confusion_figure, rate_curve, recall_bars, save_figure, training_curves
 from convscope.evaluation.metrics import classification_metrics
+from ink import ink
 
 ROWS = [
     {
@@ -22,15 +21,6 @@ ROWS = [
     }
     for e in range(1, 7)
 ]
-
-
-def ink(path: Path) -> float:
-    """The share of pixels that are not white, of a PNG of sensible size."""
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        assert min(image.size) >= 200
-        assert max(image.size) <= 4000
-        return float((np.asarray(image.convert("L")) < 250).mean())
 
 
 def metrics(k: int, n: int):

@@ -10,15 +10,15 @@ from convscope.core.decision import Decision
 from convscope.data.dataset import ArrayDataset
 from convscope.data.part import prepare_part
 from convscope.data.preprocess import Preprocess
-from convscope.evaluation.results import write_results
+from convscope.evaluation.results import write_results, write_sureness
 
 
 def test_figures_answers_and_pictures(tmp_path):
     part = prepare_part(ArrayDataset(*tiny.pictures(9), tiny.CLASSES, "test"), Preprocess(1, 12, 12))
     logits = 4 * np.eye(3, dtype=np.float32)[part.labels]
     logits[0] = [0, 4, 0]
-    metrics = write_results(tmp_path, "test", part, logits=logits, classes=tiny.CLASSES, decision=Decision(2.0))
-    assert metrics.top1 == 8 / 9 and json.loads((tmp_path / "test_metrics.json").read_text()) == metrics.to_dict()
+    found = write_results(tmp_path, "test", part, logits=logits, classes=tiny.CLASSES, decision=Decision(2.0))
+    assert found.metrics.top1 == 8 / 9 and json.loads((tmp_path / "test_metrics.json").read_text()) == found.to_dict()
     with (tmp_path / "test_predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert (rows[0]["name"], rows[0]["label"], rows[0]["prediction"], rows[0]["correct"]) == (
@@ -29,5 +29,6 @@ def test_figures_answers_and_pictures(tmp_path):
     )
     assert float(rows[0]["probability"]) == round(np.exp(2) / (np.exp(2) + 2), 6)
     assert sum(int(row["correct"]) for row in rows) == 8
-    for name in ("confusion", "recall"):
+    write_sureness(tmp_path, "test", found, logits=logits, labels=part.labels, decision=Decision(2.0))
+    for name in ("confusion", "recall", "reliability", "risk_coverage", "curves"):
         assert (tmp_path / f"test_{name}.png").read_bytes().startswith(b"\x89PNG")
