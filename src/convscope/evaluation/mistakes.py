@@ -11,7 +11,7 @@ from convscope.core.decision import Decision
 
 
 def worst_errors(
-    logits: NDArray[Any], labels: NDArray[np.int64], decision: Decision, count: int = 20
+    logits: NDArray[Any], labels: NDArray[np.int64], decision: Decision, *, count: int = 20
 ) -> NDArray[np.int64]:
     """Positions of at most `count` wrong answers, the most probable first, as `decision` has it; of equals the earlier.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -119,8 +118,8 @@ def _folders(names: Sequence[str], labels: NDArray[np.int64]) -> Iterator[tuple[
     """Folders with their images, but for those that hold all images of a class and no others."""
     places: dict[str, list[int]] = {}
     for position, name in enumerate(names):
-        folder = PurePath(name).parent.as_posix()
-        if folder not in {".", "/"}:
+        folder = name.rpartition("/")[0]
+        if folder:
             places.setdefault(folder, []).append(position)
     for folder, listed in places.items():
         inside = np.array(listed)

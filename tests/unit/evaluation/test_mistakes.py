@@ -17,7 +17,7 @@ def answers(n: int, seed: int):
 @given(st.integers(1, 60), st.integers(0, 10**6), st.integers(0, 70))
 def test_the_worst_errors_are_errors_and_none_is_worse(n, seed, count):
     logits, labels = answers(n, seed)
-    found = worst_errors(logits, labels, Decision(2.0), count)
+    found = worst_errors(logits, labels, Decision(2.0), count=count)
     wrong = np.flatnonzero(logits.argmax(1) != labels)
     sure = Decision(2.0).probabilities(logits).max(1)
     assert len(found) == len(set(found)) == min(count, len(wrong)) and set(found) <= set(wrong)
@@ -46,4 +46,4 @@ def test_no_image_has_no_cell_and_no_error():
 
 def test_equal_mistakes_keep_their_order():
     logits = np.log([[0.9, 0.1]] * 4)
-    assert worst_errors(logits, np.array([1, 0, 1, 1]), Decision(), 2).tolist() == [0, 2]
+    assert worst_errors(logits, np.array([1, 0, 1, 1]), Decision(), count=2).tolist() == [0, 2]
