@@ -24,6 +24,8 @@ from convscope.explanation.subject import Subject
 if TYPE_CHECKING:
     from torch import nn
 
+__all__ = ["OpenedRun", "Tell", "open_run"]
+
 
 @dataclass(frozen=True, eq=False)
 class OpenedRun:
