@@ -84,7 +84,7 @@ class Measure:
         self.question = Question(subject.predictor, images, targets, decision)
         self.forgetful = unlearned(subject)
         self.steps = steps_for(images.shape)
-        chance = random_places(images.shape[:3])
+        chance = random_places(images)
         self.random_deletion = deletion(self.question, chance, steps=self.steps).area
         self.random_insertion = insertion(self.question, chance, steps=self.steps).area
 

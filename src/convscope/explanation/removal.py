@@ -7,6 +7,7 @@ and rises quickly as they are put into a blurred image. Petsiuk, Das and Saenko 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -118,16 +119,17 @@ def places(maps: Floats, *, seed: int = 0) -> NDArray[np.int64]:
     return turn.reshape(n, h, w)
 
 
-def random_places(shape: tuple[int, int, int], *, seed: int = 0) -> NDArray[np.int64]:
-    """An order N×H×W that knows nothing of the images: the squares of a 7×7 grid, one after another, by `seed`.
+def random_places(images: Images, *, seed: int = 0) -> NDArray[np.int64]:
+    """An order N×H×W that knows nothing of the network: the squares of a 7×7 grid over N images, one after another.
 
     Squares and not pixels, because scattered pixels hurt any convolutional network, as noise does, wherever they are.
+    The order is drawn by `seed` and the image itself, so that it is the same for an image alone and among others.
     """
-    n, h, w = shape
-    rng = generator(seed, "random order", *shape)
-    grid = rng.random((n, min(BLOCKS, h), min(BLOCKS, w)))
-    rows, columns = (np.arange(side) * min(BLOCKS, side) // side for side in (h, w))
-    return places(grid[:, rows][:, :, columns], seed=seed)
+    n, h, w = images.shape[:3]
+    shape = (min(BLOCKS, h), min(BLOCKS, w))
+    drawn = [generator(seed, "random order", sha256(image.tobytes()).hexdigest()).random(shape) for image in images]
+    rows, columns = (np.arange(side) * blocks // side for side, blocks in zip((h, w), shape, strict=True))
+    return places(np.array(drawn).reshape(n, *shape)[:, rows][:, :, columns], seed=seed)
 
 
 def blurred(images: Images) -> Images:

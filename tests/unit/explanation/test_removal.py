@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,18 +41,22 @@ def test_ties_are_drawn_and_not_read_from_top_to_bottom():
 
 
 def test_a_random_order_removes_whole_squares():
-    turn = random_places((2, 28, 28))
+    images = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28, 1)
+    images[1] ^= 3
+    turn = random_places(images)
     assert sorted(turn[0].ravel()) == list(range(784))
     first = turn[0] < 16
     rows, columns = np.nonzero(first)
     assert np.ptp(rows) == np.ptp(columns) == 3 and (turn[0] != turn[1]).any()
-    assert random_places((1, 3, 2)).shape == (1, 3, 2)
+    np.testing.assert_array_equal(random_places(images[1:]), turn[1:])
+    assert (random_places(images, seed=1) != turn).any()
+    assert random_places(np.zeros((1, 3, 2, 3), np.uint8)).shape == (1, 3, 2)
 
 
 def test_the_curves_begin_and_end_where_they_should():
     images = patch_images(3)
     question = Question(PatchAnswers(), images, np.ones(3, np.int64))
-    order = random_places(images.shape[:3])
+    order = random_places(images)
     gone, back = deletion(question, order, steps=5), insertion(question, order, steps=5)
     whole = question.probability(images[None])[:, 0]
     assert gone.share.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
@@ -64,7 +70,7 @@ def test_the_curves_begin_and_end_where_they_should():
 
 @given(arrays(np.float64, (2, 6), elements=st.floats(0, 1)))
 def test_the_area_is_that_of_the_trapezoids(probability):
-    slow = [sum((a + b) / 2 for a, b in zip(row[:-1], row[1:], strict=True)) / 5 for row in probability.tolist()]
+    slow = [sum((a + b) / 2 for a, b in pairwise(row)) / 5 for row in probability.tolist()]
     np.testing.assert_allclose(Curves(probability).area, slow, atol=1e-12)
 
 
@@ -72,7 +78,7 @@ def test_lots_change_nothing_and_few_calls_are_made(monkeypatch):
     images = patch_images(7)
     predictor = PatchAnswers()
     question = Question(predictor, images, np.ones(7, np.int64))
-    order = random_places(images.shape[:3])
+    order = random_places(images)
     together = deletion(question, order).probability
     assert predictor.calls == 1
     monkeypatch.setattr(removal, "MOST_BYTES", 2 * 21 * images[0].size)
