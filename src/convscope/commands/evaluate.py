@@ -27,6 +27,7 @@ def evaluate(
     model: str | None = None,
     out: Path | None = None,
     robustness: Annotated[bool, Parameter(negative="")] = False,
+    report: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Measure a trained network and how far to trust it; write figures, every prediction and pictures to files.
@@ -45,6 +46,8 @@ def evaluate(
         Where the files go; left out, evaluation/ in the run folder, or evaluation_DATA/ for other images.
     robustness
         Also measure 1,000 of the images under noise, blur, shift and five other kinds of damage.
+    report
+        Also write all of it, and what the network looks at, to one HTML page that opens anywhere.
     json
         Print JSON instead of a table.
     """
@@ -53,9 +56,15 @@ def evaluate(
     from convscope.training.progress import Display
 
     with Display(quiet=json) as display:
-        result = measure(run, data, split=split, model=model, out=out, robustness=robustness, tell=display.work)
+        if report:
+            from convscope.report.write import write_report
+
+            page = write_report(run, data, split=split, model=model, out=out, tell=display.work)
+            result = page.evaluation
+        else:
+            result = measure(run, data, split=split, model=model, out=out, robustness=robustness, tell=display.work)
     if json:
-        write_json(result.to_dict())
+        write_json(page.to_dict() if report else result.to_dict())
         return
     screen = console()
     screen.print(_table(result))
@@ -67,6 +76,8 @@ def evaluate(
         clean, mean = result.robustness.clean, result.robustness.mean
         screen.print(f"{result.robustness.images:,} images: {clean:.1%} clean, {mean:.1%} on average when damaged")
     screen.print(f"predictions and pictures: {result.folder}", soft_wrap=True)
+    if report:
+        screen.print(f"report: {page.path}", soft_wrap=True)
 
 
 def _lines(result: Evaluation) -> Iterator[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.core.atomic import write_text
-from convscope.evaluation.evaluate import Evaluation, evaluate
-from convscope.explanation.opened_run import Tell, open_run
+from convscope.evaluation.evaluate import Evaluation, Tell, evaluate
+from convscope.explanation.opened_run import open_run
 from convscope.report.contents import SECTIONS
 from convscope.report.evidence import Evidence
 from convscope.report.page import page
@@ -48,7 +48,7 @@ def write_report(
     >>> write_report("artifacts/torch_small_cnn_fashion_mnist").path  # doctest: +SKIP
     PosixPath('artifacts/torch_small_cnn_fashion_mnist/evaluation/test_report.html')
     """
-    evaluation = evaluate(run, data, split=split, model=model, out=out, tell=tell)
+    evaluation = evaluate(run, data, split=split, model=model, out=out, robustness=True, tell=tell)
     evidence = Evidence(evaluation, open_run(run, data=data, model=model, tell=tell))
     title = f"{evidence.bundle.model['name']} on {evaluation.data}"
     path = evaluation.folder / f"{evaluation.split}_{REPORT_FILE}"

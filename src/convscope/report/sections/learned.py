@@ -64,7 +64,7 @@ def _field(evidence: Evidence) -> dict[str, Any]:
 def _embedding(evidence: Evidence) -> dict[str, Any]:
     whole = evidence.evaluation.part
     part = replace(whole, rows=whole.rows[spread(len(whole), EMBEDDED)])
-    found = embed(evidence.subject, part, tell=partial(evidence.tell, "embed"))
+    found = embed(evidence.subject, part, tell=evidence.tell)
     words = (
         f"Where the network puts {len(part):,} of the images: the first two principal components of its last features"
     )

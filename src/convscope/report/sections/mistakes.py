@@ -26,7 +26,7 @@ THEN = ("layer_cam", "occlusion")
 
 def mistakes(evidence: Evidence) -> dict[str, Any]:
     """For each error the image, what speaks for the answer, and what speaks for the label."""
-    errors = worst_errors(evidence.logits, evidence.labels, evidence.bundle.decision, COUNT)
+    errors = worst_errors(evidence.logits, evidence.labels, evidence.bundle.decision, count=COUNT)
     if not len(errors):
         raise LeftOut("No image is answered wrongly.")
     images = evidence.images(errors)

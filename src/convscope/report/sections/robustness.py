@@ -7,11 +7,10 @@ from typing import Any
 
 from convscope.core.errors import ConvscopeError
 from convscope.core.seeds import generator
-from convscope.evaluation.robustness import robustness as under_corruption
-from convscope.evaluation.robustness import sample
 from convscope.evaluation.robustness_figure import robustness_figure
 from convscope.explanation.attacks import accuracy_under_attack
 from convscope.report.evidence import Evidence
+from convscope.report.section import LeftOut
 from convscope.report.svg import inline_svg
 
 ATTACKED = 200
@@ -20,12 +19,9 @@ ATTACKED = 200
 
 def robustness(evidence: Evidence) -> dict[str, Any]:
     """Accuracy under eight corruptions at five strengths, and under FGSM and PGD."""
-    found = evidence.evaluation.robustness or under_corruption(
-        evidence.run.classifier,
-        *sample(evidence.evaluation.part, seed=evidence.seed),
-        seed=evidence.seed,
-        tell=evidence.tell,
-    )
+    found = evidence.evaluation.robustness
+    if found is None:
+        raise LeftOut("Robustness was not measured.")
     words = f"Accuracy on {found.images:,} images under eight corruptions of five strengths"
     return {
         "found": found,
