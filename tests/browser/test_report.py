@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 import tiny
@@ -41,11 +42,20 @@ COLOURS = """() => {
 }"""
 
 
+def with_wrong_labels(path):
+    """Every fifth label of the test split is another one, so that there are mistakes to show."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["y_test"][::5] = (arrays["y_test"][::5] + 1) % len(HOSTILE)
+    np.savez(path, **arrays)
+    return path
+
+
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     """The report of a run over classes with hostile names."""
     root = tmp_path_factory.mktemp("report")
-    data = tiny.write_npz(root / "data.npz", classes=HOSTILE)
+    data = with_wrong_labels(tiny.write_npz(root / "data.npz", classes=HOSTILE))
     config = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(data)}})
     run = train_run(config, out=root / "run", display=Display(quiet=True))
     return write_report(run.folder).path
@@ -108,6 +118,7 @@ def test_names_of_classes_are_text(opened):
 def test_a_click_in_the_confusion_matrix_opens_the_images_of_the_cell(opened):
     page = opened[0]()
     link = page.locator("#confusion svg a").first
+    link.scroll_into_view_if_needed()
     target = link.get_attribute("xlink:href") or link.get_attribute("href")
     assert not page.evaluate(f"document.querySelector('{target}').closest('details').open")
     link.click()

@@ -92,7 +92,7 @@ def confusion_figure(
     for row, column in np.ndindex(k, k):
         if link and (url := link(row, column)):
             corner = (column - 0.5, row - 0.5)
-            axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", alpha=0.0, edgecolor="none", url=url))
+            axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="none", zorder=4, url=url))
     _name_ticks(axes, classes, float(np.clip(72 * (side - 2.2) / max(k, 1) * 0.72, 3.5, 9)))
     axes.set_xlabel("prediction")
     axes.set_ylabel("label")

@@ -56,6 +56,7 @@ def _for_a_page(svg: str, name: str, alt: str) -> str:
     body = re.sub(r"(?<=url\(#)", f"{name}-", body)
     # A link of a person's own, such as to a cell's images, begins with an exclamation mark and stays what it is.
     body = re.sub(r'(?<=href="#)(?!!)', f"{name}-", body).replace('href="#!', 'href="#')
+    body = body.replace(' target="_blank"', "")  # which matplotlib gives every link
     body = re.sub(INK, "currentColor", body, flags=re.IGNORECASE)
     width = float(re.search(r'width="([\d.]+)pt"', body)[1])  # type: ignore[index]
     body = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", body, count=2)
