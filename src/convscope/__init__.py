@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convscope.evaluation.load import load
     from convscope.explanation.explain import explain
     from convscope.models.pytorch.describe import summary
+    from convscope.report.write import write_report
     from convscope.training.label_check import find_label_errors
     from convscope.training.train import train
 
@@ -40,6 +41,7 @@ _HOMES = {
     "scan": "convscope.data.scanning.scan",
     "summary": "convscope.models.pytorch.describe",
     "train": "convscope.training.train",
+    "write_report": "convscope.report.write",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "scan",
     "summary",
     "train",
+    "write_report",
 ]
 
 

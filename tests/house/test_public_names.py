@@ -20,6 +20,7 @@ PUBLIC = [
     "scan",
     "summary",
     "train",
+    "write_report",
 ]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convscope.evaluation.answer import printable
 from convscope.evaluation.mistakes import worst_errors
-from convscope.explanation.choose import choose_method
+from convscope.explanation.choose import choose_method, most_faithful
 from convscope.explanation.explained import explain_images
 from convscope.explanation.methods import methods
 from convscope.explanation.pictures import overlay
@@ -34,7 +34,10 @@ def mistakes(evidence: Evidence) -> dict[str, Any]:
     probabilities = evidence.bundle.decision.probabilities(evidence.logits[errors])
     unknown = evidence.bundle.decision.unknown(evidence.logits[errors])
     choice = choose_method(evidence.run, evidence.subject, images)
-    order = tuple(dict.fromkeys((choice.method, *THEN)))
+    # Pixel by pixel, what a gradient says is dust at the size of a thumbnail; regions can be seen.
+    regions = {name: score for name, score in choice.scores.items() if methods[name].looks_at != "gradients"}
+    best = most_faithful(regions) if regions else choice.method
+    order = tuple(dict.fromkeys((best, *THEN)))
     seen = {"answer": _seen(evidence, images, answers, order), "label": _seen(evidence, images, labels, order)}
     names = [printable(evidence.evaluation.part.names[position]) for position in errors]
     rows = []
@@ -53,7 +56,7 @@ def mistakes(evidence: Evidence) -> dict[str, Any]:
                 "for_label": _map(images[number], seen["label"][number], name, label),
             }
         )
-    return {"rows": rows, "choice": choice.line()}
+    return {"rows": rows, "choice": choice.line(), "shown": methods[best].title}
 
 
 def _seen(
