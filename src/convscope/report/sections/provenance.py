@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from convscope import __version__
 from convscope.core.provenance import command, hardware, now, versions
 from convscope.report.evidence import Evidence
 
@@ -24,7 +23,6 @@ def provenance(evidence: Evidence) -> dict[str, Any]:
     page = {
         "command": command(),
         "date": now(),
-        "convscope": __version__,
         "hardware": hardware(),
         "versions": versions(),
     }
