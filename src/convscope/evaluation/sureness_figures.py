@@ -56,7 +56,8 @@ def _reliability(axes: Axes, found: Calibration, title: str) -> None:
     by = 100 * (found.confidence - found.accuracy)
     word = f"{abs(by):.1f} points too {'sure' if by > 0 else 'unsure'} on average"
     text = f"ECE {100 * found.ece:.2f} %\n{word}\n(chance alone: up to {100 * found.chance:.2f} %)"
-    axes.text(3, 97, text, va="top", fontsize=8)
+    # Below the line on the right lie only answers that are sure and mostly wrong.
+    axes.text(99, 1, text, ha="right", va="bottom", fontsize=8)
 
 
 def risk_coverage_figure(curves: Mapping[str, RiskCoverage], found: Selective) -> Figure:
