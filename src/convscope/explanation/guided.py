@@ -64,19 +64,19 @@ def guided_gradient(network: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
     def score(logits: Tensor, classes: Tensor) -> Tensor:
         total = chosen_logits(logits, classes)
         if total.grad_fn is not None:
-            _guide(total.grad_fn, type(network).__name__)
+            _guide(total.grad_fn)
         return total
 
     return input_gradient(network, x, targets, score=score)
 
 
-def _guide(end: Any, name: str) -> None:
+def _guide(end: Any) -> None:
     steps = list(_way_back(end))
     relus = [step for step in steps if RELUS.get(step.name(), lambda _: False)(step)]
     if not relus:
         seen = ", ".join(dict.fromkeys(OTHERS[step.name()] for step in steps if step.name() in OTHERS))
         raise UserError(
-            f"guided_backprop needs a network with ReLU; {name} has {seen or 'no activation'}: "
+            f"guided_backprop needs a network with ReLU; this one has {seen or 'no activation'}: "
             "use smooth_grad or integrated_gradients"
         )
     for relu in relus:

@@ -98,13 +98,13 @@ def test_the_next_slope_is_the_plain_one():
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_network_without_relu_is_refused_with_what_it_has(name):
-    with pytest.raises(UserError, match=rf"needs a network with ReLU; Twice has {name}: use smooth_grad or integ"):
+    with pytest.raises(UserError, match=rf"needs a network with ReLU; this one has {name}: use smooth_grad or integ"):
         guided_gradient(Twice(OTHERS[name]).double(), *images())
 
 
 @pytest.mark.parametrize(("activation", "words"), [(F.hardtanh, "Hardtanh"), (lambda x: x, "no activation")])
 def test_what_only_looks_like_one_is_none(activation, words):
-    with pytest.raises(UserError, match=f"Twice has {words}"):
+    with pytest.raises(UserError, match=f"this one has {words}"):
         guided_gradient(Twice(activation).double(), *images())
 
 
