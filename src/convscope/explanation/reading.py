@@ -101,10 +101,10 @@ class Explanation:
         from rich.table import Table
 
         table = Table(box=None, header_style="bold")
-        table.add_column("method", no_wrap=True)
+        table.add_column("method")
         for title in COLUMNS.values():
-            table.add_column(title, justify="right", overflow="fold")
-        table.add_column("")
+            table.add_column(title, justify="right", overflow="fold", min_width=4)
+        table.add_column("no map", justify="right", min_width=3)
         chance: dict[str, float | None] = {}
         for name, readings in _by_method(self.images).items():
             means = self.means()[name]
@@ -138,7 +138,7 @@ def shown(number: float | None) -> str:
 
 def _note(readings: list[Reading]) -> str:
     refused = sum(reading.refused is not None for reading in readings)
-    return f"no map for {refused} of {len(readings)}" if refused else ""
+    return f"{refused}/{len(readings)}" if refused else ""
 
 
 def _by_method(images: tuple[ImageExplanation, ...] | list[ImageExplanation]) -> dict[str, list[Reading]]:

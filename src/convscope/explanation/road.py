@@ -59,7 +59,7 @@ def imputed(image: Floats, gone: NDArray[np.bool_]) -> Floats:
     """An image H×W×C whose pixels `gone` H×W are the weighted means of their neighbours, of which some are gone, too.
 
     x_i Σ_j w_ij = Σ_j w_ij x_j for each pixel i that is gone: as many equations as unknowns, and one solution as long
-    as one pixel stays. UserError is not needed where none does: the image is returned as it is.
+    as one pixel stays; where none does, the image comes back as it is.
 
     >>> imputed(np.array([[[1.0], [0.0], [3.0]]]), np.array([[False, True, False]]))[..., 0].tolist()
     [[1.0, 2.0, 3.0]]

@@ -78,7 +78,10 @@ def test_auto_says_why(said, files, monkeypatch):
 
 def test_a_refusal_is_printed(said, files, monkeypatch):
     _, shown, _ = said(files[0], "--method", "all")
-    assert shown.count("no map: ") == sum("no map for 1 of 1" in line for line in shown.splitlines())
+    lines = shown.splitlines()
+    reasons = [line for line in lines if line.startswith("no map: ")]
+    assert len(reasons) == sum(line.rstrip().endswith(" 1/1") for line in lines)
+    assert any(line.startswith("no map: CAM: CAM needs") for line in reasons)
 
 
 def test_a_file_that_is_no_image(said, files):
