@@ -190,7 +190,7 @@ def test_the_answers_are_body_and_head_by_hand_bit_for_bit(done):
 
 def test_evaluate_measures_what_training_measured(done, tmp_path):
     measured = convscope.evaluate(done.folder, out=tmp_path)
-    assert measured.metrics.to_dict() == done.metrics["test"]
+    assert measured.findings.to_dict() == done.metrics["test"]
     assert measured.metrics.images == 9
 
 
