@@ -278,7 +278,7 @@ def test_every_kind_of_source_trains_evaluates_and_predicts(form, channels, tmp_
     done = run(config(source, epochs=1), tmp_path / "run")
     assert Bundle.load(done.folder).preprocess["channels"] == channels
     measured = convscope.evaluate(done.folder, out=tmp_path / "evaluation")
-    assert measured.metrics.to_dict() == done.metrics["test"]
+    assert measured.findings.to_dict() == done.metrics["test"]
     assert done.metrics["test"]["images"] == {"folder": 12, "csv": 12, "npz": 27}.get(form, 45)
     assert done.network.classify(np.zeros((20, 30, 3), np.uint8))[0].error is None
 
