@@ -101,9 +101,9 @@ class Explanation:
         from rich.table import Table
 
         table = Table(box=None, header_style="bold")
-        table.add_column("method")
+        table.add_column("method", overflow="fold", min_width=10)
         for title in COLUMNS.values():
-            table.add_column(title, justify="right", overflow="fold", min_width=4)
+            table.add_column(title, justify="right", overflow="fold", max_width=9)
         table.add_column("no map", justify="right", min_width=3)
         chance: dict[str, float | None] = {}
         for name, readings in _by_method(self.images).items():
