@@ -8,6 +8,10 @@ on such images, once in grey and once in colour. Of the test images that it answ
 it has pointed at the square when the maximum of the map lies in it, or no further from it than a cell of the last
 feature map, which is 4 pixels wide. An image for which a method refuses a map counts as missed. By chance is the share
 of pixels that would do.
+
+A sixth class is noise without a square; no map is made of it. Where it was left out, the network learned to answer
+"checks" where it saw none of the other four textures, which is no answer that a square decides: integrated gradients
+then pointed at 17 % of the squares with checks and at 95 % of the others (grey images, 300).
 """
 
 from __future__ import annotations
@@ -31,9 +35,9 @@ from convscope.explanation.methods import methods
 from convscope.explanation.subject import Subject
 from record import record
 
-CLASSES = ("rows", "columns", "rising", "falling", "checks")
+CLASSES = ("rows", "columns", "rising", "falling", "checks", "nothing")
 SIDE, PATCH, CELL = 48, 16, 4
-TRAINING, TESTED, LEAST = 2500, 300, 200
+TRAINING, TESTED, LEAST = 3000, 300, 200
 REQUIRED = ("grad_cam", "occlusion", "integrated_gradients")
 REACH = 0.95
 
@@ -52,7 +56,8 @@ def pictures(count: int, *, channels: int, seed: int) -> tuple[NDArray[np.uint8]
     labels = np.arange(count) % len(CLASSES)
     corners = rng.integers(0, SIDE - PATCH + 1, (count, 2))
     for picture, label, (top, left) in zip(bright, labels, corners, strict=True):
-        picture[top : top + PATCH, left : left + PATCH] = texture(CLASSES[label], rng.integers(0, 4, 2))
+        if CLASSES[label] != "nothing":
+            picture[top : top + PATCH, left : left + PATCH] = texture(CLASSES[label], rng.integers(0, 4, 2))
     # Two colours a picture, the same for square and noise, and a little noise on top that textures have as well.
     dark = rng.integers(20, 90, (count, 1, 1, channels))
     light = rng.integers(160, 230, (count, 1, 1, channels))
@@ -89,8 +94,9 @@ def chance(corners: NDArray[np.int64]) -> float:
     return float((sides.prod(axis=1) / SIDE**2).mean())
 
 
-def pointed(subject: Subject, method: Method, images: NDArray[np.uint8], corners: NDArray[np.int64]) -> dict[str, Any]:
-    """How often a method hits, how often it gives no map, and its milliseconds an image."""
+def pointed(subject: Subject, method: Method, test: tuple[NDArray[Any], ...]) -> dict[str, Any]:
+    """How often a method hits, in all and by class, how often it gives no map, and its milliseconds an image."""
+    images, labels, corners = test
     start = time.perf_counter()
     try:
         found = explain_images(subject, images, method)
@@ -101,6 +107,7 @@ def pointed(subject: Subject, method: Method, images: NDArray[np.uint8], corners
     hit = hits(found.maps, corners) & ~refused
     return {
         "hit": round(float(hit.mean()), 4),
+        "by_class": {CLASSES[k]: round(float(hit[labels == k].mean()), 3) for k in np.unique(labels)},
         "no_map": int(refused.sum()),
         "ms_an_image": round(1e3 * seconds / len(images), 1),
     }
@@ -112,19 +119,20 @@ def measured(channels: int) -> dict[str, Any]:
         subject, seconds = trained(Path(folder), channels)
     images, labels, corners = pictures(TESTED, channels=channels, seed=1)
     right = subject.predictor.predict(images).argmax(axis=1) == labels
-    images, corners = images[right], corners[right]
-    if len(images) < LEAST:
-        raise SystemExit(f"only {len(images)} of {TESTED} test images were answered rightly; {LEAST} are needed")
+    shown = right & (labels != CLASSES.index("nothing"))
+    test = (images[shown], labels[shown], corners[shown])
+    if shown.sum() < LEAST:
+        raise SystemExit(f"only {shown.sum()} squares were answered rightly; {LEAST} are needed")
     table = {}
     for name in methods:
-        table[name] = pointed(subject, methods[name], images, corners)
+        table[name] = pointed(subject, methods[name], test)
         print(f"{channels} channel(s)  {name:22} {table[name]}", flush=True)
     return {
         "channels": channels,
         "accuracy": round(float(right.mean()), 4),
-        "images": len(images),
+        "images": int(shown.sum()),
         "layer": subject.shown_layer,
-        "chance": round(chance(corners), 4),
+        "chance": round(chance(test[2]), 4),
         "training_seconds": round(seconds, 1),
         "methods": table,
     }

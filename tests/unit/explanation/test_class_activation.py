@@ -196,10 +196,8 @@ def test_images_of_a_batch_do_not_meet(name, order):
     np.testing.assert_allclose(turned, whole[order], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("name", [name for name in CAMS if name != "cam"])  # CAM reads the last maps alone
 def test_a_named_layer_is_looked_at(name):
-    if name == "cam":
-        pytest.skip("CAM reads the last maps alone")
     network = create("small_cnn", input_shape=(1, 28, 28), classes=3)
     predictor = TorchPredictor(network, Preprocess(1, 28, 28), ("ant", "bee", "cow"))
     for layer, side in (("stage1", 14), ("body.stage1.0", 28), (None, 7)):
