@@ -67,7 +67,7 @@ def eigen_cam(maps: Array) -> Array:
     [[[-2.0, -1.0, 3.0]]]
     """
     n, c, h, w = maps.shape
-    finite: NDArray[np.bool_] = np.isfinite(maps).all(axis=(1, 2, 3))
+    finite = np.asarray(np.isfinite(maps).all(axis=(1, 2, 3)))
     places = np.where(finite[:, None, None], maps.reshape(n, c, h * w).transpose(0, 2, 1), 0)  # SVD takes no NaN
     centred = places - places.mean(axis=1, keepdims=True)
     varied = np.abs(centred).max(axis=(1, 2)) > ROUNDING * np.abs(places).max(axis=(1, 2))
