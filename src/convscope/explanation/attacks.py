@@ -146,7 +146,7 @@ class _Battle:
     def uphill(self, delta: Tensor) -> Tensor:
         """For each number of x + Δ, whether the loss grows with it (1), falls (−1) or neither."""
         slopes = input_gradient(self.network, self.x + delta * self.level, self.labels, score=log_odds_against)
-        return slopes.sign().nan_to_num()
+        return slopes.sign()
 
 
 def _attacked(

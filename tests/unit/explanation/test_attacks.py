@@ -14,6 +14,7 @@ from torch import nn
 import learned
 import tiny
 from convscope.core.errors import UserError
+from convscope.core.seeds import generator
 from convscope.data.preprocess import Preprocess
 from convscope.explanation import attacks, gradients
 from convscope.explanation.attacks import AttackRow, accuracy_under_attack, fgsm, log_odds_against, pgd
@@ -128,8 +129,16 @@ def test_the_seed_decides_where_pgd_begins():
     subject, (images, labels) = learned.subject(), tiny.pictures(4, seed=9)
     first, again, other = (pgd(subject, images, labels, epsilon=9, steps=1, step=2, seed=s) for s in (0, 0, 1))
     assert (first == again).all() and (first != other).any()
-    start = pgd(subject, images, labels, epsilon=9, steps=0).astype(int) - images
-    assert np.abs(start).max() <= 9 and len(np.unique(start)) > 10
+    grey = np.full_like(images, 100)
+    start = generator(3, "pgd", 0).uniform(-9, 9, (4, 1, 12, 12)).round().transpose(0, 2, 3, 1)
+    assert (pgd(subject, grey, labels, epsilon=9, steps=0, seed=3) == 100 + start).all()
+
+
+@both
+def test_a_network_whose_slopes_are_no_numbers_gives_no_direction(attack):
+    subject = linear([np.nan] * 4, 0.0)
+    images = np.full((1, 2, 2, 1), 100, np.uint8)
+    assert np.abs(attack(subject, images, np.array([1]), epsilon=3).astype(int) - 100).max() <= 3
 
 
 def test_lots_change_nothing_of_one_step(monkeypatch):

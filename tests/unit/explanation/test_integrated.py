@@ -104,8 +104,8 @@ def test_answers_that_jump_are_told():
 
 
 def test_rounding_is_no_gap():
-    """A thousand times what is explained stands on the logit as a constant, in float32."""
-    net, x = Formula(lambda t: 1000.0 + 0.9 * t), flat(1.0, 1.1).float()
+    """A million times what is explained stands on the logit as a constant, whose float32 knows sixteenths."""
+    net, x = Formula(lambda t: 1e6 + 0.9 * t), flat(1.0, 1.1).float()
     assert complete_shares(net, x, zeros(x)).sum(dim=(1, 2, 3)).numpy() == pytest.approx([0.9, 0.99], rel=1e-4)
     assert net.passes == 2 * 32 + 3 * 2  # one round
 
