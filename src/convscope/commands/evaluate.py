@@ -45,7 +45,7 @@ def evaluate(
     out
         Where the files go; left out, evaluation/ in the run folder, or evaluation_DATA/ for other images.
     robustness
-        Also measure 1,000 of the images under noise, blur, shift and five other kinds of damage.
+        Also measure up to 1,000 of the images (200 photographs) under noise, blur and six other kinds of damage.
     report
         Also write all of it, and what the network looks at, to one HTML page that opens anywhere.
     json

@@ -152,7 +152,7 @@ class DecisionConfig:
 
     __pydantic_config__ = STRICT
     coverage: Annotated[float, Gt(0), Le(1)] = 0.95
-    score: Score = "energy"
+    score: Score = "probability"
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def evaluate(
     `data`: other images with the same class names, by name or path; left out, the run's own. `split`: test,
     validation or train; of other data that are not split, all images count. `model`: for a network of one's own, as
     in `load`. `out`: a folder, else `evaluation/` in the run folder, or `evaluation_<data>/` for other data.
-    `robustness`: also measure a sample of 1,000 images, drawn by the run's seed, under every corruption.
+    `robustness`: also measure a sample, drawn by the run's seed, under every corruption: 1,000 images, of photographs 200.
     `tell(what, done, total)` is called as work goes on.
 
     Raises UserError where the run, the data or the classes do not fit.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SAMPLE = 1_000
+"""Images to measure on, up to 64×64 pixels; each is answered forty times."""
 STRENGTHS = (1, 2, 3, 4, 5)
 PIXELS = 4_000_000
 """Of images that are corrupted at once; as float32 of three channels they take 50 MB."""
@@ -96,8 +97,22 @@ def robustness(
     return Robustness(clean, mean, len(images), tuple(rows))
 
 
-def sample(part: Part, count: int = SAMPLE, *, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images uint8 N×H×W×C and labels N of at most `count` images, drawn by `seed`; all of a part that has no more."""
+def affordable(most: int, height: int, width: int) -> int:
+    """So many H×W images as have the pixels of `most` at 64×64; never more than `most`, nor less than a fifth of it.
+
+    >>> affordable(1_000, 28, 28), affordable(1_000, 96, 96), affordable(1_000, 224, 224)
+    (1000, 444, 200)
+    """
+    return int(np.clip(most * 64 * 64 // (height * width), most // 5, most))
+
+
+def sample(part: Part, count: int | None = None, *, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images uint8 N×H×W×C and labels N of at most `count` images, drawn by `seed`; all of a part that has no more.
+
+    `count`: left out, 1,000 up to 64×64 pixels and fewer of larger images, but 200.
+    """
+    if count is None:
+        count = affordable(SAMPLE, *part.whole.images.shape[1:3])
     chosen = np.sort(generator(seed, "robustness").permutation(len(part))[:count])
     return part.take(chosen), part.labels[chosen]
 
