@@ -10,11 +10,16 @@ inside one. The Model contract needs tensors, so it lives in `models/pytorch/net
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with what is done and the total, as one kind of work goes on."""
+Tell: TypeAlias = Callable[[str, int, int], None]
+"""The same where there are several kinds: the first word says which."""
 
 
 @runtime_checkable

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.core.contracts import Dataset
+from convscope.core.contracts import Dataset, Progress
 from convscope.data.dataset import Subset, image_name
-from convscope.data.prepared import Prepared, Progress, prepare_dataset
+from convscope.data.prepared import Prepared, prepare_dataset
 from convscope.data.preprocess import Preprocess
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.core.contracts import Dataset, EncodedDataset
+from convscope.core.contracts import Dataset, EncodedDataset, Progress
 from convscope.core.errors import Failure, UserError
 from convscope.data import pixel_cache
 from convscope.data.cache_folder import UnusableCache, cache_folder
@@ -22,8 +22,6 @@ from convscope.data.dataset import ArrayDataset, image_name
 from convscope.data.decode import explaining
 from convscope.data.in_order import map_in_order
 from convscope.data.preprocess import Preprocess
-
-Progress: TypeAlias = Callable[[int, int], None]
 
 CACHE_LIMIT_GB = 20.0
 """What all cached images may take together, unless $CONVSCOPE_CACHE_LIMIT_GB says otherwise."""

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from convscope.core.contracts import Progress
 from convscope.core.errors import UserError, nearest
 from convscope.data.sources.class_folders import folder_source
 from convscope.data.sources.csv_table import csv_source
-from convscope.data.sources.download import Progress
 from convscope.data.sources.fashion_mnist_bundle import fashion_mnist
 from convscope.data.sources.idx import find_idx, idx_source
 from convscope.data.sources.image_walk import is_image, shortened

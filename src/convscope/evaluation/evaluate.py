@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from convscope.core.atomic import make_folder, write_json
 from convscope.core.bundle import Bundle, find_bundle
-from convscope.core.contracts import Dataset
+from convscope.core.contracts import Dataset, Progress, Tell
 from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.data.part import Part, prepare_part
@@ -34,7 +33,6 @@ from convscope.evaluation.robustness_figure import robustness_figure
 if TYPE_CHECKING:
     from torch import nn
 
-Tell = Callable[[str, int, int], None]
 SPLITS = ("train", "validation", "test")
 
 
@@ -88,7 +86,7 @@ def evaluate(
     `data`: other images with the same class names, by name or path; left out, the run's own. `split`: test,
     validation or train; of other data that are not split, all images count. `model`: for a network of one's own, as
     in `load`. `out`: a folder, else `evaluation/` in the run folder, or `evaluation_<data>/` for other data.
-    `robustness`: also measure a sample, drawn by the run's seed, under every corruption: 1,000 images, of photographs 200.
+    `robustness`: also measure a sample of 1,000 images (200 photographs), drawn by seed, under every corruption.
     `tell(what, done, total)` is called as work goes on.
 
     Raises UserError where the run, the data or the classes do not fit.
@@ -158,7 +156,7 @@ def _split_of_run(source: Source, record: Path, split: str) -> Dataset:
     raise UserError(f"{record} is missing, so nobody knows which images were {split}; name them with --data")
 
 
-def _part(dataset: Dataset, bundle: Bundle, progress: Callable[[int, int], None]) -> Part:
+def _part(dataset: Dataset, bundle: Bundle, progress: Progress) -> Part:
     """The images prepared as the bundle says, their labels counted in its classes."""
     part = prepare_part(dataset, Preprocess.from_dict(bundle.preprocess), progress=progress)
     if dataset.classes == bundle.classes:

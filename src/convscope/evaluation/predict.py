@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.core.contracts import Predictor
+from convscope.core.contracts import Predictor, Progress
 from convscope.data.part import Part
 
 BATCH = 256
 
 
-def predict_part(
-    predictor: Predictor, part: Part, *, progress: Callable[[int, int], None] | None = None
-) -> NDArray[np.float32]:
+def predict_part(predictor: Predictor, part: Part, *, progress: Progress | None = None) -> NDArray[np.float32]:
     """Logits n×K for the n images of a part, in their order; `progress(done, total)` is called after each batch."""
     logits = []
     for number, images in enumerate(part.batches(BATCH)):

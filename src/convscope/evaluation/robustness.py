@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.core.contracts import Predictor
+from convscope.core.contracts import Predictor, Tell
 from convscope.core.errors import UserError
 from convscope.core.seeds import generator
 from convscope.data.part import Part
@@ -23,8 +22,6 @@ SAMPLE = 1_000
 STRENGTHS = (1, 2, 3, 4, 5)
 PIXELS = 4_000_000
 """Of images that are corrupted at once; as float32 of three channels they take 50 MB."""
-
-Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

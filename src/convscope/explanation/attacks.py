@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convscope.core.contracts import Progress
 from convscope.core.errors import UserError
 from convscope.core.seeds import generator
 from convscope.explanation.explained import checked_targets
@@ -23,7 +24,6 @@ from convscope.explanation.subject import Subject
 
 Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int64]
-Tell: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def accuracy_under_attack(
     labels: Labels,
     *,
     epsilons: Sequence[int] = (1, 2, 4, 8),
-    tell: Tell | None = None,
+    tell: Progress | None = None,
 ) -> UnderAttack:
     """The accuracy for prepared images, uint8 N×H×W×C, and labels N under FGSM and PGD of each strength.
 

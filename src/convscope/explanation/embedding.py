@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convscope.core.contracts import Tell
 from convscope.core.errors import UserError, unknown_name
 from convscope.data.part import Part
-from convscope.evaluation.evaluate import Tell
 from convscope.explanation.capture import find_module
 from convscope.explanation.subject import Subject
 from convscope.explanation.watching import no_maps, stage_names, watching

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convscope.core.contracts import Progress
 from convscope.data.part import Part
 from convscope.explanation.field import fields_in_theory
 from convscope.explanation.subject import Subject
@@ -49,7 +50,7 @@ def most_exciting(
     part: Part,
     *,
     top: int = TOP,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Progress | None = None,
 ) -> list[Exciting]:
     """For each unit the `top` images of a part; equal ones in their order. Memory holds one batch and the best.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.atomic import make_folder, write_json
+from convscope.core.contracts import Tell
 from convscope.core.errors import UserError, unknown_name
 from convscope.data.decode import ImageLike, UnreadableImage
 from convscope.data.in_order import map_in_order
@@ -22,7 +23,7 @@ from convscope.explanation.choose import Choice, choose_method
 from convscope.explanation.explained import Explained, explain_images
 from convscope.explanation.faithfulness import Measure
 from convscope.explanation.methods import methods
-from convscope.explanation.opened_run import OpenedRun, Tell, open_run
+from convscope.explanation.opened_run import OpenedRun, open_run
 from convscope.explanation.picture_files import PictureFiles
 from convscope.explanation.pictures import Panel, explanation_figure
 from convscope.explanation.reading import Explanation, ImageExplanation, Reading, shown

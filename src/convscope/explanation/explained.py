@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convscope.core.contracts import Progress
 from convscope.core.errors import ShapeError, UserError
 from convscope.data.preprocess import Preprocess
 from convscope.explanation.method import Maps, Method
@@ -17,7 +17,6 @@ from convscope.explanation.subject import Subject
 from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS
 from convscope.models.pytorch.shapes import times
 
-Tell = Callable[[int, int], None]
 FLAT = 1e-6
 """A map whose values differ by less than this share of the largest is constant: what differs is rounding."""
 
@@ -41,7 +40,7 @@ def explain_images(
     method: Method,
     *,
     targets: NDArray[np.int64] | None = None,
-    tell: Tell | None = None,
+    tell: Progress | None = None,
 ) -> Explained:
     """The maps of one method for prepared images, uint8 N×H×W×C, and the classes `targets` N, else the predicted ones.
 

@@ -7,7 +7,7 @@ receptive field (Luo, Li, Urtasun & Zemel 2016, arXiv 1701.04128).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convscope.core.contracts import Progress
 from convscope.core.errors import UserError
 from convscope.core.seeds import generator
 from convscope.explanation.watching import no_maps, stage_names, watching
@@ -64,7 +65,7 @@ def stage_fields(
     layers: Iterable[str] | None = None,
     *,
     seed: int = 0,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Progress | None = None,
 ) -> list[StageField]:
     """The fields of the stages, or of the named layers, in the order of their calls; measured on images N×C×H×W.
 

@@ -13,7 +13,7 @@ readable (Olah, Mordvintsev & Schubert, Feature Visualization, 2017, doi 10.2391
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from convscope.core.contracts import Progress
 from convscope.core.seeds import generator
 from convscope.explanation.subject import Subject
 from convscope.explanation.unit import Unit, activations
@@ -48,7 +49,7 @@ def maximise(
     *,
     steps: int | None = None,
     seed: int = 0,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Progress | None = None,
 ) -> NDArray[np.floating[Any]]:
     """One image for each unit, float U×H×W×C with values 0 to 1. The same seed gives the same images.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convscope.core.bundle import Bundle, find_bundle
+from convscope.core.contracts import Progress, Tell
 from convscope.data.part import Part
 from convscope.data.source import open_source
 from convscope.evaluation.classifier import Classifier, Inputs, named_images
-from convscope.evaluation.evaluate import Tell, open_part
+from convscope.evaluation.evaluate import open_part
 from convscope.evaluation.load import classifier_of
 from convscope.explanation.subject import Subject
 
 if TYPE_CHECKING:
     from torch import nn
-
-__all__ = ["OpenedRun", "Tell", "open_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +80,7 @@ class OpenedRun:
         pixels = np.array([pixels for _, pixels in found], np.uint8)
         return [name for name, _ in found], pixels.reshape(-1, *self.subject.preprocess.shape)
 
-    def telling(self, what: str) -> Callable[[int, int], None] | None:
+    def telling(self, what: str) -> Progress | None:
         """`tell` for one kind of work."""
         tell = self.tell
         return (lambda done, total: tell(what, done, total)) if tell else None

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.core.atomic import make_folder
+from convscope.core.contracts import Tell
 from convscope.core.errors import unknown_name
 from convscope.evaluation.classifier import Inputs
-from convscope.evaluation.evaluate import Tell
 from convscope.explanation.opened_run import open_run
 from convscope.explanation.views import VIEWS, Asked
 

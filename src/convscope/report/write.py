@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.core.atomic import write_text
-from convscope.evaluation.evaluate import Evaluation, Tell, evaluate
+from convscope.core.contracts import Tell
+from convscope.evaluation.evaluate import Evaluation, evaluate
 from convscope.explanation.opened_run import open_run
 from convscope.report.contents import SECTIONS
 from convscope.report.evidence import Evidence

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from convscope.core.contracts import Progress
 from convscope.core.errors import ConvscopeError
 from convscope.data import pixel_cache
 from convscope.data.cache_folder import UnusableCache, cache_folder
@@ -32,7 +33,7 @@ def features_of(
     preprocess: Preprocess,
     *,
     precision: str,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Tensor:
     """The mean of each map of the last stage, float32 n×C on the CPU, for the n images of a part.
 
@@ -65,7 +66,7 @@ def _recall(key: str) -> Tensor | None:
 
 
 def _compute(
-    network: Network, part: Part, preprocess: Preprocess, *, precision: str, progress: Callable[[int, int], None]
+    network: Network, part: Part, preprocess: Preprocess, *, precision: str, progress: Progress
 ) -> Iterator[Tensor]:
     device = next(network.parameters()).device
     done = 0

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from convscope.core.atomic import write_json
-from convscope.core.contracts import Dataset, EncodedDataset
+from convscope.core.contracts import Dataset, EncodedDataset, Progress
 from convscope.core.errors import ConvscopeError, UserError
 from convscope.data.cache_folder import UnusableCache, cache_folder
 from convscope.data.dataset import image_name
@@ -24,8 +22,6 @@ from convscope.data.scanning.image_facts import ImageFacts, facts_of_array, fact
 from convscope.data.scanning.scan_report import Quarantined, ScanReport
 from convscope.data.source import open_source
 from convscope.data.sources.origin import Source
-
-Progress: TypeAlias = Callable[[int, int], None]
 
 # Part of the name of stored reports: raise it when a scan looks for more, or otherwise than before.
 _SCAN_VERSION = 1

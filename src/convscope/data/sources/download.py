@@ -9,14 +9,14 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from convscope.core.contracts import Progress
 from convscope.core.errors import Failure
 
 # progress(done_bytes, total_bytes); the total is 0 while it is unknown.
-Progress = Callable[[int, int], None]
 
 _CHUNK = 1 << 18
 _TRIES = 3

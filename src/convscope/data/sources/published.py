@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from convscope.core.contracts import Dataset
+from convscope.core.contracts import Dataset, Progress
 from convscope.core.errors import Failure, UserError
 from convscope.data.cache_folder import cache_folder
 from convscope.data.sources.cifar import read_cifar
-from convscope.data.sources.download import Progress, download, file_md5
+from convscope.data.sources.download import download, file_md5
 from convscope.data.sources.idx import find_idx, open_idx
 from convscope.data.sources.origin import Source
 
