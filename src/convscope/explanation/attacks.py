@@ -59,6 +59,15 @@ def accuracy_under_attack(
 
     What an attack may do at a small ε it may do at a larger one, so an image that is lost once stays lost, and wrong
     answers are wrong at every ε. Only images that still stand are attacked. `tell(done, total)` after each attack.
+
+    >>> from convscope.data.preprocess import Preprocess
+    >>> from convscope.models.pytorch.predictor import TorchPredictor
+    >>> from convscope.models.pytorch.zoo import create
+    >>> net = create("small_cnn", input_shape=(1, 8, 8), classes=2)
+    >>> subject = Subject.of(TorchPredictor(net, Preprocess(1, 8, 8), ("cat", "dog")))
+    >>> found = accuracy_under_attack(subject, np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 1]), epsilons=[2])
+    >>> [(row.attack, row.epsilon, row.images) for row in found.rows]
+    [('none', 0, 3), ('FGSM', 2, 3), ('PGD', 2, 3)]
     """
     labels = checked_targets(labels, len(images), len(subject.classes))
     right = _right(subject, images, labels)
@@ -82,8 +91,8 @@ def fgsm(subject: Subject, images: Images, labels: Labels, *, epsilon: int) -> I
     others 2014, arXiv 1412.6572.
     """
 
-    def attack(battle: _Battle) -> Tensor:
-        return epsilon * battle.uphill(torch.zeros_like(battle.x))
+    def attack(ball: _Ball) -> Tensor:
+        return epsilon * ball.uphill(torch.zeros_like(ball.x))
 
     return _attacked(subject, images, labels, epsilon=epsilon, attack=attack)
 
@@ -105,11 +114,11 @@ def pgd(
     """
     length = 2.5 * epsilon / max(1, steps) if step is None else step
 
-    def attack(battle: _Battle) -> Tensor:
-        start = generator(seed, "pgd", battle.first).uniform(-epsilon, epsilon, tuple(battle.x.shape))
-        delta = battle.allowed(torch.from_numpy(start).to(battle.x))
+    def attack(ball: _Ball) -> Tensor:
+        start = generator(seed, "pgd", ball.first).uniform(-epsilon, epsilon, tuple(ball.x.shape))
+        delta = ball.projected(torch.from_numpy(start).to(ball.x))
         for _ in range(steps):
-            delta = battle.allowed(delta + length * battle.uphill(delta))
+            delta = ball.projected(delta + length * ball.uphill(delta))
         return delta
 
     return _attacked(subject, images, labels, epsilon=epsilon, attack=attack)
@@ -128,8 +137,8 @@ def log_odds_against(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.masked_fill(own, -torch.inf).logsumexp(dim=1) - logits[own]).sum()
 
 
-class _Battle:
-    """Some images of the batch, from number `first` on: normalised x N×C×H×W, and changes Δ of them in pixel levels."""
+class _Ball:
+    """What may be done to some images, from number `first` of the batch on: normalised x N×C×H×W, Δ in pixel levels."""
 
     def __init__(self, subject: Subject, images: Images, labels: Labels, *, first: int, epsilon: int) -> None:
         self.network: nn.Module = subject.torch_network()
@@ -139,7 +148,7 @@ class _Battle:
         pixels = torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2).to(self.x)
         self.lowest, self.highest = (-pixels).clamp(min=-epsilon), (255 - pixels).clamp(max=epsilon)
 
-    def allowed(self, delta: Tensor) -> Tensor:
+    def projected(self, delta: Tensor) -> Tensor:
         """The nearest Δ that is at most ε and leaves the image within 0..255."""
         return torch.maximum(torch.minimum(delta, self.highest), self.lowest)
 
@@ -150,14 +159,14 @@ class _Battle:
 
 
 def _attacked(
-    subject: Subject, images: Images, labels: Labels, *, epsilon: int, attack: Callable[[_Battle], Tensor]
+    subject: Subject, images: Images, labels: Labels, *, epsilon: int, attack: Callable[[_Ball], Tensor]
 ) -> Images:
     if not 0 <= epsilon <= 255 or int(epsilon) != epsilon:
         raise UserError(f"an attack with epsilon {epsilon}; allowed: whole pixel levels from 0 to 255")
     found, labels = images.copy(), checked_targets(labels, len(images), len(subject.classes))
     for lot in lots(len(images), images.shape[1:3]):
-        battle = _Battle(subject, images[lot], labels[lot], first=lot.start, epsilon=epsilon)
-        delta = battle.allowed(attack(battle)).round().permute(0, 2, 3, 1).cpu().numpy()
+        ball = _Ball(subject, images[lot], labels[lot], first=lot.start, epsilon=epsilon)
+        delta = ball.projected(attack(ball)).round().permute(0, 2, 3, 1).cpu().numpy()
         found[lot] = (images[lot] + delta).astype(np.uint8)
     return found
 
