@@ -24,7 +24,7 @@ from torch import nn
 
 from convscope.core.errors import ConvscopeError
 from convscope.data.preprocess import Preprocess
-from convscope.explanation import class_activation, occlusion, rise, smooth
+from convscope.explanation.attribution import class_activation, occlusion, rise, smooth
 from convscope.explanation.capture import maps_of
 from convscope.explanation.explained import explain_images
 from convscope.explanation.methods import methods
@@ -52,7 +52,7 @@ def ask_less_often() -> None:
     occlusion.occlusion = halves
     class_activation.maps_of = first_maps
     rise.rise = partial(rise.rise, masks=50)
-    smooth.COPIES = 4
+    smooth.smooth_gradient = partial(smooth.smooth_gradient, copies=4)
 
 
 def fresh(name: str, shape: tuple[int, int, int]) -> tuple[Subject, np.ndarray]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from convscope.data.preprocess import Preprocess
-from convscope.explanation import cam
+from convscope.explanation.attribution import cam
 from convscope.explanation.capture import capture, find_module
 from convscope.explanation.methods import methods
 from convscope.explanation.subject import Subject

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from convscope.data.preprocess import Preprocess
-from convscope.explanation.gradients import input_gradient
-from convscope.explanation.guided import guided_gradient
-from convscope.explanation.integrated import integrated_gradients
+from convscope.explanation.attribution.gradients import input_gradient
+from convscope.explanation.attribution.guided import guided_gradient
+from convscope.explanation.attribution.integrated import integrated_gradients
+from convscope.explanation.attribution.occlusion import occlusion
+from convscope.explanation.attribution.smooth import smooth_gradient, unit_noise
 from convscope.explanation.methods import methods
-from convscope.explanation.occlusion import occlusion
-from convscope.explanation.smooth import smooth_gradient, unit_noise
 from convscope.explanation.subject import Subject
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision

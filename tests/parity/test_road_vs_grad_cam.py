@@ -12,7 +12,7 @@ allow_torchvision()
 
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer  # noqa: E402
 
-from convscope.explanation.road import imputed  # noqa: E402
+from convscope.explanation.faithfulness.road import imputed  # noqa: E402
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # the package asks NumPy about a tensor
@@ -33,5 +33,7 @@ def test_other_weights_would_be_noticed(monkeypatch):
     rng = np.random.default_rng(7)
     image, gone = rng.random((20, 20, 1)), rng.random((20, 20)) < 0.5
     right = imputed(image, gone)
-    monkeypatch.setattr("convscope.explanation.road.NEIGHBOURS", [(0, 1, 0.5), (0, -1, 0.5), (1, 0, 0.5), (-1, 0, 0.5)])
+    monkeypatch.setattr(
+        "convscope.explanation.faithfulness.road.NEIGHBOURS", [(0, 1, 0.5), (0, -1, 0.5), (1, 0, 0.5), (-1, 0, 0.5)]
+    )
     assert np.abs(imputed(image, gone) - right).max() > 1e-2

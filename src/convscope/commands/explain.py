@@ -106,7 +106,7 @@ def _show(run: Path, images: tuple[Path, ...], options: ExplainOptions) -> None:
     idle = _first_given({"--method": options.method, "--class": options.class_, "--layer": options.layer})
     if idle:
         raise UserError(f"{idle} is for heat maps of images and does not go with --show; a layer or unit is --unit")
-    from convscope.explanation.show import show
+    from convscope.explanation.learned.show import show
     from convscope.training.progress import Display
 
     with Display(quiet=options.json) as display:

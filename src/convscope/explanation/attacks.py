@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from convscope.core.contracts import Progress
 from convscope.core.errors import UserError
 from convscope.core.seeds import generator
+from convscope.explanation.attribution.gradients import input_gradient, lots
 from convscope.explanation.explained import checked_targets
-from convscope.explanation.gradients import input_gradient, lots
 from convscope.explanation.subject import Subject
 
 Images: TypeAlias = NDArray[np.uint8]

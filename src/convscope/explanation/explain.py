@@ -19,9 +19,9 @@ from convscope.evaluation.answer import answers, unanswered
 from convscope.evaluation.classifier import Inputs, named_images
 from convscope.evaluation.figures import short_name
 from convscope.explanation.capture import maps_of
-from convscope.explanation.choose import Choice, choose_method
 from convscope.explanation.explained import Explained, explain_images
-from convscope.explanation.faithfulness import Measure
+from convscope.explanation.faithfulness.choose import Choice, choose_method
+from convscope.explanation.faithfulness.measure import Measure
 from convscope.explanation.methods import methods
 from convscope.explanation.opened_run import OpenedRun, open_run
 from convscope.explanation.picture_files import PictureFiles

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from convscope.explanation import cam, class_activation, gradients, guided, integrated, occlusion, rise, smooth
+from convscope.explanation.attribution import (
+    cam,
+    class_activation,
+    gradients,
+    guided,
+    integrated,
+    occlusion,
+    rise,
+    smooth,
+)
 from convscope.explanation.method import Method, enter, methods
 
 __all__ = ["methods"]

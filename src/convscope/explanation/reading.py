@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.evaluation.answer import Answer
-from convscope.explanation.choose import Choice, most_faithful
+from convscope.explanation.faithfulness.choose import Choice, most_faithful
 
 if TYPE_CHECKING:
     from rich.table import Table

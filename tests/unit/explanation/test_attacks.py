@@ -16,8 +16,9 @@ import tiny
 from convscope.core.errors import UserError
 from convscope.core.seeds import generator
 from convscope.data.preprocess import Preprocess
-from convscope.explanation import attacks, gradients
+from convscope.explanation import attacks
 from convscope.explanation.attacks import AttackRow, accuracy_under_attack, fgsm, log_odds_against, pgd
+from convscope.explanation.attribution import gradients
 from convscope.explanation.subject import Subject
 
 both = pytest.mark.parametrize("attack", [fgsm, pgd])

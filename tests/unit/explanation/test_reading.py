@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from convscope.evaluation.answer import Answer, unanswered
-from convscope.explanation.choose import Choice
+from convscope.explanation.faithfulness.choose import Choice
 from convscope.explanation.reading import Explanation, ImageExplanation, Reading
 
 KEYS = ("deletion", "insertion", "random_deletion", "random_insertion", "road", "sanity")

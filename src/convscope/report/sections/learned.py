@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from convscope.core.errors import ConvscopeError
-from convscope.explanation.embedding import embed
-from convscope.explanation.embedding_figure import embedding_figure
-from convscope.explanation.field import field_lines, stage_fields
-from convscope.explanation.field_figure import growth_figure
-from convscope.explanation.filters import filters_figure, first_filters
+from convscope.explanation.learned.embedding import embed
+from convscope.explanation.learned.embedding_figure import embedding_figure
+from convscope.explanation.learned.field import field_lines, stage_fields
+from convscope.explanation.learned.field_figure import growth_figure
+from convscope.explanation.learned.filters import filters_figure, first_filters
 from convscope.report.evidence import Evidence
 from convscope.report.section import Fill
 from convscope.report.svg import inline_svg

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from convscope.evaluation.answer import printable
 from convscope.evaluation.mistakes import worst_errors
-from convscope.explanation.choose import choose_method, most_faithful
 from convscope.explanation.explained import explain_images
+from convscope.explanation.faithfulness.choose import choose_method, most_faithful
 from convscope.explanation.methods import methods
 from convscope.explanation.pictures import overlay
 from convscope.report.evidence import Evidence

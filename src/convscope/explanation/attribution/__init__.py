@@ -1,0 +1,1 @@
+"""Which pixels counted for an answer: a file for each way to find out."""
