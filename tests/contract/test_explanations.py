@@ -25,19 +25,25 @@ from convscope.models.pytorch.zoo import create, networks
 from distinct import DISTINCT
 
 CLASSES = ("ant", "bee", "cow")
-FAMILIES = list({networks[name].family: name for name in reversed(DISTINCT)}.values())[::-1]
-CASES = [(name, (28, 28, 1)) for name in DISTINCT] + [(name, (64, 64, 3)) for name in FAMILIES]
+HEAVY = {"inception_v3", "densenet121", "googlenet", "convnext_tiny", "efficientnet_b0"}  # seconds each at 64 pixels
+A_FAMILY = list({networks[name].family: name for name in reversed(DISTINCT)}.values())[::-1]
+CASES = [(name, (28, 28, 1)) for name in DISTINCT]
+CASES += [(name, (64, 64, 3)) for name in A_FAMILY if name not in HEAVY]
 
 DENSE = "CAM needs a network that reads the mean of each map with one linear layer"
 NO_RELU = "guided_backprop needs a network with ReLU"
 # Of fresh weights: a class may well have nothing that speaks for it, where a method cuts off what speaks against.
 BELOW_ZERO = "every place of the layer speaks against .*, so ReLU leaves nothing"
 
+# SqueezeNet puts ReLU on one map a class, so that fresh weights may leave a class the logit 0, whatever the image.
+DEAD = "every number of the map is 0"
+
 # By network and method: what must be told.
 REFUSED = {
     **{(name, "cam"): DENSE for name in ("lenet5", "lenet5_1998", "simple_cnn", "small_cnn", "fashion_cnn")},
     **{(name, "cam"): DENSE for name in ("lab_cnn", "lab_cnn_bn", "alexnet", "vgg11", "vgg11_bn")},
     **{(name, "cam"): DENSE for name in ("mobilenet_v3_large", "mobilenet_v3_small", "convnext_tiny")},
+    **{(name, "cam"): f"{DENSE}|{DEAD}" for name in ("squeezenet1_0", "squeezenet1_1")},
     **{(name, "guided_backprop"): NO_RELU for name in ("lenet5_1998", "efficientnet_b0", "efficientnet_v2_s")},
     ("convnext_tiny", "guided_backprop"): NO_RELU,
 }
@@ -53,7 +59,7 @@ def _quick(monkeypatch):
 
     monkeypatch.setattr(class_activation, "maps_of", few_maps)
     monkeypatch.setattr(rise, "rise", partial(rise.rise, masks=6))
-    monkeypatch.setattr(occlusion, "occlusion", partial(occlusion.occlusion, window=28, stride=28))
+    monkeypatch.setattr(occlusion, "occlusion", partial(occlusion.occlusion, window=16, stride=16))
     monkeypatch.setattr(smooth, "smooth_gradient", partial(smooth.smooth_gradient, copies=2))
     monkeypatch.setattr(integrated, "STEPS", 2)
     monkeypatch.setattr(integrated, "TOLERANCE", 100.0)
@@ -72,8 +78,8 @@ def settled(name, shape):
         layer.momentum = None
         layer.train()
     with torch.no_grad():
-        if norms:
-            network(subject.inputs(images))
+        if norms:  # what hides parts of an image gives other statistics, so dim images are among those seen
+            network(subject.inputs(np.concatenate([images, images // 4 + 96, images // 16 + 120])))
     network.eval()
     best = int(subject.predictor.predict(images[:1]).argmax())
     return subject, images, np.array([best, (best + 1) % 3])
@@ -91,6 +97,6 @@ def test_a_finite_map_or_a_reviewed_refusal(name, shape, method):
         assert all(np.ptp(one) > 0 for one in shown)
     except UserError as refusal:
         told = [str(refusal)]
-    expected = REFUSED.get((name, method), BELOW_ZERO if methods[method].rectified else None)
-    assert all(expected and re.search(expected, words) for words in told), told
+    allowed = [REFUSED.get((name, method)), methods[method].rectified and BELOW_ZERO, "squeeze" in name and DEAD]
+    assert all(any(words and re.search(words, one) for words in allowed) for one in told), told
     assert told or (name, method) not in REFUSED, "it works: take it off the list"
