@@ -14,7 +14,7 @@ from convscope.core.errors import ShapeError, UserError
 from convscope.data.preprocess import Preprocess
 from convscope.explanation.method import Maps, Method
 from convscope.explanation.subject import Subject
-from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS
+from convscope.models.pytorch.predictor import lot_size
 from convscope.models.pytorch.shapes import times
 
 FLAT = 1e-6
@@ -62,7 +62,7 @@ def explain_images(
         targets = subject.predictor.predict(images).argmax(axis=1)
     targets = checked_targets(targets, len(images), len(subject.classes))
     size = images.shape[1:3]
-    lot = max(1, min(MOST_IMAGES, MOST_PIXELS // (size[0] * size[1])))
+    lot = lot_size(*size)
     maps, refused = [], []
     for start in range(0, len(images), lot):
         with np.errstate(all="ignore"):  # what is not finite is refused below, with its reason

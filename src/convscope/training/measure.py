@@ -18,7 +18,7 @@ from convscope.evaluation.compare import Spread
 from convscope.models.pytorch.build import rebuild
 from convscope.models.pytorch.device import choose_device, set_threads
 from convscope.models.pytorch.own_network import is_own_network
-from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS, TorchPredictor
+from convscope.models.pytorch.predictor import TorchPredictor, lot_size
 from convscope.models.pytorch.summary import summarise
 from convscope.training.material import split_once
 from convscope.training.progress import Display
@@ -36,7 +36,7 @@ def measure(folder: Path, config: RunConfig, source: Source, *, display: Display
     splits = split_once(source, config.data, seed=config.seed, folder=folder, display=display)
     test = prepare_part(splits.open_test(), preprocess, progress=partial(display.work, "decode test"))
     display.clear()
-    images = test.take(np.arange(min(len(test), batch_of(*preprocess.shape[:2]))))
+    images = test.take(np.arange(min(len(test), lot_size(*preprocess.shape[:2]))))
     macs = summarise(network).macs
     predictor = TorchPredictor(network, preprocess, bundle.classes, choose_device(config.train.device).device)
     return {"macs": Spread.of([macs]), "answers_per_second": Spread.of([answering_rate(predictor, images)])}
@@ -45,13 +45,4 @@ def measure(folder: Path, config: RunConfig, source: Source, *, display: Display
 def conditions(config: RunConfig, height: int, width: int) -> dict[str, Any]:
     """Set the threads of `config`, and say under which conditions `measure` finds the answering rate for H×W images."""
     device, threads = choose_device(config.train.device).device, set_threads(config.train.threads)
-    return {"batch": batch_of(height, width), "device": str(device), "precision": "float32", "threads": threads}
-
-
-def batch_of(height: int, width: int) -> int:
-    """The H×W images that the predictor answers at once.
-
-    >>> batch_of(28, 28), batch_of(224, 224)
-    (256, 19)
-    """
-    return max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
+    return {"batch": lot_size(height, width), "device": str(device), "precision": "float32", "threads": threads}

@@ -176,7 +176,7 @@ def test_shapes_types_and_the_predicted_class(channels, count):
 def test_lots_change_no_map_and_are_told(monkeypatch):
     subject, told = subject_of(network()), []
     whole = explain_images(subject, images(7), methods["layer_cam"])
-    monkeypatch.setattr(explained, "MOST_PIXELS", 3 * SIDE * SIDE)
+    monkeypatch.setattr(explained, "lot_size", lambda *_: 3)
     lots = explain_images(subject, images(7), methods["layer_cam"], tell=lambda *at: told.append(at))
     np.testing.assert_allclose(lots.maps, whole.maps, rtol=1e-5, atol=1e-7)
     assert told == [(3, 7), (6, 7), (7, 7)] and lots.refused == whole.refused

@@ -11,7 +11,7 @@ from convscope.data.source import open_source
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create
 from convscope.training import measure as module
-from convscope.training.measure import batch_of, conditions, measure
+from convscope.training.measure import conditions, measure
 from convscope.training.progress import Display
 from convscope.training.run_folder import read_config
 from convscope.training.train import train_run
@@ -40,16 +40,9 @@ def test_the_network_of_the_run_answers_for_test_images(run, npz, monkeypatch):
 def test_a_large_test_split_is_answered_for_in_one_batch(run, npz, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "answering_rate", lambda _, images: seen.append(len(images)) or 1.0)
-    monkeypatch.setattr(module, "batch_of", lambda height, width: 20)
+    monkeypatch.setattr(module, "lot_size", lambda height, width: 20)
     measure(run, read_config(run), open_source(npz), display=QUIET)
     assert seen == [20]
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "images"), [(12, 12, 256), (62, 63, 256), (128, 128, 61), (300, 200, 16), (1024, 1024, 1)]
-)
-def test_batches_fit_in_memory(height, width, images):
-    assert batch_of(height, width) == images
 
 
 def test_the_conditions_are_those_that_hold(run):

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from convscope.core.contracts import Predictor
 from convscope.core.errors import UserError
-from convscope.explanation.attribution.perturbed import lot_size, mean_colour
+from convscope.explanation.attribution.perturbed import mean_colour
 from convscope.explanation.method import Maps
 from convscope.explanation.subject import Subject
+from convscope.models.pytorch.predictor import lot_size
 
 
 def occlusion_map(subject: Subject, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Maps:
@@ -88,7 +89,7 @@ def _falls(
     count, windows, colour = len(images), len(rows) * len(columns), np.array(fill, np.uint8)
     whole = _chosen(predictor, images, targets)
     falls = np.empty(count * windows)
-    lot = lot_size(images)
+    lot = lot_size(*images.shape[1:3])
     for start in range(0, count * windows, lot):
         image, place = np.divmod(np.arange(start, min(start + lot, count * windows)), windows)
         row, column = np.divmod(place, len(columns))

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from convscope.core.contracts import Predictor
 from convscope.core.decision import Decision
 from convscope.core.seeds import generator
-from convscope.explanation.attribution.perturbed import lot_size, mean_colour
+from convscope.explanation.attribution.perturbed import mean_colour
 from convscope.explanation.method import Maps
 from convscope.explanation.subject import Subject
+from convscope.models.pytorch.predictor import lot_size
 
 GRID, SHOWN, MASKS = 7, 0.5, 500
 
@@ -52,7 +53,7 @@ def rise(
     """
     count, height, width, _ = images.shape
     found, shown = np.zeros((count, height * width)), np.zeros(height * width)
-    size = lot_size(images)
+    size = lot_size(*images.shape[1:3])
     for lot in random_masks(height, width, masks, seed=seed, at_once=size):
         flat = lot.reshape(len(lot), -1).astype(float)
         shown += flat.sum(axis=0)

@@ -17,7 +17,7 @@ from convscope.data.part import Part
 from convscope.explanation.capture import find_module
 from convscope.explanation.learned.watching import no_maps, stage_names, watching
 from convscope.explanation.subject import Subject
-from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS
+from convscope.models.pytorch.predictor import lot_size
 from convscope.models.pytorch.shapes import at_rest, walk
 
 Projection: TypeAlias = Literal["pca", "tsne", "umap"]
@@ -60,7 +60,7 @@ def embed(
         raise UserError(f"{len(part)} images cannot be laid out on a plane; give at least {FEWEST}")
     network = subject.torch_network()
     height, width = subject.preprocess.shape[:2]
-    size = max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
+    size = lot_size(height, width)
     blank = subject.inputs(np.zeros((1, *subject.preprocess.shape), np.uint8))
     layer = last_layer(network, blank)
     rows, answers = [], []

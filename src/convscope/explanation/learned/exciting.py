@@ -15,7 +15,7 @@ from convscope.data.part import Part
 from convscope.explanation.learned.field import fields_in_theory
 from convscope.explanation.learned.unit import Unit, activations
 from convscope.explanation.subject import Subject
-from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS
+from convscope.models.pytorch.predictor import lot_size
 from convscope.models.pytorch.receptive_field import Field
 from convscope.models.pytorch.shapes import at_rest
 
@@ -71,7 +71,7 @@ def most_exciting(
     """
     network = subject.torch_network()
     height, width = subject.preprocess.shape[:2]
-    size = max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
+    size = lot_size(height, width)
     best = [np.zeros((0, 4)) for _ in units]  # value, position, and where in the image, down and across, 0 to 1
     done = 0
     for images in part.batches(size):

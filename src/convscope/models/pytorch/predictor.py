@@ -17,6 +17,15 @@ MOST_IMAGES, MOST_PIXELS = 256, 1_000_000
 """In one batch: 256 images of 32×32, 19 of 224×224. Maps of 256 photographs would take a gigabyte a layer."""
 
 
+def lot_size(height: int, width: int) -> int:
+    """How many H×W images a network gets at once.
+
+    >>> lot_size(28, 28), lot_size(224, 224), lot_size(3000, 2000)
+    (256, 19, 1)
+    """
+    return max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
+
+
 class TorchPredictor:
     """A Predictor over a network: evaluation mode, no gradients, batches that fit in memory, always float32.
 
@@ -58,7 +67,7 @@ class TorchPredictor:
             needs = f"prepared images, uint8 N×{height}×{width}×{channels}"
             raise ShapeError(f"predict got {images.dtype} {images.shape}; it needs {needs}")
         logits = np.empty((len(images), len(self._classes)), np.float32)
-        size = max(1, min(MOST_IMAGES, MOST_PIXELS // (images.shape[1] * images.shape[2])))
+        size = lot_size(*images.shape[1:3])
         with at_rest(self.network), torch.inference_mode():
             for start in range(0, len(images), size):
                 logits[start : start + size] = self._answer(images[start : start + size]).float().cpu().numpy()

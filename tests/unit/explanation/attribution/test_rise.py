@@ -86,7 +86,7 @@ def test_memory_is_bounded_and_lots_change_nothing(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (5, 10, 10, 1), np.uint8)
     predictor, targets = Bright((10, 10, 1)), np.array([0, 1, 2, 0, 1])
     whole = rise(predictor, images, targets, fill=[99], masks=30)
-    monkeypatch.setattr(module, "lot_size", lambda _: 8)
+    monkeypatch.setattr(module, "lot_size", lambda *_: 8)
     predictor.largest = 0
     assert rise(predictor, images, targets, fill=[99], masks=30) == pytest.approx(whole, abs=1e-5)
     assert predictor.largest == 8

@@ -101,7 +101,7 @@ def test_features_of_tokens_are_averaged():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_laid_out_in_their_order(channels, monkeypatch):
-    monkeypatch.setattr(embedding, "MOST_IMAGES", 8)
+    monkeypatch.setattr(embedding, "lot_size", lambda *_: 8)
     found, part, told = subject(channels), part_of(20, channels), []
     result = embed(found, part, tell=lambda *each: told.append(each))
     images = part.take(np.arange(20))

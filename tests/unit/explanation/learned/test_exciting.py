@@ -38,7 +38,7 @@ def subject(channels=1, side=12):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_they_are_those_that_a_search_over_everything_finds(channels, monkeypatch):
     found, part = subject(channels), part_of(50, channels)
-    monkeypatch.setattr(exciting, "MOST_IMAGES", 7)
+    monkeypatch.setattr(exciting, "lot_size", lambda *_: 7)
     units = [*class_units(CLASSES), Unit("stage2", 5, "map")]
     results = most_exciting(found, units, part, top=4)
     x = found.inputs(part.take(np.arange(50)))
@@ -88,7 +88,7 @@ def test_what_is_seen_lies_in_the_image_and_is_never_empty(size, place, image):
 
 
 def test_memory_holds_a_batch_at_a_time(monkeypatch):
-    monkeypatch.setattr(exciting, "MOST_IMAGES", 8)
+    monkeypatch.setattr(exciting, "lot_size", lambda *_: 8)
     found, part, told, sizes = subject(), part_of(20), [], []
     found.torch_network().register_forward_hook(lambda _m, inputs, _o: sizes.append(len(inputs[0])))
     most_exciting(found, class_units(CLASSES), part, tell=lambda done, total: told.append((done, total)))

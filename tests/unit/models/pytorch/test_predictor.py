@@ -40,6 +40,13 @@ def test_logits_are_those_of_the_network_on_normalised_images(channels):
     np.testing.assert_allclose(logits, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "images"), [(12, 12, 256), (62, 63, 256), (128, 128, 61), (300, 200, 16), (1024, 1024, 1)]
+)
+def test_batches_fit_in_memory(height, width, images):
+    assert module.lot_size(height, width) == images
+
+
 def test_many_batches_answer_like_one(monkeypatch):
     ours, batch = predictor(), images(11)
     whole = ours.predict(batch)
