@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -123,6 +123,7 @@ def _result(run: Run) -> None:
         test = run.metrics["test"]
         write_out(
             f"\ntest accuracy {test['top1']:.2%}   macro-F1 {test['macro_f1']:.3f}   loss {test['loss']:.3f}\n"
+            f"{_unknown(test.get('selective', {}))}"
             f"run folder    {run.folder}\n"
             f"next          {words} evaluate {shlex.quote(str(run.folder))}"
         )
@@ -133,3 +134,15 @@ def _result(run: Run) -> None:
         )
     if run.ending == "interrupted":
         raise KeyboardInterrupt  # what was reached is kept; the exit code says that it is not all
+
+
+def _unknown(selective: dict[str, Any]) -> str:
+    """The line about *unknown*; none where every answer stands, and for a run from before there was a threshold.
+
+    >>> print(_unknown({"threshold": 0.61, "coverage": 0.95, "risk": 0.04}), end="")
+    unknown       5.0% of the answers, the least sure; of the others 96.00% are right
+    """
+    if selective.get("threshold") is None:
+        return ""
+    kept = "" if selective["risk"] is None else f"; of the others {1 - selective['risk']:.2%} are right"
+    return f"unknown       {1 - selective['coverage']:.1%} of the answers, the least sure{kept}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -42,10 +43,19 @@ def said(capsys, monkeypatch):
 def test_train_ends_with_accuracy_folder_and_the_next_command(npz, tmp_path, said):
     code, out, err = said("train", npz, "--out", tmp_path / "run", "--epochs", 1, *QUICK)
     assert code == 0 and err == ""
-    *_, accuracy, folder, following = out.splitlines()
+    *_, accuracy, unknown, folder, following = out.splitlines()
     assert accuracy.startswith("test accuracy ") and folder == f"run folder    {tmp_path / 'run'}"
+    assert re.fullmatch(
+        r"unknown       \d+\.\d% of the answers, the least sure; of the others \d+\.\d\d% are right", unknown
+    )
     assert following == f"next          convscope evaluate {tmp_path / 'run'}"
     assert "device: cpu" in out and "epoch   1/1" in out and "network: simple_cnn on 12×12×1" in out
+
+
+def test_train_says_nothing_of_unknown_where_every_answer_stands(npz, tmp_path, said):
+    words = ["train", npz, "--out", tmp_path / "run", "--epochs", 1, "--set", "decision.coverage=1", *QUICK]
+    code, out, _ = said(*words)
+    assert code == 0 and "unknown" not in out
 
 
 def test_several_seeds_give_mean_and_deviation(npz, tmp_path, said):
