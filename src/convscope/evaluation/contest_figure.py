@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convscope.evaluation.contest import Entrant
-from convscope.evaluation.figures import DPI, label_axes, new_figure, save_figure
+from convscope.evaluation.figures import COLOURS, DPI, label_axes, new_figure, save_figure
 from convscope.evaluation.label_places import place_labels
 from convscope.models.spec_text import short_count
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
-# Six of the eight colours of Okabe and Ito 2008; their yellow is too light for a line, and black is for the names.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LARGEST = 30.0
 """Diameter of the fastest network's marker in points; at half of that, a network is a quarter as fast."""
 PIXELS = DPI / 72  # a point

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.decision import Decision
-from convscope.evaluation.figures import GREY, label_axes, new_figure, short_name
+from convscope.evaluation.figures import COLOURS, GREY, label_axes, new_figure, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 POINTS = 200
 """Points of a curve that is drawn; a figure is no wider in pixels than a few hundred."""
-# Five of the eight colours of Okabe and Ito 2008, and a line style each for who sees no colour.
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 STYLES = ("-", "--", "-.", ":", "-")
-HIGHLIGHTED = 5
+HIGHLIGHTED = len(STYLES)
 
 
 @dataclass(frozen=True, eq=False)

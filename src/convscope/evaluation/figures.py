@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Three of the eight colours of Okabe and Ito 2008, made to be told apart with any colour vision.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
+# Six of the eight colours of Okabe and Ito 2008, made to be told apart with any colour vision. Their yellow is too
+# light for a line, and black is for words.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+BLUE, ORANGE, GREY = COLOURS[0], COLOURS[1], "#666666"
 DPI = 150
 NUMBERED_CLASSES = 25
 """Classes up to which the cells of a confusion matrix show their counts; beyond, digits are too small to read."""

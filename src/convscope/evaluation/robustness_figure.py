@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convscope.evaluation.figures import GREY, label_axes, new_figure
+from convscope.evaluation.figures import COLOURS, GREY, label_axes, new_figure
 from convscope.evaluation.robustness import STRENGTHS, Robustness
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# The colours of Okabe and Ito 2008, but a brown for their yellow, too light for a line, and grey for black.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#8C6D00")
+EIGHT = (*COLOURS, GREY, "#8C6D00")
 STYLES = ("-", "--")
 INK = "#222222"
 LETTER = 0.042
@@ -19,7 +18,7 @@ LETTER = 0.042
 
 
 def robustness_figure(found: Robustness) -> Figure:
-    """A line for each corruption, named at its end; the dotted line is chance for what is not damaged."""
+    """A line for each corruption, named at its end; the dotted line is the accuracy of the images as they are."""
     figure = new_figure(7.2, 4.8)
     axes = figure.subplots()
     lines = found.accuracies()
@@ -29,7 +28,7 @@ def robustness_figure(found: Robustness) -> Figure:
     axes.axhline(100 * found.clean, color=GREY, linewidth=0.8, linestyle=":")
     places = spread([100 * values[-1] for values in lines.values()], gap=LETTER * (ceiling - floor))
     for number, ((name, values), place) in enumerate(zip(lines.items(), places, strict=True)):
-        colour = COLOURS[number % len(COLOURS)]
+        colour = EIGHT[number % len(EIGHT)]
         percent = [100 * value for value in values]
         axes.plot((0, *STRENGTHS), percent, STYLES[number % 2], color=colour, marker="o", markersize=3, linewidth=1.4)
         line = {"arrowstyle": "-", "color": colour, "linewidth": 1, "shrinkA": 0, "shrinkB": 2}

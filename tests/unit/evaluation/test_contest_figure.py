@@ -13,7 +13,7 @@ from PIL import Image
 from convscope.evaluation import contest_figure as module
 from convscope.evaluation.compare import Spread
 from convscope.evaluation.contest import Entrant
-from convscope.evaluation.contest_figure import COLOURS, LARGEST, contest_figure
+from convscope.evaluation.contest_figure import LARGEST, contest_figure
 
 
 def entrant(name, parameters, accuracy, rate, sd=None):
@@ -106,12 +106,6 @@ def test_bars_are_drawn_for_several_seeds_alone(kept, tmp_path):
 def test_networks_without_figures_are_named(kept, tmp_path):
     contest_figure([*several(2), Entrant("vgg11", "vgg11", problem="diverged")], tmp_path / "c.png", title="tiny")
     assert kept[0].axes[0].get_title() == "tiny\nwithout vgg11, which gave no figures"
-
-
-def test_the_colours_can_be_told_apart_without_red_or_green():
-    """The two cones that most of the colour-blind mix up count as one; no two colours may then be the same."""
-    values = [(int(c[1:3], 16) + int(c[3:5], 16), 2 * int(c[5:7], 16)) for c in COLOURS]
-    assert min(abs(a - c) + abs(b - d) for (a, b), (c, d) in combinations(values, 2)) > 50
 
 
 def test_the_same_contest_is_the_same_picture(tmp_path):

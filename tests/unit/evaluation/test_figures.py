@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import sys
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from convscope.evaluation.figures import confusion_figure, rate_curve, recall_bars, save_figure, training_curves
+from convscope.evaluation.figures import (
+    COLOURS,
+    confusion_figure,
+    rate_curve,
+    recall_bars,
+    save_figure,
+    training_curves,
+)
 from convscope.evaluation.metrics import classification_metrics
 from ink import ink
 
@@ -80,3 +88,9 @@ def test_rate_curves(losses, tmp_path):
 def test_pyplot_is_left_alone(tmp_path):
     save_figure(training_curves(ROWS), tmp_path / "curves.png")
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_the_colours_can_be_told_apart_without_red_or_green():
+    """The two cones that most of the colour-blind mix up count as one; no two colours may then be the same."""
+    values = [(int(c[1:3], 16) + int(c[3:5], 16), 2 * int(c[5:7], 16)) for c in COLOURS]
+    assert min(abs(a - c) + abs(b - d) for (a, b), (c, d) in combinations(values, 2)) > 50

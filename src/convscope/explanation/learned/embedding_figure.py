@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.evaluation.figures import new_figure
+from convscope.evaluation.figures import COLOURS, new_figure, short_name
 from convscope.explanation.learned.embedding import Embedding
-from convscope.explanation.learned.unit_figure import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-# Okabe and Ito 2008 without black, then two of Tol's muted colours; shapes help where colours are near.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#882255", "#999933", "#44AA99")
+# The colours of lines, the yellow that points are large enough for, and three of Tol's muted colours (2021).
+TEN = (*COLOURS, "#F0E442", "#882255", "#999933", "#44AA99")
 SHAPES = ("o", "^", "s")
 COLOURED = 20
 """Classes up to which each has a colour and shape of its own; of more all are grey and errors alone stand out."""
@@ -36,8 +35,8 @@ def embedding_figure(embedding: Embedding, classes: Sequence[str]) -> Figure:
     if len(present) > COLOURED:
         _scatter(axes, points[~wrong], "#999999", "o", f"{len(present)} classes")
     for place, k in enumerate(present if len(present) <= COLOURED else ()):
-        colour, shape = COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)]
-        _scatter(axes, points[labels == k], colour, shape, shortened(classes[k]))
+        colour, shape = TEN[place % len(TEN)], SHAPES[place % len(SHAPES)]
+        _scatter(axes, points[labels == k], colour, shape, short_name(classes[k]))
     if wrong.any():
         _scatter(axes, points[wrong], rcParams["text.color"], "x", f"error ({wrong.sum():,})")
     shares = embedding.shares

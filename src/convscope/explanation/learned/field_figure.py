@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.evaluation.figures import BLUE, ORANGE, label_axes, new_figure
+from convscope.evaluation.figures import BLUE, GREY, ORANGE, label_axes, new_figure, short_name
 from convscope.explanation.learned.field import StageField, pixels
-from convscope.explanation.learned.unit_figure import shortened
 from convscope.models.pytorch.receptive_field import Pair
 
 if TYPE_CHECKING:
@@ -50,13 +49,13 @@ def growth_figure(fields: Sequence[StageField], size: Pair) -> Figure:
     theory = [1, *(whole if each.theory is None else max(each.theory.size) for each in fields)]
     above.plot(places, theory, "o-", color=ORANGE, markersize=4, label="in theory")
     above.plot(places, [1, *(max(each.measured) for each in fields)], "s--", color=BLUE, markersize=4, label="measured")
-    above.axhline(whole, color="#666666", linewidth=0.8, linestyle=":", label=f"image: {pixels(size)}")
+    above.axhline(whole, color=GREY, linewidth=0.8, linestyle=":", label=f"image: {pixels(size)}")
     label_axes(above, "", "field, pixels")
     above.legend(frameon=False, fontsize=8)
-    below.plot(places, [whole, *(max(each.size) for each in fields)], "o-", color="#666666", markersize=4)
+    below.plot(places, [whole, *(max(each.size) for each in fields)], "o-", color=GREY, markersize=4)
     label_axes(below, "", "map, places a side")
     below.set_ylim(bottom=0)
-    names = ["image", *(shortened(each.stage, 14) for each in fields)]
+    names = ["image", *(short_name(each.stage, 14) for each in fields)]
     below.set_xticks(places, names, rotation=45 if len(fields) > 5 else 0, ha="right" if len(fields) > 5 else "center")
     return figure
 
@@ -80,10 +79,8 @@ def _draw_field(axes: Axes, image: NDArray[np.uint8], field: StageField) -> None
     axes.set_xticks([])
     axes.set_yticks([])
     theory = "all" if field.theory is None else pixels(field.theory.size)
-    words = (
-        f"{shortened(field.stage, 18)}: map {pixels(field.size)}\nin theory {theory}, measured {pixels(field.measured)}"
-    )
-    axes.set_title(words, fontsize=8)
+    stage = f"{short_name(field.stage, 18)}: map {pixels(field.size)}"
+    axes.set_title(f"{stage}\nin theory {theory}, measured {pixels(field.measured)}", fontsize=8)
 
 
 def _around(middle: float, length: int, inner: Pair) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.data.part import Part
-from convscope.evaluation.figures import ORANGE, new_figure
+from convscope.evaluation.figures import ORANGE, new_figure, short_name
 from convscope.explanation.learned.exciting import Exciting
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def units_figure(made: NDArray[np.floating[Any]], found: Sequence[Exciting], par
     panels = figure.subplots(len(found), IN_A_ROW + 1, squeeze=False)
     for row, (axes, one, unit) in enumerate(zip(panels, made, found, strict=True)):
         _draw(axes[0], one)
-        axes[0].set_ylabel(shortened(unit.unit.title), fontsize=8, rotation=0, ha="right", va="center")
+        axes[0].set_ylabel(short_name(unit.unit.title), fontsize=8, rotation=0, ha="right", va="center")
         if row == 0:
             axes[0].set_title("made", fontsize=7)
         _draw_found(axes[1:], unit, part, list(part.take(unit.positions)))
@@ -42,7 +42,7 @@ def unit_figure(made: NDArray[np.floating[Any]], found: Exciting, part: Part) ->
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 3.4])[0]
     large = left.subplots()
     _draw(large, made)
-    large.set_title(f"made for {shortened(found.unit.title)}", fontsize=9)
+    large.set_title(f"made for {short_name(found.unit.title)}", fontsize=9)
     rows = right.subplots(1 if whole else 2, IN_A_ROW, squeeze=False)
     _draw_found(rows[0], found, part, list(part.take(found.positions)))
     if not whole:
@@ -52,16 +52,6 @@ def unit_figure(made: NDArray[np.floating[Any]], found: Exciting, part: Part) ->
     rows[0][0].set_ylabel("images", fontsize=8)
     rows[-1][0].set_ylabel("images" if whole else "what it saw", fontsize=8)
     return figure
-
-
-def shortened(name: str, limit: int = 24) -> str:
-    r"""A name that fits beside a picture; $ would be read as a formula.
-
-    >>> shortened("a$b" + 30 * "c")
-    'a\\$bcccccccccccccccccccc…'
-    """
-    shown = name if len(name) <= limit else name[: limit - 1] + "…"
-    return shown.replace("$", r"\$")
 
 
 def _draw_found(
