@@ -43,9 +43,8 @@ def readable(annotation: str) -> str:
     for name, sign in {"Ge": "≥", "Gt": ">", "Le": "≤", "Lt": "<"}.items():
         text = re.sub(rf"{name}\(([^)]*)\)", rf"{sign} \1", text)
     text = re.sub(r"Literal\[(.*?)\]", lambda m: " / ".join(w.strip(" '") for w in m[1].split(",")), text)
-    text = (
-        text.replace("Score", "probability / energy").replace(" | None", ", or none").replace("dict[str, Any]", "table")
-    )
+    text = text.replace("Score", " / ".join(config.SCORES)).replace(" | None", ", or none")
+    text = text.replace("dict[str, Any]", "table")
     return re.sub(r"\bstr\b", "text", text)
 
 

@@ -9,13 +9,14 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from convscope.core.errors import UserError, nearest
 
 Score: TypeAlias = Literal["probability", "energy"]
+SCORES: tuple[Score, ...] = get_args(Score)
 
 STRICT = {"extra": "forbid", "allow_inf_nan": False}
 NONE_IS_A_VALUE = {"augment.policy"}

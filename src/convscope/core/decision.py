@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.core.config import Score
+from convscope.core.config import SCORES, Score
 from convscope.core.errors import UserError, unknown_name
-
-SCORES: tuple[str, ...] = get_args(Score)
 
 
 @dataclass(frozen=True)

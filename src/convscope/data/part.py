@@ -40,6 +40,10 @@ class Part:
         """A copy of the images at `positions` of this part, uint8 N×H×W×C."""
         return self.whole.images[self.rows[positions]]
 
+    def some(self, count: int) -> Part:
+        """At most `count` of the images, evenly spread."""
+        return replace(self, rows=self.rows[spread(len(self), count)])
+
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """All images in order, `size` at a time, uint8 N×H×W×C."""
         for start in range(0, len(self), size):
@@ -48,6 +52,15 @@ class Part:
     def relabelled(self, places: NDArray[np.int64]) -> Part:
         """The same images, where label k is now `places[k]`: other data sets count the same classes otherwise."""
         return replace(self, whole=replace(self.whole, labels=places[self.whole.labels]))
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most so many positions among `count`, evenly spread: data that lie class by class are all there.
+
+    >>> spread(10, 4).tolist(), spread(2, 4).tolist()
+    ([0, 3, 6, 9], [0, 1])
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def prepare_part(

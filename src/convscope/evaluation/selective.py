@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.core.config import Score
+from convscope.core.config import SCORES
 from convscope.core.decision import Decision
 
 
@@ -86,4 +86,4 @@ def selective(logits: NDArray[Any], labels: NDArray[np.int64], decision: Decisio
 def score_curves(logits: NDArray[Any], labels: NDArray[np.int64], decision: Decision) -> dict[str, RiskCoverage]:
     """The risk–coverage curve of each score that a decision may have, for logits N×K and labels N."""
     right = np.asarray(logits).argmax(axis=1) == labels
-    return {score: risk_coverage(replace(decision, score=score).scores(logits), right) for score in get_args(Score)}
+    return {score: risk_coverage(replace(decision, score=score).scores(logits), right) for score in SCORES}

@@ -71,8 +71,7 @@ class OpenedRun:
         words, part = self.opened
         if len(part) <= count:
             return words, part
-        places = np.linspace(0, len(part) - 1, count).round().astype(np.int64)
-        return f"{count:,} images spread over {words}", Part(part.whole, part.rows[places])
+        return f"{count:,} images spread over {words}", part.some(count)
 
     def prepared(self, images: Inputs) -> tuple[list[str], NDArray[np.uint8]]:
         """The names and pixels, uint8 N×H×W×C, of images that a person names; errors are those of `named_images`."""

@@ -16,6 +16,7 @@ from convscope.core.atomic import make_folder, write_json
 from convscope.core.bundle import weights_digest
 from convscope.core.errors import ConvscopeError, UserError
 from convscope.data.decode import UnreadableImage
+from convscope.data.part import spread
 from convscope.data.source import open_source
 from convscope.evaluation.evaluate import open_images
 from convscope.explanation.explained import explain_images
@@ -138,9 +139,8 @@ def validation_images(run: OpenedRun) -> NDArray[np.uint8] | None:
         dataset = open_images(run.bundle, run.folder, None, split="validation")[2]
     except (ConvscopeError, KeyError, TypeError):
         return None
-    count = min(len(dataset), _most((0, *run.subject.preprocess.shape)))
     found = []
-    for place in np.linspace(0, len(dataset) - 1, count).round().astype(int):
+    for place in spread(len(dataset), _most((0, *run.subject.preprocess.shape))):
         with suppress(UnreadableImage):
             found.append(run.subject.preprocess.prepare(dataset[int(place)][0]))
     return np.stack(found) if found else None
