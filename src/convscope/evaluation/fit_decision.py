@@ -32,5 +32,5 @@ def fit_threshold(decision: Decision, logits: NDArray[np.float32], *, coverage: 
         return replace(decision, threshold=None)
     scores = np.sort(decision.scores(logits))
     # Of n scores in rising order, those from here on are kept: n less this index is coverage · n, rounded up.
-    first = int(np.floor((1 - coverage) * len(scores) + 1e-9))
+    first = min(int(np.floor((1 - coverage) * len(scores) + 1e-9)), len(scores) - 1)
     return replace(decision, threshold=float(scores[first]))

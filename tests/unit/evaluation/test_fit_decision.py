@@ -17,6 +17,11 @@ def test_the_share_that_is_kept_is_what_was_asked_for(n, coverage, score):
     assert coverage - 1e-9 <= kept < coverage + 1 / n
 
 
+def test_of_the_least_coverage_one_answer_is_left():
+    logits = np.array([[3.0, 0.0], [2.0, 0.0], [1.0, 0.0]])
+    assert fit_threshold(Decision(), logits, coverage=1e-12).unknown(logits).tolist() == [False, True, True]
+
+
 @pytest.mark.parametrize(("logits", "coverage"), [(np.zeros((5, 2)), 1.0), (np.empty((0, 2)), 0.9)])
 def test_no_threshold(logits, coverage):
     assert fit_threshold(Decision(threshold=0.3), logits, coverage=coverage).threshold is None
