@@ -2,7 +2,8 @@
 
 Every corruption takes images uint8 N×H×W×C with C of 1 or 3, an amount and a generator, and gives images of the same
 shape. Amounts that are lengths are shares of the shorter side, so that they mean the same at 28 and at 224 pixels.
-After Hendrycks and Dietterich (2019, arXiv 1903.12261), whose sixteen kinds fall in these eight for small images.
+Six are after Hendrycks and Dietterich (2019, arXiv 1903.12261), with amounts of our own and one blur for their four.
+Rotation and shift are not among theirs; snow, frost, fog and elastic distortion are not among these.
 """
 
 from __future__ import annotations

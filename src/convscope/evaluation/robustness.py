@@ -106,7 +106,7 @@ def affordable(most: int, height: int, width: int) -> int:
 def sample(part: Part, count: int | None = None, *, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images uint8 N×H×W×C and labels N of at most `count` images, drawn by `seed`; all of a part that has no more.
 
-    `count`: left out, 1,000 up to 64×64 pixels and fewer of larger images, but 200.
+    `count`: left out, 1,000 up to 64×64 pixels, and fewer of larger images, down to 200.
     """
     if count is None:
         count = affordable(SAMPLE, *part.whole.images.shape[1:3])

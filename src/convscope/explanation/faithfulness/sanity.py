@@ -40,7 +40,7 @@ def sanity(explained: Explained, images: NDArray[np.uint8], forgetful: Subject |
 
 
 def unlearned(subject: Subject, *, seed: int = 0) -> Subject | None:
-    """The same network with weights as before training, batch norm included; None where only answers are at hand.
+    """The same network with weights as before training, batch norm included; None for anything but a Network.
 
     Each layer is set back in its own way, `reset_parameters`; weights of layers without one are drawn from a normal
     distribution with the mean and the standard deviation that they have. The network itself stays as it is.
