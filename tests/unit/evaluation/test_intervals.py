@@ -65,8 +65,18 @@ def test_they_hold_what_was_measured_and_stay_in_range(n, classes, seed):
 
 def test_one_image_twice_is_the_same_figure_whatever_is_drawn():
     found = intervals(np.log([[0.6, 0.4]] * 2), [0, 0], resamples=50)
-    assert found["top1"] == (1, 1) and found["macro_f1"] == (1, 1)
+    assert found["macro_f1"] == (1, 1)
     assert found["loss"] == pytest.approx((-np.log(0.6),) * 2)
+
+
+@pytest.mark.parametrize("n", [1, 30, 500])
+def test_nothing_but_right_answers_prove_no_perfection(n):
+    """The ends are those of the binomial test: a share at which n of n, or 0 of n, is seen in one case of forty."""
+    from scipy.stats import binomtest
+
+    right, wrong = (intervals(np.eye(7)[[0] * n], [label] * n) for label in (0, 6))
+    for found, hits in ((right["top1"], n), (right["top5"], n), (wrong["top1"], 0), (wrong["top5"], 0)):
+        assert found == pytest.approx(tuple(binomtest(hits, n).proportion_ci(0.95)))
 
 
 def test_more_images_make_them_narrower_by_the_root():
