@@ -6,7 +6,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from convscope import __version__
 from convscope.core.errors import ConvscopeError
@@ -30,6 +30,7 @@ app = App(
     name="convscope",
     help="Train convolutional networks you can see through.",
     version=f"convscope {__version__}",
+    default_parameter=Parameter(show_default=lambda default: default or None),  # () and False say nothing
     suppress_keyboard_interrupt=False,  # `main` says a word about it
     help_epilogue="A first run needs nothing: convscope train. With --debug any verb shows the traceback of an error.",
 )
@@ -51,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, value in STARTED_WITH.items():
         os.environ.setdefault(name, value)
     try:
+        for verb in COMMANDS.keys() & set(words[:1]):
+            app[verb].help = None  # its own help is its docstring, which says more than its line in the list
         app(words, exit_on_error=False, print_error=False, result_action="return_none")
         sys.stdout.flush()
     except CycloptsError as error:

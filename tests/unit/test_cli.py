@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -18,10 +19,7 @@ START = [sys.executable, "-c", "import sys; from convscope.cli import main; sys.
 
 
 def app_that_raises(problem):
-    def app(*_, **__):
-        raise problem
-
-    return app
+    return MagicMock(side_effect=problem)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +50,24 @@ def test_help_and_version(capsys):
     for words in (["--help"], *([verb, "--help"] for verb in cli.COMMANDS)):
         assert main(words) == 0
         assert "Usage: convscope" in capsys.readouterr().out
+
+
+def _help(capsys, *words):
+    main([*words, "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_help_of_a_verb_says_all_that_its_docstring_says(capsys):
+    for verb, told in {
+        "explain": "Deletion: how sure it stays",
+        "labels": "Nothing is changed or deleted.",
+        "compare": "Networks: parameters, accuracy and speed",
+    }.items():
+        words = _help(capsys, verb)
+        assert told in words
+        assert "default: ()" not in words and "default: False" not in words
+    assert "[default: 40]" in _help(capsys, "labels")
+    assert "Find images whose labels are probably wrong, by" in _help(capsys)
 
 
 def test_every_verb_has_at_most_twelve_options(capsys):
