@@ -24,18 +24,20 @@ def worst_errors(
     return wrong[np.argsort(-sure, kind="stable")[:count]]
 
 
-def cells(logits: NDArray[Any], labels: NDArray[np.int64]) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """The images in each cell of the confusion matrix: (label, answer) to positions, the most probable first.
+def cells(
+    logits: NDArray[Any], labels: NDArray[np.int64], decision: Decision
+) -> dict[tuple[int, int], NDArray[np.int64]]:
+    """The images in each cell of the confusion matrix: (label, answer) to positions, the most probable first, as `decision` has it.
 
     Only cells that hold images, row after row.
 
-    >>> found = cells(np.log([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]), np.array([1, 1, 1]))
+    >>> found = cells(np.log([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]), np.array([1, 1, 1]), Decision())
     >>> {cell: positions.tolist() for cell, positions in found.items()}
     {(1, 0): [1, 0], (1, 1): [2]}
     """
     z = np.asarray(logits)
     answers = z.argmax(axis=1)
-    sure = Decision().probabilities(z).max(axis=1)
+    sure = decision.probabilities(z).max(axis=1)
     order = np.lexsort((-sure, answers, labels))
     place = labels[order] * z.shape[1] + answers[order]
     starts = np.flatnonzero(np.diff(place, prepend=-1))

@@ -28,7 +28,7 @@ def test_the_worst_errors_are_errors_and_none_is_worse(n, seed, count):
 @given(st.integers(1, 60), st.integers(0, 10**6))
 def test_the_cells_are_the_confusion_matrix(n, seed):
     logits, labels = answers(n, seed)
-    found = cells(logits, labels)
+    found = cells(logits, labels, Decision())
     confusion = classification_metrics(logits, labels, "abc").confusion
     assert {cell: len(images) for cell, images in found.items()} == {
         (i, j): int(confusion[i, j]) for i, j in np.ndindex(3, 3) if confusion[i, j]
@@ -41,7 +41,7 @@ def test_the_cells_are_the_confusion_matrix(n, seed):
 
 def test_no_image_has_no_cell_and_no_error():
     nothing = np.empty((0, 3)), np.empty(0, np.int64)
-    assert cells(*nothing) == {} and len(worst_errors(*nothing, Decision())) == 0
+    assert cells(*nothing, Decision()) == {} and len(worst_errors(*nothing, Decision())) == 0
 
 
 def test_equal_mistakes_keep_their_order():

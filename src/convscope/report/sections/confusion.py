@@ -17,7 +17,7 @@ IMAGES = 12
 
 def confusion(evidence: Evidence) -> dict[str, Any]:
     """The matrix with links, and the images of its fullest wrong cells, the surest mistakes first."""
-    found = cells(evidence.logits, evidence.labels)
+    found = cells(evidence.logits, evidence.labels, evidence.bundle.decision)
     wrong = sorted((cell for cell in found if cell[0] != cell[1]), key=lambda cell: -len(found[cell]))[:CELLS]
     probabilities = evidence.bundle.decision.probabilities(evidence.logits)
     shown = [

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from convscope.core.errors import ConvscopeError
+from convscope.data.part import spread
 from convscope.explanation.learned.embedding import embed
 from convscope.explanation.learned.embedding_figure import embedding_figure
 from convscope.explanation.learned.field import field_lines, stage_fields
@@ -62,20 +60,10 @@ def _field(evidence: Evidence) -> dict[str, Any]:
 
 
 def _embedding(evidence: Evidence) -> dict[str, Any]:
-    whole = evidence.evaluation.part
-    part = replace(whole, rows=whole.rows[spread(len(whole), EMBEDDED)])
+    part = evidence.evaluation.part.some(EMBEDDED)
     found = embed(evidence.subject, part, tell=evidence.tell)
     words = (
         f"Where the network puts {len(part):,} of the images: the first two principal components of its last features"
     )
     figure = inline_svg("embedding", words, lambda: embedding_figure(found, evidence.classes))
     return {"lines": (), "figure": figure, "words": words}
-
-
-def spread(count: int, most: int) -> Any:
-    """At most so many positions among `count`, evenly spread: data that lie class by class are all there.
-
-    >>> spread(10, 4).tolist()
-    [0, 3, 6, 9]
-    """
-    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
