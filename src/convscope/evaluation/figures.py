@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,9 +164,16 @@ def new_figure(width: float, height: float) -> Figure:
 def save_figure(figure: Figure, path: Path | str) -> Path:
     """Write a figure as PNG, in one step and without its empty margins; returns the path."""
     png = BytesIO()
-    figure.savefig(png, format="png", bbox_inches="tight")
+    draw_figure(figure, png, format="png")
     write_bytes(Path(path), png.getvalue())
     return Path(path)
+
+
+def draw_figure(figure: Figure, file: IO[Any], **options: Any) -> None:
+    """`Figure.savefig` without empty margins; a letter that the font lacks is a box, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(file, bbox_inches="tight", **options)
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str, scale: float = 1.0) -> NDArray[np.float64]:
@@ -197,10 +205,11 @@ def _name_ticks(axes: Axes, classes: Sequence[str], size: float) -> None:
 
 
 def short_name(name: str, limit: int = 22) -> str:
-    r"""Names as long as sentences would leave no room for the figure; $ would be read as a formula.
+    r"""Names as long as sentences, or of several lines, would leave no room for the figure; $ would begin a formula.
 
-    >>> print(short_name("price in $"))
+    >>> print(short_name("price\nin $"))
     price in \$
     """
-    shown = name if len(name) <= limit else name[: limit - 1] + "…"
+    plain = "".join(letter if letter.isprintable() else " " for letter in name)
+    shown = plain if len(plain) <= limit else plain[: limit - 1] + "…"
     return shown.replace("$", r"\$")

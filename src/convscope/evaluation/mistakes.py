@@ -27,9 +27,9 @@ def worst_errors(
 def cells(
     logits: NDArray[Any], labels: NDArray[np.int64], decision: Decision
 ) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """The images in each cell of the confusion matrix: (label, answer) to positions, the most probable first, as `decision` has it.
+    """The images in each cell of the confusion matrix: (label, answer) to positions.
 
-    Only cells that hold images, row after row.
+    The most probable come first, as `decision` has it. Only cells that hold images, row after row.
 
     >>> found = cells(np.log([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]), np.array([1, 1, 1]), Decision())
     >>> {cell: positions.tolist() for cell, positions in found.items()}

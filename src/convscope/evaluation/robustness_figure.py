@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 EIGHT = (*COLOURS, GREY, "#8C6D00")
 STYLES = ("-", "--")
-INK = "#222222"
 LETTER = 0.042
 """Height of a name, as a share of the axis."""
 
@@ -31,16 +30,16 @@ def robustness_figure(found: Robustness) -> Figure:
         colour = EIGHT[number % len(EIGHT)]
         percent = [100 * value for value in values]
         axes.plot((0, *STRENGTHS), percent, STYLES[number % 2], color=colour, marker="o", markersize=3, linewidth=1.4)
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 1, "shrinkA": 0, "shrinkB": 2}
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 1, "shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)}
         text, beside = f"{name} {percent[-1]:.0f}", (STRENGTHS[-1] + 0.18, place)
         end = (STRENGTHS[-1], percent[-1])
-        axes.annotate(text, end, beside, va="center", fontsize=8, color=INK, annotation_clip=False, arrowprops=line)
+        axes.annotate(text, end, beside, va="center", fontsize=8, annotation_clip=False, arrowprops=line)
     axes.set_xlim(-0.1, STRENGTHS[-1] + 1.15)
     axes.set_ylim(floor, ceiling)
     axes.set_xticks((0, *STRENGTHS), ["clean", *map(str, STRENGTHS)])
     label_axes(axes, "strength of the damage", "accuracy, %")
     axes.set_title(
-        f"{found.images:,} images, {found.clean:.1%} clean, {found.mean:.1%} on average when damaged", fontsize=9
+        f"{found.images:,} image{'s' * (found.images != 1)}, {found.clean:.1%} clean, {found.mean:.1%} on average when damaged", fontsize=9
     )
     return figure
 

@@ -79,9 +79,9 @@ def risk_coverage_figure(curves: Mapping[str, RiskCoverage], found: Selective) -
         axes.plot(100 * found.coverage, 100 * found.risk, "o", color=ORANGE, markersize=7,
                   label=f"threshold: {found.coverage:.1%} answered, {found.risk:.1%} of them wrong")  # fmt: skip
     axes.set_xlim(0, 101)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(1.05 * axes.dataLim.ymax, 1))
     label_axes(axes, "answers kept, the surest first, %", "wrong among them, %")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=8)
     return figure
 
 

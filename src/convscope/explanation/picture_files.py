@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from convscope.core.atomic import write_bytes
 from convscope.evaluation.answer import printable
+from convscope.evaluation.figures import draw_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +52,7 @@ class PictureFiles:
         """Write a figure as the picture of an image in one step; returns its path."""
         path = self.place(image)
         png = BytesIO()
-        figure.savefig(png, format="png", bbox_inches="tight", metadata={SOURCE: self._source(image)})
+        draw_figure(figure, png, format="png", metadata={SOURCE: self._source(image)})
         write_bytes(path, png.getvalue())
         return path
 

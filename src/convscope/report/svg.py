@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from convscope.evaluation.figures import GREY, draw_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -45,7 +47,7 @@ def inline_svg(name: str, alt: str, draw: Callable[[], Figure]) -> Markup:
     # matplotlib names clip paths and markers after a hash with this salt; random else, and no two pages would be equal.
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = draw()
-        figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+        draw_figure(figure, text, format="svg", metadata={"Date": None, "Creator": None})
     return Markup(_for_a_page(text.getvalue(), name, alt))
 
 
@@ -58,7 +60,8 @@ def _for_a_page(svg: str, name: str, alt: str) -> str:
     body = re.sub(r'(?<=href="#)(?!!)', f"{name}-", body).replace('href="#!', 'href="#')
     body = body.replace(' target="_blank"', "")  # which matplotlib gives every link
     body = re.sub(INK, "currentColor", body, flags=re.IGNORECASE)
+    body = re.sub(GREY, "var(--quiet)", body, flags=re.IGNORECASE)  # which the page has for light and for dark
     width = float(re.search(r'width="([\d.]+)pt"', body)[1])  # type: ignore[index]
     body = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", body, count=2)
-    shown = f'<svg role="img" aria-label="{escape(alt)}" class="plot" style="max-width:{width * 4 / 3:.0f}px"'
+    shown = f'<svg role="img" aria-label="{escape(alt)}" class="plot" style="--natural:{width * 4 / 3:.0f}px"'
     return body.replace("<svg", shown, 1)

@@ -60,7 +60,10 @@ def draw_mosaic(
     # The line of text above a tile has to fit into the gap: a third of a tile is enough for numbers.
     gap = max(1, round(0.3 * height)) if labels else max(1, round(0.04 * height))
     page = mosaic(tiles, columns, gap=gap)
-    page = np.where(np.isnan(page), 1.0, page) if page.ndim == 3 else np.ma.masked_invalid(page)
+    if page.ndim == 3:
+        page = np.dstack([np.nan_to_num(page), ~np.isnan(page[..., 0])])  # between the tiles lies the paper
+    else:
+        page = np.ma.masked_invalid(page)
     axes.imshow(page, cmap=cmap, vmin=0, vmax=1, interpolation="nearest")
     for number, label in enumerate(labels):
         y, x = (number // columns) * (height + gap), (number % columns) * (width + gap)
