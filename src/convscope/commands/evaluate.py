@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, write_json
+from convscope.commands.shown import console, counted, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = 5
 SLICES = 3
+ROOMY = 76
+"""Columns of a terminal that the whole table of robustness takes."""
 
 
 def evaluate(
@@ -72,9 +74,11 @@ def evaluate(
         screen.print(line, soft_wrap=True)
     if result.robustness is not None:
         screen.print()
-        screen.print(robustness_table(result.robustness))
+        screen.print(robustness_table(result.robustness, narrow=screen.width < ROOMY))
         clean, mean = result.robustness.clean, result.robustness.mean
-        screen.print(f"{result.robustness.images:,} images: {clean:.1%} clean, {mean:.1%} on average when damaged")
+        screen.print(
+            f"{counted(result.robustness.images, 'image')}: {clean:.1%} clean, {mean:.1%} on average when damaged"
+        )
     screen.print(f"predictions and pictures: {result.folder}", soft_wrap=True)
     if report:
         screen.print(f"report: {page.path}", soft_wrap=True)
@@ -92,7 +96,7 @@ def _lines(result: Evaluation) -> Iterator[str]:
     top5 = "" if metrics.top5 is None else f"   top-5 {metrics.top5:.2%}"
     figures = f"accuracy {metrics.top1:.2%} (95 % interval {low:.1%} to {high:.1%}){top5}"
     rest = f"macro-F1 {metrics.macro_f1:.3f}   loss {metrics.loss:.3f}"
-    yield f"{result.data}, {result.split}, {metrics.images:,} images: {figures}   {rest}"
+    yield f"{result.data}, {result.split}, {counted(metrics.images, 'image')}: {figures}   {rest}"
     sure = found.calibration
     yield (
         f"calibration error (ECE) {sure.ece:.2%}, {found.uncalibrated.ece:.2%} without the temperature "
@@ -108,9 +112,9 @@ def _table(result: Evaluation) -> Table:
     from rich.table import Table
 
     table = Table(title=None, box=None, header_style="bold")
-    table.add_column("class", no_wrap=True)
+    table.add_column("class", overflow="fold")
     for name in ("images", "precision", "recall", "F1"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold", min_width=6)
     for score in result.metrics.per_class:
         figures = (score.precision, score.recall, score.f1)
         table.add_row(score.name, f"{score.support:,}", *("–" if f is None else f"{f:.3f}" for f in figures))

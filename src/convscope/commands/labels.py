@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, write_json
+from convscope.commands.shown import console, counted, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,8 +108,8 @@ def _tell(report: LabelReport, screen: Console) -> None:
     if more:
         screen.print(f"… and {more:,} more in {TABLE_FILE}")
     lines = [
-        f"{report.data}, {report.split}, {report.images:,} images: under several labels "
-        f"{_counted(len(report.conflicts), 'picture')}, in doubt {_counted(len(report.doubtful), 'more label')}; "
+        f"{report.data}, {report.split}, {counted(report.images, 'image')}: under several labels "
+        f"{counted(len(report.conflicts), 'picture')}, in doubt {counted(len(report.doubtful), 'more label')}; "
         f"by estimate {report.wrong_share:.1%} of all labels are wrong",
         f"networks that never saw an image gave it its label in {report.accuracy:.1%}; the less that is, the more of "
         "the labels in doubt are only hard",
@@ -118,10 +118,6 @@ def _tell(report: LabelReport, screen: Console) -> None:
         lines += [f"look at them: {report.folder / SHEET_FILE}, all: {report.folder / TABLE_FILE}", report.advice]
     for line in lines:
         screen.print(line, soft_wrap=True)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _table(*columns: str) -> Table:

@@ -27,6 +27,15 @@ def write_json(value: Any) -> None:
     write_out(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def counted(count: int, what: str) -> str:
+    """So many of something, in words that agree.
+
+    >>> counted(1, "image"), counted(1_200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def program() -> str:
     """How this program was called, as it can be typed again from the same folder."""
     path = Path(sys.argv[0])

@@ -114,19 +114,21 @@ def sample(part: Part, count: int | None = None, *, seed: int = 0) -> tuple[NDAr
     return part.take(chosen), part.labels[chosen]
 
 
-def robustness_table(found: Robustness) -> Table:
-    """A rich table: a row for each corruption, a column for each strength, in per cent."""
+def robustness_table(found: Robustness, *, narrow: bool = False) -> Table:
+    """A rich table: a row for each corruption, a column for each strength, in per cent. `narrow`: without more."""
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
-    table.add_column("accuracy, %", no_wrap=True)
+    table.add_column("accuracy, %", overflow="fold")
     for strength in ("clean", *map(str, STRENGTHS)):
-        table.add_column(strength, justify="right")
-    table.add_column("strength is in", style="dim")
+        table.add_column(strength, justify="right", no_wrap=True)
+    if not narrow:
+        table.add_column("strength is in", style="dim")
     for name, accuracies in found.accuracies().items():
         kind = corruptions[name]
         amounts = "  ".join(f"{amount:g}" for amount in kind.amounts)
-        table.add_row(name, *(f"{100 * value:.1f}" for value in accuracies), f"{kind.unit}: {amounts}")
+        said = [] if narrow else [f"{kind.unit}: {amounts}"]
+        table.add_row(name, *(f"{100 * value:.{0 if narrow else 1}f}" for value in accuracies), *said)
     return table
 
 

@@ -38,9 +38,8 @@ def robustness_figure(found: Robustness) -> Figure:
     axes.set_ylim(floor, ceiling)
     axes.set_xticks((0, *STRENGTHS), ["clean", *map(str, STRENGTHS)])
     label_axes(axes, "strength of the damage", "accuracy, %")
-    axes.set_title(
-        f"{found.images:,} image{'s' * (found.images != 1)}, {found.clean:.1%} clean, {found.mean:.1%} on average when damaged", fontsize=9
-    )
+    images = f"{found.images:,} image{'s' * (found.images != 1)}"
+    axes.set_title(f"{images}, {found.clean:.1%} clean, {found.mean:.1%} on average when damaged", fontsize=9)
     return figure
 
 

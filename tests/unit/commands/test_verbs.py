@@ -6,13 +6,17 @@ import csv
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import tiny
 from convscope.cli import main
+from convscope.commands.evaluate import _table
+from convscope.evaluation.metrics import classification_metrics
 
 QUICK = [
     *("--model", "simple_cnn", "--set", "data.quarantine=none", "--set", "train.batch_size=24"),
@@ -100,6 +104,14 @@ def test_evaluate(run, said):
     pictures = ("confusion", "recall", "reliability", "risk_coverage", "curves")
     assert names == {f"test_{n}" for n in ("metrics.json", "predictions.csv", *(f"{name}.png" for name in pictures))}
     assert "(95 % interval " in out and "calibration error (ECE)" in out and "answered unknown: " in out
+
+
+def test_a_long_class_name_leaves_the_figures_of_evaluate_whole():
+    metrics = classification_metrics(np.eye(2), np.array([0, 1]), ["ox", 300 * "x"])
+    screen = Console(width=60, file=io.StringIO())
+    screen.print(_table(SimpleNamespace(metrics=metrics)))
+    shown = screen.file.getvalue()
+    assert shown.count("1.000") == 6 and shown.count("x") == 301 and "…" not in shown
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

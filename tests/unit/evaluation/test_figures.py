@@ -12,6 +12,7 @@ from convscope.evaluation.figures import (
     rate_curve,
     recall_bars,
     save_figure,
+    short_name,
     training_curves,
 )
 from convscope.evaluation.metrics import classification_metrics
@@ -94,3 +95,18 @@ def test_the_colours_can_be_told_apart_without_red_or_green():
     """The two cones that most of the colour-blind mix up count as one; no two colours may then be the same."""
     values = [(int(c[1:3], 16) + int(c[3:5], 16), 2 * int(c[5:7], 16)) for c in COLOURS]
     assert min(abs(a - c) + abs(b - d) for (a, b), (c, d) in combinations(values, 2)) > 50
+
+
+def test_a_letter_that_the_font_lacks_is_a_box_and_no_warning(tmp_path):
+    """Warnings are errors here: what a person would read is one line for every such letter."""
+    found = classification_metrics(np.eye(2), np.array([0, 1]), ["犬", "\N{DOG FACE}\t$\\frac"])
+    assert (
+        ink(save_figure(confusion_figure(found.confusion, ("犬", "\N{DOG FACE}\t$\\frac")), tmp_path / "c.png")) > 0.05
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\nb\tc", "a b c"), ("a\x00b", "a b"), ("x" * 30, 21 * "x" + "…"), ("Łódź", "Łódź")]
+)
+def test_a_name_in_a_figure_is_one_short_line(name, shown):
+    assert short_name(name) == shown

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from itertools import pairwise
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from rich.console import Console
 
 import tiny
 from convscope.core.errors import UserError
@@ -85,6 +88,16 @@ def test_the_table_has_a_row_a_corruption():
     assert table.row_count == len(corruptions) and len(table.columns) == 8
 
 
+def test_in_a_narrow_terminal_the_figures_stay_whole():
+    found = measured()
+    screen = Console(width=40, file=StringIO())
+    screen.print(robustness_table(found, narrow=True))
+    rows = screen.file.getvalue().splitlines()
+    assert "…" not in screen.file.getvalue() and max(len(row) for row in rows) <= 40
+    words = " ".join(rows)
+    assert all(f"{100 * row.accuracy:.0f}" in words for row in found.rows)
+
+
 @pytest.mark.parametrize("level", [None, 0.0, 1.0])
 def test_every_line_is_named_and_no_name_covers_another(level, tmp_path):
     found = measured()
@@ -97,6 +110,12 @@ def test_every_line_is_named_and_no_name_covers_another(level, tmp_path):
     assert {text.get_text().split()[0] for text in texts} == set(corruptions)
     boxes = sorted((Text.get_window_extent(text) for text in texts), key=lambda box: box.y0)  # without their lines
     assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
+
+
+def test_names_are_written_in_the_colour_of_other_words():
+    with mpl.rc_context({"text.color": "#123456"}):
+        figure = robustness_figure(measured())
+    assert {text.get_color() for text in figure.axes[0].texts} == {"#123456"}  # a dark page has light words
 
 
 def test_names_move_no_farther_than_they_must():

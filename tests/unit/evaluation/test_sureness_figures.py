@@ -51,6 +51,15 @@ def test_risk_over_coverage_with_and_without_a_threshold(n, threshold, tmp_path)
     assert any("threshold" in text for text in legend) == (threshold is not None and found.risk is not None)
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_no_error_lies_on_the_axis_and_nothing_else_leaves_the_figure(right):
+    curve = risk_coverage(np.arange(50.0), np.full(50, right))
+    axes = risk_coverage_figure({"probability": curve}, selective(*answers(50), Decision())).axes[0]
+    low, high = axes.get_ylim()
+    assert low == 0 and high >= 1  # per cent; of no error at all the axis once went to 0.05
+    assert right or high > 100
+
+
 def test_points_are_thinned_and_the_last_one_stays():
     curve = risk_coverage(np.random.default_rng(0).random(5000), np.ones(5000, bool))
     shown = thinned_points(curve)

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from convscope.evaluation.figures import BLUE, new_figure
+from convscope.evaluation.figures import BLUE, GREY, new_figure
 from convscope.report.svg import INK, inline_svg
 
 
@@ -13,6 +13,7 @@ def drawn():
     figure = new_figure(4, 3)
     axes = figure.subplots()
     axes.plot([1, 2, 3], [3, 1, 2], "o-", color=BLUE, label="a < b & c")
+    axes.axhline(2, color=GREY)
     axes.text(1, 1, "black on purpose", color="black", url="#!cell-1")
     axes.imshow([[0, 1], [2, 3]], extent=(0, 1, 0, 1))
     axes.set_title("a $title$")
@@ -47,6 +48,7 @@ def test_a_link_of_our_own_stays(svg):
 def test_ink_is_the_page_s_and_other_colours_stay(svg):
     assert INK not in svg.lower()
     assert "currentColor" in svg and BLUE.lower() in svg.lower()
+    assert GREY not in svg.lower() and "stroke: var(--quiet)" in svg  # else it is lost on a dark page
 
 
 def test_nothing_is_loaded_and_nothing_covers_the_paper(svg):

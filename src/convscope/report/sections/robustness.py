@@ -23,7 +23,7 @@ def robustness(evidence: Evidence) -> dict[str, Any]:
     found = evidence.evaluation.robustness
     if found is None:
         raise LeftOut("Robustness was not measured.")
-    words = f"Accuracy on {found.images:,} images under eight corruptions of five strengths"
+    words = "Accuracy under eight corruptions of five strengths"
     return {
         "found": found,
         "figure": inline_svg("robustness", words, lambda: robustness_figure(found)),

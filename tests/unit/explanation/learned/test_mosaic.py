@@ -39,3 +39,11 @@ def test_labels_stand_inside_the_axes(labels):
     box = axes.get_window_extent()
     assert len(axes.texts) == len(labels)
     assert all(text.get_window_extent().y1 <= box.y1 + 1 for text in axes.texts)
+
+
+def test_between_tiles_of_colour_lies_the_paper():
+    axes = new_figure(4, 3).subplots()
+    draw_mosaic(axes, np.ones((3, 4, 4, 3)), columns=2)
+    drawn = axes.images[0].get_array()
+    assert drawn.shape == (9, 9, 4)
+    assert drawn[..., 3].sum() == 3 * 16 and not drawn[4].any() and not drawn[5:, 5:].any()

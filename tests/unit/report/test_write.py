@@ -1,0 +1,44 @@
+"""The report where there is little to report on."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+import tiny
+from convscope.core.config import RunConfig
+from convscope.report.contents import SECTIONS
+from convscope.report.write import write_report
+from convscope.training.progress import Display
+from convscope.training.train import train_run
+from undrawn import undrawn
+
+
+@pytest.fixture(scope="module")
+def lonely(npz, tmp_path_factory):
+    """A bundle that was copied away from its run folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch.setattr)
+        root = tmp_path_factory.mktemp("lonely")
+        config = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(npz)}})
+        run = train_run(config, out=root / "run", display=Display(quiet=True))
+        return shutil.copy(run.folder / "bundle.safetensors", root / "alone.safetensors")
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("right", [True, False])
+def test_of_a_bundle_alone_and_a_single_image(lonely, tmp_path, right):
+    images, labels = tiny.pictures(1)
+    data = tmp_path / "one.npz"
+    np.savez(data, images=images, labels=labels if right else labels + 1, classes=np.array(tiny.CLASSES))
+    report = write_report(lonely, data, out=tmp_path / "out")
+    page = report.path.read_text()
+    assert report.evaluation.metrics.top1 == right
+    assert all(f'<section id="{section.name}"' in page for section in SECTIONS)
+    assert "1\xa0image." in page and "1 images" not in page and "1\xa0images" not in page
+    assert ("No image is answered wrongly." in page) == right
+    assert "There are no curves" in page and 'id="class-curves-' not in page
+    assert "nobody knows how training went" in page
+    assert "1 image cannot be laid out on a plane" in page
