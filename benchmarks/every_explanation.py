@@ -24,7 +24,7 @@ from torch import nn
 
 from convscope.core.errors import ConvscopeError
 from convscope.data.preprocess import Preprocess
-from convscope.explanation.attribution import class_activation, occlusion, rise, smooth
+from convscope.explanation.attribution import class_activation, integrated, occlusion, rise, smooth
 from convscope.explanation.capture import maps_of
 from convscope.explanation.explained import explain_images
 from convscope.explanation.methods import methods
@@ -38,7 +38,7 @@ SHAPES = ((28, 28, 1), (64, 64, 3))
 
 
 def ask_less_often() -> None:
-    """Fewer maps, masks, windows and copies."""
+    """Fewer maps, masks, windows, copies and steps."""
 
     def first_maps(*given: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
         maps, logits = maps_of(*given, **named)
@@ -53,6 +53,7 @@ def ask_less_often() -> None:
     class_activation.maps_of = first_maps
     rise.rise = partial(rise.rise, masks=50)
     smooth.smooth_gradient = partial(smooth.smooth_gradient, copies=4)
+    integrated.STEPS, integrated.MOST_STEPS = 8, 32
 
 
 def fresh(name: str, shape: tuple[int, int, int]) -> tuple[Subject, np.ndarray]:
