@@ -4,9 +4,9 @@
 
 Networks are fresh, but for batch norms that have seen a batch. One image each, its predicted class and another one.
 Methods that ask again and again are asked less often, since only whether they fit is asked here: Score-CAM of the first
-16 maps, RISE with 50 masks, occlusion with a window of half the image, SmoothGrad with 4 copies, integrated gradients in
-8 steps, or 32 where those do not add up: deep networks with fresh weights are then refused oftener than with the usual
-32 and 256. A crash, a map with NaN or one of another size is a failure.
+16 maps, RISE with 50 masks, occlusion with a window of half the image, SmoothGrad with 4 copies, integrated gradients
+in 8 steps, or 32 where those do not add up: deep networks with fresh weights are then refused more often
+than with 32 and 256. A crash, a map with NaN or one of another size is a failure.
 """
 
 from __future__ import annotations
