@@ -60,11 +60,11 @@ def draw_mosaic(
     # The line of text above a tile has to fit into the gap: a third of a tile is enough for numbers.
     gap = max(1, round(0.3 * height)) if labels else max(1, round(0.04 * height))
     page = mosaic(tiles, columns, gap=gap)
-    if page.ndim == 3:
-        page = np.dstack([np.nan_to_num(page), ~np.isnan(page[..., 0])])  # between the tiles lies the paper
-    else:
-        page = np.ma.masked_invalid(page)
-    axes.imshow(page, cmap=cmap, vmin=0, vmax=1, interpolation="nearest")
+    # Between the tiles lies the paper, light or dark.
+    colours = np.dstack([np.nan_to_num(page), ~np.isnan(page[..., 0])]) if page.ndim == 3 else None
+    axes.imshow(
+        np.ma.masked_invalid(page) if colours is None else colours, cmap=cmap, vmin=0, vmax=1, interpolation="nearest"
+    )
     for number, label in enumerate(labels):
         y, x = (number // columns) * (height + gap), (number % columns) * (width + gap)
         axes.text(x + width / 2 - 0.5, y - 0.5 - 0.03 * height, label, ha="center", va="bottom", fontsize=size)
