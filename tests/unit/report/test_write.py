@@ -42,3 +42,4 @@ def test_of_a_bundle_alone_and_a_single_image(lonely, tmp_path, right):
     assert "There are no curves" in page and 'id="class-curves-' not in page
     assert "nobody knows how training went" in page
     assert "1 image cannot be laid out on a plane" in page
+    assert "Numbers are images, the colour is their share of the row." in page

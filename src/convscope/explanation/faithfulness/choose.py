@@ -54,8 +54,9 @@ class Choice:
         'most faithful on the images given: grad_cam (insertion − deletion 0.50), then layer_cam (0.40)'
         """
         others = sorted((name for name in self.scores if name != self.method), key=lambda name: -self.scores[name])
-        then = ", ".join(f"{name} ({self.scores[name]:.2f})" for name in others[:3])
-        best = f"{self.method} (insertion − deletion {self.scores[self.method]:.2f})"
+        shown = {name: f"{round(score, 2) + 0.0:.2f}".replace("-", "−") for name, score in self.scores.items()}
+        then = ", ".join(f"{name} ({shown[name]})" for name in others[:3])
+        best = f"{self.method} (insertion − deletion {shown[self.method]})"
         return f"most faithful on {self.source}: {best}" + (f", then {then}" if then else "")
 
     def to_dict(self) -> dict[str, Any]:

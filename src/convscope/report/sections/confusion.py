@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convscope.evaluation.figures import confusion_figure
+from convscope.evaluation.figures import NUMBERED_CLASSES, confusion_figure
 from convscope.evaluation.mistakes import cells
 from convscope.report.evidence import Evidence
 from convscope.report.picture import picture
@@ -45,6 +45,7 @@ def confusion(evidence: Evidence) -> dict[str, Any]:
                 matrix, evidence.classes, link=lambda k, j: f"#!{anchor(k, j)}" if (k, j) in listed else None
             ),
         ),
+        "numbered": len(evidence.classes) <= NUMBERED_CLASSES,
         "cells": shown,
         "first": FIRST,
         "more": sum(1 for cell in found if cell[0] != cell[1]) - len(shown),

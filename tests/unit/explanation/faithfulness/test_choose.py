@@ -160,3 +160,8 @@ def _telling(run, told):
     from dataclasses import replace
 
     return replace(run, tell=lambda *words: told.append(words))
+
+
+def test_the_line_has_no_zero_below_zero():
+    line = Choice("cam", {"cam": -0.001, "rise": -0.2}, {}, 4, "the images given").line()
+    assert line.endswith("cam (insertion − deletion 0.00), then rise (−0.20)")
