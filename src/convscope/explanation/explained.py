@@ -103,7 +103,8 @@ def refusal(raw: Maps, method: Method, label: str) -> str | None:
     "every place of the layer speaks against 'cat', so ReLU leaves nothing; try occlusion"
     """
     if not np.isfinite(raw).all():
-        return "the map holds NaN or infinity; the network's weights or its answers are not finite"
+        why = "the network's weights or its answers are not finite"
+        return f"the map holds NaN or infinity; {', '.join(filter(None, (why, method.when_nan)))}"
     if method.looks_at == "maps" and raw.size == 1:
         return "the layer has one place only; name an earlier one that has more"
     shown = np.maximum(raw, 0) if method.rectified else raw

@@ -23,7 +23,7 @@ class Method:
 
     `looks_at`: "maps" of a layer, "gradients" of the image, or "answers" alone. `rectified`: what speaks against the
     class is cut off, as the authors of the method do; else it stays, below zero. `class_blind`: the map is the same for
-    every class.
+    every class. `when_nan`: why a map may be NaN, beside answers that are not finite.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Method:
     compute: Compute
     rectified: bool = False
     class_blind: bool = False
+    when_nan: str = ""
 
 
 methods: Registry[Method] = Registry("method of explaining")

@@ -103,6 +103,7 @@ enter(
         "gradients",
         "Sundararajan and others 2017, arXiv 1703.01365",
         integrated.integrated_map,
+        when_nan=integrated.JUMPS,
     )
 )
 enter(Method("occlusion", "Occlusion", "answers", "Zeiler and Fergus 2013, arXiv 1311.2901", occlusion.occlusion_map))

@@ -57,8 +57,8 @@ def embed(
     """
     check_projection(projection)
     if len(part) < FEWEST:
-        images = f"{len(part)} image{'s' * (len(part) != 1)}"
-        raise UserError(f"{images} cannot be laid out on a plane; give at least {FEWEST}")
+        few = f"{len(part)} image{'s' * (len(part) != 1)}"
+        raise UserError(f"{few} cannot be laid out on a plane; give at least {FEWEST}")
     network = subject.torch_network()
     height, width = subject.preprocess.shape[:2]
     size = lot_size(height, width)

@@ -73,8 +73,8 @@ def stage_fields(
     is constant where a layer standardises over its maps. UserError where nothing that was asked gives maps.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3, stride=2))
-    >>> [(each.size, each.theory.size, each.measured) for each in stage_fields(net, torch.randn(4, 1, 9, 9))]
-    [((7, 7), (3, 3), (3, 3)), ((3, 3), (5, 5), (5, 5))]
+    >>> [(each.size, each.theory.size) for each in stage_fields(net, torch.randn(4, 1, 9, 9))]
+    [((7, 7), (3, 3)), ((3, 3), (5, 5))]
     """
     names = stage_names(network) if layers is None else list(layers)
     theory = fields_in_theory(network, x[:1], names)
