@@ -83,6 +83,8 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
     from convscope.training.progress import Display
 
     methods = [name.strip() for word in options.method for name in word.split(",") if name.strip()]
+    if options.method and not methods:
+        raise UserError("--method names no method; leave it out for four of them, or give names, auto or all")
     with Display(quiet=options.json) as display:
         result = explain_run(
             run,

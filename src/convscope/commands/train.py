@@ -49,7 +49,7 @@ class TrainOptions:
     """Go on with the newest run of the same words, or start it where there is none."""
 
     config: Path | None = None
-    """A TOML file with sections data, model, transfer, augment and train."""
+    """A TOML file with sections data, model, transfer, augment, train and decision."""
 
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = ()
     """One setting, such as --set train.lr=0.05; may be given again and again."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from convscope.core.atomic import make_folder
 from convscope.core.contracts import Tell
-from convscope.core.errors import unknown_name
+from convscope.core.errors import UserError, unknown_name
 from convscope.evaluation.classifier import Inputs
-from convscope.explanation.learned.views import VIEWS, Asked
+from convscope.explanation.learned.views import IDLE, VIEWS, Asked
 from convscope.explanation.opened_run import open_run
 
 if TYPE_CHECKING:
@@ -51,12 +51,16 @@ def show(
     LAYER:NUMBER; of embedding, pca, tsne or umap. `data`: other images than the run's own. `model`: for a network of
     one's own, as in `load`. `tell(what, done, total)` is called as work goes on.
 
-    Raises UserError for a view, a unit, a layer or images that are not there.
+    Raises UserError for a view, a unit, a layer or images that are not there, and for words that a view has no use for.
 
     >>> show("artifacts/torch_small_cnn_fashion_mnist", "filters").lines  # doctest: +SKIP
     """
     if what not in VIEWS:
         raise unknown_name("view", what, VIEWS)
+    given = {"images": not (isinstance(images, list | tuple) and not images), "unit": unit, "data": data}
+    for word in IDLE[what]:
+        if given[word]:
+            raise UserError(f"the view {what} has no use for {word}; leave that out, or choose another view")
     opened = open_run(run, data=data, model=model, tell=tell)
     folder = make_folder(Path(out) if out else opened.folder / "explanation")
     pictures, lines = VIEWS[what](Asked(opened, folder, images, unit))

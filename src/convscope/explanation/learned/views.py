@@ -132,6 +132,14 @@ def _highest(values: NDArray[np.float64]) -> str:
     return f"up to {values[0]:.3g}" if len(values) else "no images"
 
 
+IDLE = {
+    "filters": ("images", "unit", "data"),
+    "maps": (),
+    "units": ("images",),
+    "field": ("unit",),
+    "embedding": ("images",),
+}
+"""What each view has no use for, of what a person may name."""
 VIEWS: dict[str, Callable[[Asked], Written]] = {
     "filters": filters,
     "maps": maps,
