@@ -44,4 +44,4 @@ def predict(
     else:
         write_out(answers_json(answers) if format == "json" else answers_csv(answers))
     if all(answer.error for answer in answers):
-        raise Failure(f"none of the {len(answers)} files could be read as an image; the reasons stand above")
+        raise Failure(f"none of the {len(answers)} files got an answer; the reasons stand above")

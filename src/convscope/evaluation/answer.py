@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 
 from convscope.core.decision import Decision
 
+NO_NUMBER = "the network answers with NaN or infinity; train it with a lower rate"
+
 
 @dataclass(frozen=True)
 class Answer:
     """The answer for one image, or why there is none.
 
     `name`: the file or what stands for it. `label`, `probability` (0 to 1): the first answer. `top`: the first few as
-    (label, probability), most probable first. `error`: one line for an image that could not be read, else None; then
+    (label, probability), most probable first. `error`: one line for an image without an answer, else None; then
     `label` and `probability` are None and `top` is empty. `unknown`: is the network less sure than its decision asks
     for? `label` is then a mere guess.
     """
@@ -54,15 +57,21 @@ def answers(
 ) -> list[Answer]:
     """One Answer for each row of `logits` N×K as `decision` has it, with the `top` most probable of the K `classes`.
 
+    Where they are NaN or infinite there is no probability, and the answer is an error.
+
     >>> decision = Decision(threshold=0.9)
     >>> answers(["a.jpg"], np.log([[0.2, 0.7, 0.1]]), ["cat", "dog", "owl"], decision=decision)[0].unknown
     True
     """
-    probabilities = decision.probabilities(logits)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        probabilities, doubtful = decision.probabilities(logits), decision.unknown(logits)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(top, 1)]
     values = np.take_along_axis(probabilities, order, axis=1).tolist()
     result = []
-    for name, row, shares, unknown in zip(names, order.tolist(), values, decision.unknown(logits), strict=True):
+    for name, row, shares, unknown in zip(names, order.tolist(), values, doubtful, strict=True):
+        if math.isnan(shares[0]):
+            result.append(unanswered(name, NO_NUMBER))
+            continue
         best = tuple((classes[k], share) for k, share in zip(row, shares, strict=True))
         result.append(Answer(printable(name), *best[0], top=best, unknown=bool(unknown)))
     return result

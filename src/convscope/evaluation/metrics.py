@@ -175,6 +175,12 @@ def checked(
         raise UserError(
             f"labels run from {y.min()} to {y.max()}; with {classes} classes they must be 0 to {classes - 1}"
         )
-    if broken := int((~np.isfinite(z)).any(axis=1).sum()):
-        raise Failure(f"the network answers {broken} of {len(y)} images with NaN or infinity; train with a lower rate")
+    check_finite(z)
     return z, y.astype(np.int64)
+
+
+def check_finite(logits: NDArray[np.floating[Any]]) -> None:
+    """Raises Failure where one of the logits N×K is NaN or infinite."""
+    if broken := int((~np.isfinite(logits)).any(axis=1).sum()):
+        of = f"{broken} of {len(logits)} images"
+        raise Failure(f"the network answers {of} with NaN or infinity; train with a lower rate")

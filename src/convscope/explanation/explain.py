@@ -18,6 +18,7 @@ from convscope.data.in_order import map_in_order
 from convscope.evaluation.answer import answers, unanswered
 from convscope.evaluation.classifier import Inputs, named_images
 from convscope.evaluation.figures import short_name
+from convscope.evaluation.metrics import check_finite
 from convscope.explanation.capture import maps_of
 from convscope.explanation.explained import Explained, explain_images
 from convscope.explanation.faithfulness.choose import Choice, choose_method
@@ -133,6 +134,7 @@ class _Work:
             return
         images, classes, decision = np.stack(pixels), self.subject.classes, self.opened.bundle.decision
         logits = self.subject.predictor.predict(images)
+        check_finite(logits)
         targets = logits.argmax(axis=1).astype(np.int64)
         if self.target is not None:
             targets[:] = classes.index(self.target)

@@ -19,6 +19,7 @@ from convscope.data.source import open_source
 from convscope.evaluation.classifier import Classifier, Inputs, named_images
 from convscope.evaluation.evaluate import open_part
 from convscope.evaluation.load import classifier_of
+from convscope.evaluation.metrics import check_finite
 from convscope.explanation.subject import Subject
 
 if TYPE_CHECKING:
@@ -92,7 +93,12 @@ def open_run(
     model: str | nn.Module | type[nn.Module] | None = None,
     tell: Tell | None = None,
 ) -> OpenedRun:
-    """Open a run folder or a bundle; the arguments and errors are those of `evaluate`."""
+    """Open a run folder or a bundle; the arguments and errors are those of `evaluate`.
+
+    Raises Failure for a network that answers with NaN or infinity: there is nothing in it to look at.
+    """
     path = find_bundle(Path(run))
     bundle = Bundle.load(path)
-    return OpenedRun(bundle, path.parent, classifier_of(bundle, model), data, tell)
+    classifier = classifier_of(bundle, model)
+    check_finite(classifier.predict(np.full((1, *classifier.preprocess.shape), 128, np.uint8)))
+    return OpenedRun(bundle, path.parent, classifier, data, tell)

@@ -42,6 +42,22 @@ def test_top_is_cut_to_the_classes_there_are(k, top, n):
         assert answer.probability == row.max()
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("decision", [Decision(), Decision(threshold=0.5), Decision(score="energy", threshold=0.5)])
+def test_where_there_is_no_number_the_answer_is_an_error(wrong, decision):
+    logits = LOGITS.copy()
+    logits[0, 2] = wrong
+    first, second = answers(["a.jpg", "b.jpg"], logits, CLASSES, decision=decision)
+    assert first.label is None and first.top == () and not first.unknown and "NaN or infinity" in first.error
+    assert second.error is None
+    assert json.loads(answers_json([first, second]))[0]["probability"] is None
+    assert "NaN or infinity" in shown(answers_table([first, second]))
+
+
+def test_a_class_that_is_ruled_out_is_no_error():
+    assert answers(["a.jpg"], np.array([[0.0, -np.inf]]), ("cat", "dog"), decision=Decision())[0].probability == 1
+
+
 def test_json_has_every_field_and_names_as_they_are():
     rows = json.loads(answers_json([*FEW, unanswered("c.jpg", "the file is cut short")]))
     assert rows[1]["name"] == "=b.jpg"

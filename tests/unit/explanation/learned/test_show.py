@@ -104,6 +104,7 @@ def test_a_unit_is_shown_alone(run, tmp_path, what, unit, picture):
         ("units", "cat", "there is no unit 'cat'"),
         ("units", "stage1:999", "has .* maps and no map 999"),
         ("embedding", "lda", "there is no projection 'lda'"),
+        ("field", "stage1", "the view field has no use for unit"),
     ],
 )
 def test_what_is_not_there_is_said_in_a_line(run, tmp_path, what, unit, said):
