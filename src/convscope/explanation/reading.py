@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.evaluation.answer import Answer
-from convscope.explanation.faithfulness.choose import Choice, most_faithful
+from convscope.explanation.faithfulness.choose import ALIKE, Choice, most_faithful
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,7 +45,7 @@ class ImageExplanation:
 
     @property
     def best(self) -> str | None:
-        """The most faithful of its methods, None where there is none to compare."""
+        """The most faithful of its methods, None where there is none to compare or none that is better than chance."""
         return _best([self])
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Explanation:
 
     @property
     def best(self) -> str | None:
-        """The method that is most faithful over all images, None where there is none to compare."""
+        """The method that is most faithful over all images, None as for one image."""
         return _best(self.images)
 
     def means(self) -> dict[str, dict[str, float | None]]:
@@ -164,4 +164,9 @@ def _best(images: tuple[ImageExplanation, ...] | list[ImageExplanation]) -> str 
         known = [reading.score for reading in readings if reading.score is not None]
         if known and any(not reading.refused for reading in readings):
             scores[name] = sum(known) / len(known)
-    return most_faithful(scores) if scores and len(by_method) > 1 else None
+    if not scores or len(by_method) < 2:
+        return None
+    best = most_faithful(scores)
+    chance = _means([reading.numbers for readings in by_method.values() for reading in readings]).get("random_score")
+    # Where the answer stays the same whatever is taken away, no map is more faithful than another.
+    return best if chance is None or scores[best] > chance + ALIKE else None

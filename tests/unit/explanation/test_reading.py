@@ -62,6 +62,13 @@ def test_one_method_is_no_competition_and_all_refused_have_no_best():
     assert every.best is None and Explanation(Path("x"), (every,)).best is None
 
 
+@pytest.mark.parametrize(("insertion", "best"), [(0.352, None), (0.36, "occlusion")])
+def test_none_is_the_most_faithful_where_all_are_worth_what_chance_is(insertion, best):
+    one = image(reading("grad_cam", 0.2), reading("occlusion", insertion))  # by chance 0.1, a tie up to 0.105
+    assert one.best == best
+    assert ("★" in shown(Explanation(Path("x"), (one,)))) == (best is not None)
+
+
 def test_an_unreadable_image_has_an_answer_alone():
     found = Explanation(Path("x"), (ImageExplanation(unanswered("b.png", "cut short")), image(reading("grad_cam", 1))))
     assert [answer.error for answer in found.answers] == ["cut short", None] and found.pictures == (Path("a.png"),)
