@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -111,4 +110,3 @@ def test_networks_without_figures_are_named(kept, tmp_path):
 def test_the_same_contest_is_the_same_picture(tmp_path):
     first = contest_figure(several(6), tmp_path / "a.png", title="t").read_bytes()
     assert first == contest_figure(several(6), tmp_path / "b.png", title="t").read_bytes()
-    assert "matplotlib.pyplot" not in sys.modules

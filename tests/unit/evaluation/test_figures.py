@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from itertools import combinations
 
@@ -87,8 +88,14 @@ def test_rate_curves(losses, tmp_path):
 
 
 def test_pyplot_is_left_alone(tmp_path):
-    save_figure(training_curves(ROWS), tmp_path / "curves.png")
-    assert "matplotlib.pyplot" not in sys.modules
+    """In a process of its own, since other tests import packages that wake pyplot."""
+    program = (
+        "import sys; from convscope.evaluation import contest_figure, curves, robustness_figure, sureness_figures; "
+        "from convscope.evaluation.figures import save_figure, training_curves; "
+        f"save_figure(training_curves([{{'epoch': 1, 'train_loss': 2.0}}]), {str(tmp_path / 'a.png')!r}); "
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_the_colours_can_be_told_apart_without_red_or_green():
