@@ -100,9 +100,9 @@ def evaluate(
     bundle = Bundle.load(path)
     classifier = classifier_of(bundle, model)
     name, split, part = open_part(bundle, path.parent, data, split=split, tell=tell)
-    logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
     own = path.parent / ("evaluation" if data is None else f"evaluation_{name}")
-    folder = make_folder(Path(out) if out else own)
+    folder = make_folder(Path(out) if out else own)  # before the work: where it cannot be made, nothing is waited for
+    logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
     found = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
     write_sureness(folder, split, found, logits=logits, labels=part.labels, decision=bundle.decision)
     result = Evaluation(found, name, split, folder, part, logits, bundle.decision)

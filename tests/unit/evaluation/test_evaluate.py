@@ -119,6 +119,14 @@ def test_a_split_that_is_none(run):
         evaluate(run, split="tset")
 
 
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    told = []
+    with pytest.raises(UserError, match="is a file; a folder is needed"):
+        evaluate(run, out=tmp_path / "file", tell=lambda what, *_: told.append(what))
+    assert "predict" not in told
+
+
 def test_a_bundle_that_does_not_say_where_it_comes_from(run, tmp_path):
     bundle = Bundle.load(run)
     bundle.provenance.clear()
