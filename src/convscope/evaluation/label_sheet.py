@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def label_sheet(images: NDArray[np.uint8], rows: Sequence[tuple[int, str, str, b
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, image, (_, name, told, certain) in zip(grid, images, rows, strict=False):
         _draw(axes, image, certain)
-        words = f"{_end(name)}\n{_printable(told)}"
+        words = f"{_end(name)}\n{textwrap.fill(_printable(told), LETTERS)}"
         axes.set_title(words, fontsize=7, color=ORANGE if certain else "black", parse_math=False, pad=3)
     for axes in grid[len(images) :]:
         axes.set_axis_off()

@@ -156,3 +156,13 @@ def test_black_is_black_and_white_is_white():
     """A grey image is not stretched: what is dark stays dark."""
     figure = label_sheet(np.full((1, 8, 8, 1), 40, np.uint8), [(0, "a", "b", False)])
     assert figure.axes[0].images[0].get_clim() == (0, 255)
+
+
+def test_long_words_do_not_run_into_those_of_the_next_image():
+    long = [f"{letter * 11}… → {letter * 11}… 0.15" for letter in "xno"]
+    figure = label_sheet(np.zeros((3, 8, 8, 1), np.uint8), [(i, "name", long[i], False) for i in range(3)])
+    figure.draw_without_rendering()
+    lines = [line for axes in figure.axes for line in axes.get_title().split("\n")]
+    assert max(len(line) for line in lines) <= LETTERS
+    first, second, third = (axes.title.get_window_extent() for axes in figure.axes)
+    assert first.x1 < second.x0 and second.x1 < third.x0
