@@ -45,6 +45,11 @@ class Bundle:
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def seed(self) -> int:
+        """That of the training; 0 where nobody wrote it down."""
+        return int(self.provenance.get("seed") or 0)
+
     def save(self, path: Path | str) -> Path:
         """Write the bundle to `path` in one atomic step and return the path.
 

@@ -40,7 +40,7 @@ SPLITS = ("train", "validation", "test")
 class Evaluation:
     """What one evaluation found, what it was measured on, and the folder with predictions and pictures.
 
-    `part`: the n images with their labels; `logits`: the answers, n×K; `decision`: what makes probabilities of them.
+    `part`: the n images with their labels; `logits`: the answers, n×K, of `classifier`, the network of `bundle`.
     `robustness`: where it was asked for.
     """
 
@@ -50,8 +50,14 @@ class Evaluation:
     folder: Path
     part: Part
     logits: NDArray[np.float32]
-    decision: Decision
+    bundle: Bundle
+    classifier: Classifier
     robustness: Robustness | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """What makes probabilities of the logits."""
+        return self.bundle.decision
 
     @property
     def metrics(self) -> ClassificationMetrics:
@@ -105,13 +111,13 @@ def evaluate(
     logits = predict_part(classifier, part, progress=lambda done, total: tell("predict", done, total) if tell else None)
     found = write_results(folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision)
     write_sureness(folder, split, found, logits=logits, labels=part.labels, decision=bundle.decision)
-    result = Evaluation(found, name, split, folder, part, logits, bundle.decision)
-    return replace(result, robustness=_robustness(result, classifier, bundle, tell)) if robustness else result
+    result = Evaluation(found, name, split, folder, part, logits, bundle, classifier)
+    return replace(result, robustness=_robustness(result, tell)) if robustness else result
 
 
-def _robustness(result: Evaluation, classifier: Classifier, bundle: Bundle, tell: Tell | None) -> Robustness:
-    seed = int(bundle.provenance.get("seed") or 0)
-    measured = measure_robustness(classifier, *sample(result.part, seed=seed), seed=seed, tell=tell)
+def _robustness(result: Evaluation, tell: Tell | None) -> Robustness:
+    seed = result.bundle.seed
+    measured = measure_robustness(result.classifier, *sample(result.part, seed=seed), seed=seed, tell=tell)
     write_json(result.folder / f"{result.split}_robustness.json", measured.to_dict())
     save_figure(robustness_figure(measured), result.folder / f"{result.split}_robustness.png")
     return measured
@@ -135,11 +141,16 @@ def open_images(bundle: Bundle, folder: Path, data: str | Path | None, *, split:
         if len(source.splits) == 1:
             return source.name, "all", source.open(source.split_names[0])
         return source.name, split, source.open(split)
+    source = source_of(bundle)
+    return source.name, split, _split_of_run(source, folder / "split.json", split)
+
+
+def source_of(bundle: Bundle) -> Source:
+    """The data that a network was trained on; UserError where the bundle does not say, or they are not there."""
     try:
-        source = open_source(bundle.provenance["config"]["data"]["source"])
+        return open_source(bundle.provenance["config"]["data"]["source"])
     except (KeyError, TypeError):
         raise UserError("the bundle does not say what data it was trained on; name the images with --data") from None
-    return source.name, split, _split_of_run(source, folder / "split.json", split)
 
 
 def _split_of_run(source: Source, record: Path, split: str) -> Dataset:

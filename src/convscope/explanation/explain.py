@@ -167,9 +167,8 @@ class _Column:
             return Panel(reading.title, np.zeros((1, 1)), refused=reading.refused or "")
         found = self.explained
         method = found.method
-        signed = not (method.rectified or method.class_blind) and bool((found.maps < 0).any())
         title = f"{reading.title} (whatever the class)" if method.class_blind else reading.title
-        return Panel(title, found.maps[image], signed, None, _numbers(reading), best == reading.method)
+        return Panel(title, found.maps[image], found.signed, None, _numbers(reading), best == reading.method)
 
 
 def _column(name: str, subject: Subject, measure: Measure) -> _Column:

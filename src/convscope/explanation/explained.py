@@ -33,6 +33,11 @@ class Explained:
     targets: NDArray[np.int64]
     refused: tuple[str | None, ...]
 
+    @property
+    def signed(self) -> bool:
+        """Is a value below zero against the class? Not where a method cuts that off, or knows no class."""
+        return not (self.method.rectified or self.method.class_blind) and bool((self.maps < 0).any())
+
 
 def explain_images(
     subject: Subject,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +25,6 @@ class Evidence:
     def bundle(self) -> Bundle:
         """The network as it is on disk."""
         return self.run.bundle
-
-    @property
-    def seed(self) -> int:
-        """That of the run: it draws samples here as well."""
-        return int(self.setting("seed", default=0))
 
     @property
     def findings(self) -> Findings:
@@ -65,10 +59,3 @@ class Evidence:
     def images(self, positions: NDArray[np.int64] | list[int]) -> NDArray[np.uint8]:
         """The prepared images at some positions, uint8 n×H×W×C."""
         return self.evaluation.part.take(np.asarray(positions, np.int64))
-
-    def setting(self, *keys: str, default: Any = None) -> Any:
-        """What the provenance says under a path of keys, such as ("config", "data", "source")."""
-        here: Any = self.bundle.provenance
-        for key in keys:
-            here = here.get(key) if isinstance(here, dict) else None
-        return default if here is None else here

@@ -25,12 +25,7 @@ def page(evidence: Evidence, sections: Sequence[Section], *, title: str) -> str:
             body = environment.get_template("left_out.html").render(reason=str(reason))
         parts.append({"name": section.name, "title": section.title, "body": body})
     evidence.tell("report", len(sections), len(sections))
-    source = environment.loader
-    assert source is not None
-    around = {name: source.get_source(environment, name)[0] for name in ("page.css", "page.js")}
-    html: str = environment.get_template("page.html").render(
-        title=title, sections=parts, style=around["page.css"], script=around["page.js"]
-    )
+    html: str = environment.get_template("page.html").render(title=title, sections=parts)
     return html
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convscope.core.atomic import write_text
+from convscope.core.bundle import find_bundle
 from convscope.core.contracts import Tell
 from convscope.evaluation.evaluate import Evaluation, evaluate
-from convscope.explanation.opened_run import open_run
+from convscope.explanation.opened_run import OpenedRun
 from convscope.report.contents import SECTIONS
 from convscope.report.evidence import Evidence
 from convscope.report.page import page
@@ -50,7 +51,8 @@ def write_report(
     PosixPath('artifacts/torch_small_cnn_fashion_mnist/evaluation/test_report.html')
     """
     evaluation = evaluate(run, data, split=split, model=model, out=out, robustness=True, tell=tell)
-    evidence = Evidence(evaluation, open_run(run, data=data, model=model, tell=tell))
+    opened = OpenedRun(evaluation.bundle, find_bundle(Path(run)).parent, evaluation.classifier, data, tell)
+    evidence = Evidence(evaluation, opened)
     title = f"{evidence.bundle.model['name']} on {evaluation.data}"
     path = evaluation.folder / f"{evaluation.split}_{REPORT_FILE}"
     write_text(path, page(evidence, SECTIONS, title=title))

@@ -15,7 +15,7 @@ from convscope.explanation.attribution import cam as formulas
 from convscope.explanation.capture import Captured, capture, logits_from, maps_of
 from convscope.explanation.method import Compute, Maps
 from convscope.explanation.subject import Subject
-from convscope.models.pytorch.predictor import MOST_IMAGES, MOST_PIXELS
+from convscope.models.pytorch.predictor import lot_size
 from convscope.models.pytorch.shapes import at_rest
 
 ROUNDING = 1e-4
@@ -103,7 +103,7 @@ def _masked_logits(network: torch.nn.Module, x: Tensor, maps: Tensor, targets: T
     scores: Tensor = network(torch.zeros_like(x[:1]))[0, targets][:, None].repeat(1, maps.shape[1])
     low, high = maps.amin(dim=(2, 3)), maps.amax(dim=(2, 3))
     image, channel = torch.nonzero(high > low, as_tuple=True)
-    lot = max(1, min(MOST_IMAGES, MOST_PIXELS // (size[0] * size[1])))
+    lot = lot_size(*size)
     for start in range(0, len(image), lot):
         i, k = image[start : start + lot], channel[start : start + lot]
         # Corners on corners, as the authors enlarge them.

@@ -17,8 +17,7 @@ from convscope.core.bundle import weights_digest
 from convscope.core.errors import ConvscopeError, UserError
 from convscope.data.decode import UnreadableImage
 from convscope.data.part import spread
-from convscope.data.source import open_source
-from convscope.evaluation.evaluate import open_images
+from convscope.evaluation.evaluate import open_images, source_of
 from convscope.explanation.explained import explain_images
 from convscope.explanation.faithfulness.measure import steps_for
 from convscope.explanation.faithfulness.removal import Question, deletion, insertion, places
@@ -135,10 +134,10 @@ def validation_images(run: OpenedRun) -> NDArray[np.uint8] | None:
     Only these are decoded, and nothing is fetched: data that have moved away are not worth a download here.
     """
     try:
-        if not open_source(run.bundle.provenance["config"]["data"]["source"]).location.exists():
+        if not source_of(run.bundle).location.exists():
             return None
         dataset = open_images(run.bundle, run.folder, None, split="validation")[2]
-    except (ConvscopeError, KeyError, TypeError):
+    except ConvscopeError:
         return None
     found = []
     for place in spread(len(dataset), _most((0, *run.subject.preprocess.shape))):

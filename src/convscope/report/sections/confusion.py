@@ -18,7 +18,7 @@ IMAGES = 12
 def confusion(evidence: Evidence) -> dict[str, Any]:
     """The matrix with links, and the images of its fullest wrong cells, the surest mistakes first."""
     found = cells(evidence.logits, evidence.labels, evidence.bundle.decision)
-    wrong = sorted((cell for cell in found if cell[0] != cell[1]), key=lambda cell: -len(found[cell]))[:CELLS]
+    wrong = sorted((cell for cell in found if cell[0] != cell[1]), key=lambda cell: -len(found[cell]))
     probabilities = evidence.bundle.decision.probabilities(evidence.logits)
     shown = [
         {
@@ -32,9 +32,9 @@ def confusion(evidence: Evidence) -> dict[str, Any]:
                 for position in found[label, answer][:IMAGES]
             ],
         }
-        for label, answer in wrong
+        for label, answer in wrong[:CELLS]
     ]
-    listed = set(wrong)
+    listed = set(wrong[:CELLS])
     matrix = evidence.findings.metrics.confusion
     words = f"Confusion matrix of {len(evidence.classes)} classes, a row for each label and a column for each answer"
     return {
@@ -48,7 +48,7 @@ def confusion(evidence: Evidence) -> dict[str, Any]:
         "numbered": len(evidence.classes) <= NUMBERED_CLASSES,
         "cells": shown,
         "first": FIRST,
-        "more": sum(1 for cell in found if cell[0] != cell[1]) - len(shown),
+        "more": len(wrong) - len(shown),
     }
 
 

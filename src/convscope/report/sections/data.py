@@ -6,15 +6,14 @@ from functools import partial
 from typing import Any
 
 from convscope.data.scanning.scan import scan_or_recall
-from convscope.data.source import open_source
 from convscope.evaluation.answer import printable
+from convscope.evaluation.evaluate import source_of
 from convscope.report.evidence import Evidence
 
 
 def data(evidence: Evidence) -> dict[str, Any]:
     """The findings of the scan, with a few examples each; the scan is recalled where it was done before."""
-    where = evidence.setting("config", "data", "source", default="")
-    source = open_source(where)
+    source = source_of(evidence.bundle)
     report = scan_or_recall(source, progress=partial(evidence.tell, "scan"))
     findings = [
         {

@@ -34,7 +34,7 @@ def robustness(evidence: Evidence) -> dict[str, Any]:
 
 def _attacks(evidence: Evidence) -> dict[str, Any]:
     height, width, _ = evidence.run.subject.preprocess.shape
-    order = generator(evidence.seed, "attacked").permutation(len(evidence.labels))[
+    order = generator(evidence.bundle.seed, "attacked").permutation(len(evidence.labels))[
         : affordable(ATTACKED, height, width)
     ]
     try:
