@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 from convscope.core.config import RunConfig
+from convscope.experiments.repeat import repeat
 from convscope.recipes import recipes
-from convscope.training.repeat import repeat
 from record import record
 
 SEEDS = 3
@@ -39,7 +39,11 @@ def main(name: str, path: str | None) -> None:
     mean, deviation = statistics.fmean(accuracy), statistics.stdev(accuracy)
     what, reach = GOALS[name]
     times = f"{min(seconds):.0f}–{max(seconds):.0f} s of training a seed, {torch.get_num_threads()} threads"
-    headline = {"what": what, "measured": f"{mean:.2%} ± {deviation:.2%} (n = {SEEDS}), {times}", "reach": reach}
+    headline = {
+        "what": what,
+        "measured": f"{mean:.2%} ± {deviation:.2%} (n = {SEEDS}), {times}",
+        "reach": reach,
+    }
     figures = {"accuracy": accuracy, "seconds": seconds, "config": config.to_dict(), "headline": [headline]}
     print(headline)
     record(f"accuracy_{name}", figures)

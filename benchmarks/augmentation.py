@@ -3,9 +3,10 @@
     GOMP_SPINCOUNT=10000 python benchmarks/augmentation.py   # a minute; benchmarks/results/augmentation.json
 
 Both start from 3×32×32 uint8 pictures in memory and end in normalised float32. Ours takes a batch at a time,
-torchvision one picture at a time as in a usual data set (its pictures already tensors, no collation counted). The two
-take turns, so that whatever else the machine does falls on both; a figure is the median over the rounds. The variable
-is what `convscope train` sets: threads that spin longer make two of them many times slower beside other work.
+torchvision one picture at a time as in a usual data set (its pictures already tensors, no collation counted).
+The two take turns, so that whatever else the machine does falls on both; a figure is the median over the
+rounds. The variable is what `convscope train` sets: threads that spin longer make two of them many times
+slower beside other work.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from importlib.metadata import version
 
 import torch
 
-from convscope.data.augmentation.policies import policy
-from convscope.data.normalise import normalise
+from convscope.data.pytorch.augmentation.policies import policy
+from convscope.data.pytorch.normalise import normalise
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 from record import record
 
@@ -75,7 +76,9 @@ def rate(work: Callable[[], None], images: int) -> float:
     return images / (time.perf_counter() - start)
 
 
-def measure(name: str, chain: Callable[[torch.Tensor], torch.Tensor], *, batch: int, rounds: int) -> dict[str, object]:
+def measure(
+    name: str, chain: Callable[[torch.Tensor], torch.Tensor], *, batch: int, rounds: int
+) -> dict[str, object]:
     """Both ways of one policy, in turns."""
     x = torch.randint(0, 256, (batch, 32, 32, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     images = list(x[:128].contiguous())
@@ -101,7 +104,9 @@ def measure(name: str, chain: Callable[[torch.Tensor], torch.Tensor], *, batch: 
 
 def main() -> None:
     """Measure every policy with one and with two threads, print the table, and write the result file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, nargs="+", default=[512, 128])
@@ -127,7 +132,8 @@ def main() -> None:
 def headline(rows: list[dict[str, object]]) -> dict[str, str]:
     """The lowest ratio of flip + crop + cutout, over threads and batches."""
     worst = min(
-        (row for row in rows if row["policy"] == "flip + crop + cutout"), key=lambda row: float(str(row["ratio"]))
+        (row for row in rows if row["policy"] == "flip + crop + cutout"),
+        key=lambda row: float(str(row["ratio"])),
     )
     where = f"{worst['ours_images_per_s']:,} images/s, batch {worst['batch']}, {worst['threads']} thread(s); the lowest"
     return {

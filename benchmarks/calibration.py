@@ -2,9 +2,9 @@
 
     python benchmarks/calibration.py DATA [RUN ...]
 
-With no RUN, a network is first trained on DATA (CIFAR-10) until it overfits: small_cnn for 25 epochs with neither
-augmentation nor weight decay, some five minutes on a thread. Else each RUN is a finished run; its own temperature,
-fitted on its validation split, is used.
+With no RUN, a network is first trained on DATA (CIFAR-10) until it overfits: small_cnn for 25 epochs with
+neither augmentation nor weight decay, some five minutes on a thread. Else each RUN is a finished run; its own
+temperature, fitted on its validation split, is used.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
-from convscope.evaluation.calibration import calibration
-from convscope.evaluation.evaluate import open_part
-from convscope.evaluation.load import classifier_of
-from convscope.evaluation.metrics import classification_metrics, cross_entropy
-from convscope.evaluation.predict import predict_part
-from convscope.training.progress import Display
+from convscope.core.run.display import Display
+from convscope.inference.load import classifier_of
+from convscope.inference.predict_split import predict_split
+from convscope.inference.run_data import open_prepared
+from convscope.tasks.classification.calibration import calibration
+from convscope.tasks.classification.metrics import classification_metrics, cross_entropy
 from convscope.training.train import train_run
 from record import record
 
@@ -35,13 +35,17 @@ HALVED_ABOVE, NOT_WORSE_BY = 0.03, 0.003
 
 
 def measure(run: Path) -> dict[str, Any]:
-    """Figures of the test split with temperature 1 and with that of the run; the test split had no part in either."""
+    """Figures of the test split with temperature 1 and with that of the run; the test split had no part in
+    either.
+    """
     bundle = Bundle.load(run)
-    name, _, part = open_part(bundle, run, split="test")
-    logits = predict_part(classifier_of(bundle), part)
+    name, _, part = open_prepared(bundle, run, split="test")
+    logits = predict_split(classifier_of(bundle), part)
     plain = replace(bundle.decision, temperature=1.0)
     before, after = (calibration(logits, part.labels, decision) for decision in (plain, bundle.decision))
-    losses = [cross_entropy(logits.astype(float) / t, part.labels) for t in (1.0, bundle.decision.temperature)]
+    losses = [
+        cross_entropy(logits.astype(float) / t, part.labels) for t in (1.0, bundle.decision.temperature)
+    ]
     reached = after.ece <= (before.ece / 2 if before.ece > HALVED_ABOVE else before.ece + NOT_WORSE_BY)
     return {
         "run": run.name,
@@ -71,7 +75,8 @@ def main(data: str, *runs: str) -> None:
     headline = [
         {
             "what": "temperature scaling on a CIFAR-10 network that overfits, ECE on test",
-            "measured": f"{first['ece_before']:.1%} → {first['ece_after']:.1%}, T = {first['temperature']:.2f}",
+            "measured": f"{first['ece_before']:.1%} → {first['ece_after']:.1%}, T = "
+            f"{first['temperature']:.2f}",
             "reach": "halved where above 3 %, else not worse by 0.3 points",
         }
     ]

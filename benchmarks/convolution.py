@@ -2,12 +2,14 @@
 
     python benchmarks/convolution.py   # a minute; benchmarks/results/convolution.json
 
-The layer is 8×64×56×56 → 128 maps, 3×3, padding 1, float32: 1.85 billion multiplications. A figure is the median over
-the rounds, a ratio the median of the rounds' ratios. All is measured twice: with the allocator as it comes, which asks
-the system for each result anew, and with freed memory kept, as `convscope train` has it; torch gains more by it.
+The layer is 8×64×56×56 → 128 maps, 3×3, padding 1, float32: 1.85 billion multiplications. A figure is the
+median over the rounds, a ratio the median of the rounds' ratios. All is measured twice: with the allocator as
+it comes, which asks the system for each result anew, and with freed memory kept, as `convscope train` has it;
+torch gains more by it.
 
-The loops take many minutes for the layer. They are timed on a small one with the same 576 products a number, and
-scaled by the count of multiplications. A last table shows where the Fourier transform overtakes the matrix product.
+The loops take many minutes for the layer. They are timed on a small one with the same 576 products a number,
+and scaled by the count of multiplications. A last table shows where the Fourier transform overtakes the
+matrix product.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ Work = Callable[[], object]
 
 
 def single_threaded() -> None:
-    """Start this program again with one thread where it has more: NumPy's BLAS reads the number when it is loaded."""
+    """Start this program again with one thread where it has more: NumPy's BLAS reads the number when it is
+    loaded.
+    """
     if ONE_THREAD.items() - os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
     torch.set_num_threads(1)
@@ -54,7 +58,9 @@ def milliseconds(work: Work) -> float:
 
 def in_turns(ours: dict[str, Work], theirs: Work, *, rounds: int) -> list[dict[str, object]]:
     """Each of ours and theirs, one after the other, `rounds` times after one that does not count."""
-    times = [{name: milliseconds(work) for name, work in {**ours, "": theirs}.items()} for _ in range(rounds + 1)][1:]
+    times = [
+        {name: milliseconds(work) for name, work in {**ours, "": theirs}.items()} for _ in range(rounds + 1)
+    ][1:]
     return [
         {
             "what": name,
@@ -70,10 +76,15 @@ def layer(rounds: int) -> list[dict[str, object]]:
     """The layer by each method and its gradients; the results are compared before they are timed."""
     x, w, dy = numbers(*LAYER), numbers(FILTERS, LAYER[1], 3, 3), numbers(LAYER[0], FILTERS, *LAYER[2:])
     tx, tw, tdy = (torch.from_numpy(array) for array in (x, w, dy))
-    leaves = [tx.clone().requires_grad_(), tw.clone().requires_grad_(), torch.zeros(FILTERS, requires_grad=True)]
+    leaves = [
+        tx.clone().requires_grad_(),
+        tw.clone().requires_grad_(),
+        torch.zeros(FILTERS, requires_grad=True),
+    ]
     result = F.conv2d(*leaves, padding=1)
     ways: dict[str, Work] = {
-        method: lambda method=method: conv2d(x, w, padding=1, method=method) for method in ("im2col", "winograd", "fft")
+        method: lambda method=method: conv2d(x, w, padding=1, method=method)
+        for method in ("im2col", "winograd", "fft")
     }
     for name, way in ways.items():
         np.testing.assert_allclose(way(), result.detach().numpy(), rtol=0, atol=1e-3, err_msg=name)
@@ -113,13 +124,15 @@ def kernels(rounds: int) -> list[dict[str, object]]:
 
 
 def headline(rows: list[dict[str, object]], slow: dict[str, float]) -> list[dict[str, str]]:
-    """The ratio to torch as both come, beside it the one with freed memory kept, and the ratio to the loops."""
+    """The ratio to torch as both come, beside it the one with freed memory kept, and the ratio to the
+    loops."""
     as_is, *kept = (row for row in rows if row["what"] == "im2col")
     beside = f"; {kept[0]['ratio']} × with freed memory kept, {kept[0]['ms']} ms" if kept else ""
     faster = slow["scaled_ms"] / float(str(as_is["ms"]))
     return [
         {
-            "what": "`conv2d` in NumPy (im2col, 8×64×56×56 → 128, 3×3, float32) beside `torch.nn.functional.conv2d`",
+            "what": "`conv2d` in NumPy (im2col, 8×64×56×56 → 128, 3×3, float32) beside "
+            "`torch.nn.functional.conv2d`",
             "measured": f"{as_is['ratio']} × its time ({as_is['ms']} ms, one thread each{beside})",
             "reach": "≤ 1.5 ×",
         },
@@ -133,7 +146,9 @@ def headline(rows: list[dict[str, object]], slow: dict[str, float]) -> list[dict
 
 def main() -> None:
     """Measure, print the table, and write the result file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     single_threaded()
@@ -149,7 +164,8 @@ def main() -> None:
             )
     slow, sizes = loops(), kernels(3)
     print(
-        f"loops: {slow['ms']:,.0f} ms for {slow['multiplications']:,} multiplications, {slow['scaled_ms']:,} ms scaled"
+        f"loops: {slow['ms']:,.0f} ms for {slow['multiplications']:,} multiplications, "
+        f"{slow['scaled_ms']:,} ms scaled"
     )
     for row in sizes:
         print(f"kernel {row['kernel']:2}: im2col {row['im2col_ms']:8} ms   fft {row['fft_ms']:8} ms")

@@ -1,12 +1,13 @@
 """Every registered network × every method, on 28×28×1 and on 64×64×3: a finite map, or a refusal in words.
 
-    python benchmarks/every_explanation.py [NETWORK ...]   # half an hour, one thread; results/every_explanation.json
+    python benchmarks/every_explanation.py [NETWORK ...]   # half an hour, one thread;
+    results/every_explanation.json
 
-Networks are fresh, but for batch norms that have seen a batch. One image each, its predicted class and another one.
-Methods that ask again and again are asked less often, since only whether they fit is asked here: Score-CAM of the first
-16 maps, RISE with 50 masks, occlusion with a window of half the image, SmoothGrad with 4 copies, integrated gradients
-in 8 steps, or 32 where those do not add up: deep networks with fresh weights are then refused more often
-than with 32 and 256. A crash, a map with NaN or one of another size is a failure.
+Networks are fresh, but for batch norms that have seen a batch. One image each, its predicted class and
+another one. Methods that ask again and again are asked less often, since only whether they fit is asked here:
+Score-CAM of the first 16 maps, RISE with 50 masks, occlusion with a window of half the image, SmoothGrad with
+4 copies, integrated gradients in 8 steps, or 32 where those do not add up: deep networks with fresh weights
+are then refused more often than with 32 and 256. A crash, a map with NaN or one of another size is a failure.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ import torch
 from torch import nn
 
 from convscope.core.errors import ConvscopeError
-from convscope.data.preprocess import Preprocess
-from convscope.explanation.attribution import class_activation, integrated, occlusion, rise, smooth
-from convscope.explanation.capture import maps_of
-from convscope.explanation.explained import explain_images
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.explanation.attribute import explain_images
+from convscope.explanation.attribution import occlusion, rise
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.subject import Subject
+from convscope.explanation.pytorch import class_activation, integrated, smooth
+from convscope.explanation.pytorch.capture import maps_of
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.zoo import create, networks
 from record import record
@@ -57,30 +59,30 @@ def ask_less_often() -> None:
     integrated.STEPS, integrated.MOST_STEPS = 8, 32
 
 
-def fresh(name: str, shape: tuple[int, int, int]) -> tuple[Subject, np.ndarray]:
+def fresh(name: str, shape: tuple[int, int, int]) -> tuple[ExplainedModel, np.ndarray]:
     """A network whose norms have seen a batch, and an image."""
     height, width, channels = shape
     torch.manual_seed(0)
     network = create(name, input_shape=(channels, height, width), classes=len(CLASSES)).eval()
-    subject = Subject.of(TorchPredictor(network, Preprocess(channels, height, width), CLASSES))
+    explained_model = ExplainedModel.of(TorchPredictor(network, Preprocess(channels, height, width), CLASSES))
     images = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None
             layer.train()
     with torch.no_grad():
-        network(subject.inputs(images))
+        network(explained_model.inputs(images))
     network.eval()
-    return subject, images[:1]
+    return explained_model, images[:1]
 
 
-def outcome(subject: Subject, images: np.ndarray, name: str) -> str:
+def outcome(explained_model: ExplainedModel, images: np.ndarray, name: str) -> str:
     """In a word or two what came of a method: map, refused: WHY or failed: WHY."""
-    best = subject.predictor.predict(images).argmax(axis=1)
+    best = explained_model.predictor.predict(images).argmax(axis=1)
     told = []
     try:
         for targets in (best, (best + 1) % len(CLASSES)):
-            found = explain_images(subject, images, methods[name], targets=targets)
+            found = explain_images(explained_model, images, methods[name], targets=targets)
             if found.maps.shape != images.shape[:3] or not np.isfinite(found.maps).all():
                 return f"failed: a map {found.maps.shape} that is not finite, or not of the image's size"
             told += [reason for reason in found.refused if reason]
@@ -99,19 +101,22 @@ def main(names: list[str]) -> None:
     start = time.perf_counter()
     for name in names or list(networks):
         for shape in SHAPES:
-            subject, images = fresh(name, shape)
-            row = {method: outcome(subject, images, method) for method in methods}
+            explained_model, images = fresh(name, shape)
+            row = {method: outcome(explained_model, images, method) for method in methods}
             table[f"{name} {'×'.join(map(str, shape))}"] = row
             said = {method: cell for method, cell in row.items() if cell != "map"}
             print(f"{time.perf_counter() - start:7.0f} s  {name} {shape}  {said or 'all maps'}", flush=True)
     cells = Counter(cell.partition(":")[0] for row in table.values() for cell in row.values())
-    failed = {f"{name}, {m}": cell for name, row in table.items() for m, cell in row.items() if "failed" in cell}
+    failed = {
+        f"{name}, {m}": cell for name, row in table.items() for m, cell in row.items() if "failed" in cell
+    }
     print(dict(cells), failed)
     if names:
         return
     headline = {
         "what": f"{len(networks)} networks × {len(methods)} methods, 28×28×1 and 64×64×3",
-        "measured": f"{cells['map']:,} cells with maps, {cells['refused']} refused in words, {cells['failed']} failed",
+        "measured": f"{cells['map']:,} cells with maps, {cells['refused']} refused in words, "
+        f"{cells['failed']} failed",
         "reach": "no crash, no NaN",
     }
     record("every_explanation", {"table": table, "cells": dict(cells), "headline": [headline]})

@@ -2,10 +2,11 @@
 
     python benchmarks/grad_cam_rate.py      # some minutes; benchmarks/results/grad_cam_rate.json
 
-Both get the same network in float32, the same layer, the same normalised images and the same classes, and give maps
-N×H×W of the image's size; ours starts from uint8 and normalises, so that its time holds more. The images are random
-bytes, since no rate depends on what they show. A ratio is the median over the rounds of theirs through ours. The second
-ratio is for the predicted class: theirs takes it from the same pass, ours asks the network first, in a pass of its own.
+Both get the same network in float32, the same layer, the same normalised images and the same classes, and
+give maps N×H×W of the image's size; ours starts from uint8 and normalises, so that its time holds more. The
+images are random bytes, since no rate depends on what they show. A ratio is the median over the rounds of
+theirs through ours. The second ratio is for the predicted class: theirs takes it from the same pass, ours
+asks the network first, in a pass of its own.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
-from convscope.data.preprocess import Preprocess
-from convscope.explanation.capture import find_module
-from convscope.explanation.explained import explain_images
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.explanation.attribute import explain_images
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.subject import Subject
+from convscope.explanation.pytorch.capture import find_module
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision
 from convscope.models.pytorch.zoo import create
@@ -51,17 +52,17 @@ def works(name: str, shape: tuple[int, int, int]) -> dict[str, Work]:
     preprocess = Preprocess(channels, height, width)
     network = create(name, input_shape=shape, classes=10)
     theirs = copy.deepcopy(network).eval()
-    subject = Subject.of(TorchPredictor(network, preprocess, tuple("abcdefghij")))
-    method = GradCAM(theirs, [find_module(theirs, subject.shown_layer)])
+    explained_model = ExplainedModel.of(TorchPredictor(network, preprocess, tuple("abcdefghij")))
+    method = GradCAM(theirs, [find_module(theirs, explained_model.shown_layer)])
     images = np.random.default_rng(0).integers(0, 256, (BATCH, height, width, channels), np.uint8)
     x = torch.from_numpy(preprocess.normalise(images))
     targets = np.arange(BATCH) % 10
     chosen = [ClassifierOutputTarget(int(k)) for k in targets]
     ours = methods["grad_cam"]
     return {
-        "ours_given": lambda: explain_images(subject, images, ours, targets=targets).maps,
+        "ours_given": lambda: explain_images(explained_model, images, ours, targets=targets).maps,
         "theirs_given": lambda: method(x, chosen),
-        "ours_predicted": lambda: explain_images(subject, images, ours).maps,
+        "ours_predicted": lambda: explain_images(explained_model, images, ours).maps,
         "theirs_predicted": lambda: method(x, None),
     }
 
@@ -74,7 +75,9 @@ def seconds(work: Work) -> float:
 
 
 def compared(name: str, shape: tuple[int, int, int]) -> dict[str, object]:
-    """Rates and ratios of one network, after a round that does not count and that proves the maps to be the same."""
+    """Rates and ratios of one network, after a round that does not count and that proves the maps to be the
+    same.
+    """
     both = works(name, shape)
     maps = {which: work() for which, work in both.items()}
     for which in ("given", "predicted"):
@@ -91,7 +94,8 @@ def compared(name: str, shape: tuple[int, int, int]) -> dict[str, object]:
         "network": name,
         "images": "×".join(map(str, shape)),
         **{
-            f"{which}_images_per_second": round(BATCH / statistics.median(r[which] for r in times), 1) for which in both
+            f"{which}_images_per_second": round(BATCH / statistics.median(r[which] for r in times), 1)
+            for which in both
         },
         **{f"ratio_{which}": round(ratio, 2) for which, ratio in ratios.items()},
     }
@@ -109,7 +113,9 @@ def main() -> None:
         "measured": given,
         "reach": f"≥ {REACH} ×",
     }
-    record("grad_cam_rate", {"batch": BATCH, "theirs": version("grad-cam"), "rows": rows, "headline": [headline]})
+    record(
+        "grad_cam_rate", {"batch": BATCH, "theirs": version("grad-cam"), "rows": rows, "headline": [headline]}
+    )
 
 
 if __name__ == "__main__":

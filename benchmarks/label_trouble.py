@@ -2,11 +2,12 @@
 
     python benchmarks/label_trouble.py TRASHNET OUT [EPOCHS …]
 
-Of Fashion-MNIST (60,000 training images) and TrashNet (its training split), 5 % of the labels are changed to another
-class, all others equally likely, by seed 0. Every command is the default one, on one thread. A planted label counts as
-found where it is among the labels in doubt or in a conflict; what else is listed counts as a false alarm, though labels
-that were wrong before are among it. With EPOCHS, Fashion-MNIST is looked at with each of them as well. Goes on in OUT
-where it was stopped; minutes are only right when it was not. They are of processor time, scan and pictures included.
+Of Fashion-MNIST (60,000 training images) and TrashNet (its training split), 5 % of the labels are changed to
+another class, all others equally likely, by seed 0. Every command is the default one, on one thread. A
+planted label counts as found where it is among the labels in doubt or in a conflict; what else is listed
+counts as a false alarm, though labels that were wrong before are among it. With EPOCHS, Fashion-MNIST is
+looked at with each of them as well. Goes on in OUT where it was stopped; minutes are only right when it was
+not. They are of processor time, scan and pictures included.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from convscope.core.atomic import make_folder, write_text
 from convscope.core.config import RunConfig
 from convscope.core.contracts import EncodedDataset
 from convscope.core.seeds import generator
+from convscope.core.spreadsheet import csv_text
 from convscope.data.source import open_source
-from convscope.evaluation.label_report import LabelReport
-from convscope.evaluation.spreadsheet import csv_text
-from convscope.training.label_check import find_label_errors
+from convscope.label_audit.audit import find_label_issues
+from convscope.label_audit.label_report import LabelReport
 from record import record
 
 SHARE = 0.05
@@ -53,7 +54,9 @@ def flipped_fashion(out: Path) -> tuple[Path, np.ndarray]:
 
 
 def flipped_trashnet(source: str, out: Path) -> tuple[Path, np.ndarray]:
-    """The training split of TrashNet as files and a CSV table with planted labels, and the positions of these."""
+    """The training split of TrashNet as files and a CSV table with planted labels, and the positions of
+    these.
+    """
     train = open_source(source).open("train")
     assert isinstance(train, EncodedDataset)
     labels, where = flip(np.asarray(train.labels), len(train.classes))
@@ -71,7 +74,7 @@ def flipped_trashnet(source: str, out: Path) -> tuple[Path, np.ndarray]:
 def look(data: str | Path, folder: Path, **train: Any) -> tuple[LabelReport, float]:
     """The default check, and the seconds of processor time that it took, whatever else the machine did."""
     began = time.process_time()
-    report = find_label_errors(data, config=ONE_THREAD.merge({"train": train}), out=folder)
+    report = find_label_issues(data, config=ONE_THREAD.merge({"train": train}), out=folder)
     return report, time.process_time() - began
 
 
@@ -97,7 +100,9 @@ def scored(report: LabelReport, planted: np.ndarray) -> dict[str, float]:
         "precision": round(found / (len(listed) + len(conflicting)), 4),
         "recall": round(found / len(planted), 4),
         "precision_of_the_first_as_many": round(float(np.isin(listed[: len(planted)], planted).mean()), 4),
-        "precision_of_the_first_half_as_many": round(float(np.isin(listed[: len(planted) // 2], planted).mean()), 4),
+        "precision_of_the_first_half_as_many": round(
+            float(np.isin(listed[: len(planted) // 2], planted).mean()), 4
+        ),
     }
 
 
@@ -112,12 +117,17 @@ def main(trashnet: str, out: str, *epochs: str) -> None:
         ("TrashNet, 5 % planted", trash, trash_planted, {}),
         ("Fashion-MNIST", "fashion_mnist", None, {}),
         ("Fashion-MNIST, 5 % planted", fashion, fashion_planted, {}),
-        *((f"Fashion-MNIST, 5 % planted, {n} epochs", fashion, fashion_planted, {"epochs": int(n)}) for n in epochs),
+        *(
+            (f"Fashion-MNIST, 5 % planted, {n} epochs", fashion, fashion_planted, {"epochs": int(n)})
+            for n in epochs
+        ),
     ]
     for name, data, planted, train in cases:
         folder = place / name.replace(" ", "_").replace(",", "").replace("%", "percent")
         report, seconds = look(data, folder, **train)
-        rows.append({"case": name} | described(report, seconds) | ({} if planted is None else scored(report, planted)))
+        rows.append(
+            {"case": name} | described(report, seconds) | ({} if planted is None else scored(report, planted))
+        )
         print(rows[-1], flush=True)
     record("label_trouble", {"rows": rows})
 

@@ -1,15 +1,16 @@
 """Peak memory as a folder of photographs grows: of preparing it, and of the whole `convscope train`.
 
-    python benchmarks/memory.py [COUNT ...]        default: 1000 20000; some minutes on two cores, 8 GB of disk
+    python benchmarks/memory.py [COUNT ...]        default: 1000 20000; some minutes on two cores, 8 GB of
+    disk
 
 For each count a folder of 224×224 JPEGs is made, and two fresh processes are measured:
 
-* prepare: open the source, carve the splits, decode into the cache, gather every batch of an epoch in random order. No
+* prepare: open the source, stratified_split the splits, decode into the cache, gather every batch of an epoch in random order. No
   tensor library is loaded, so that nothing hides a growth.
 * train: `convscope train FOLDER` with its scan, one epoch of simple_cnn at 224×224, validation and test.
 
-Memory is RssAnon of /proc/PID/status: what the process owns, without the pages of files that the system may drop at any
-time.
+Memory is RssAnon of /proc/PID/status: what the process owns, without the pages of files that the system may
+drop at any time.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def make_folder_of_jpegs(root: Path, count: int) -> None:
         (root / f"class{name}").mkdir(parents=True)
     for index in range(count):
         seed = Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8))
-        seed.resize((SIDE, SIDE), Image.Resampling.BILINEAR).save(root / f"class{index % CLASSES}" / f"{index}.jpg")
+        seed.resize((SIDE, SIDE), Image.Resampling.BILINEAR).save(
+            root / f"class{index % CLASSES}" / f"{index}.jpg"
+        )
 
 
 def anonymous_bytes(pid: int) -> int:
@@ -63,8 +66,8 @@ def peak_of(words: list[str], environment: dict[str, str]) -> tuple[float, float
 
 def prepare(folder: Path) -> None:
     """The road of the images alone."""
-    from convscope.data.prepared import prepare_dataset
-    from convscope.data.preprocess import Preprocess
+    from convscope.data.preparing.prepared import prepare_dataset
+    from convscope.data.preparing.preprocess import Preprocess
     from convscope.data.source import open_source
     from convscope.data.split import split_source
 
@@ -98,11 +101,16 @@ def measured(count: int) -> dict[str, float]:
 def main(words: list[str]) -> None:
     """Measure each count and write the results."""
     rows = [measured(int(word)) for word in words or ["1000", "20000"]]
-    ratios = {kind: round(rows[-1][f"{kind}_peak_mb"] / rows[0][f"{kind}_peak_mb"], 3) for kind in ("prepare", "train")}
+    ratios = {
+        kind: round(rows[-1][f"{kind}_peak_mb"] / rows[0][f"{kind}_peak_mb"], 3)
+        for kind in ("prepare", "train")
+    }
     for row in rows:
         print(row)
     print(ratios)
-    measured_text = f"{ratios['train']} × ({rows[0]['train_peak_mb']:.0f} and {rows[-1]['train_peak_mb']:.0f} MB)"
+    measured_text = (
+        f"{ratios['train']} × ({rows[0]['train_peak_mb']:.0f} and {rows[-1]['train_peak_mb']:.0f} MB)"
+    )
     sizes = f"{rows[0]['images']:,} and of {rows[-1]['images']:,}"
     headline = {
         "what": f"peak memory of `convscope train`, folder of {sizes} images at {SIDE}×{SIDE}",

@@ -1,9 +1,11 @@
-"""LeNet-5 in NumPy alone on the bundled Fashion-MNIST: test accuracy and seconds of training, over three seeds.
+"""LeNet-5 in NumPy alone on the bundled Fashion-MNIST: test accuracy and seconds of training, over three
+seeds.
 
     python benchmarks/numpy_lenet.py
 
-float32, eight epochs in batches of 64, SGD with Nesterov momentum 0.9 and weight decay 5e-4; the rate rises to 0.05
-over 500 steps and falls in a straight line to 0. The test split is looked at once, at the end of each run.
+float32, eight epochs in batches of 64, SGD with Nesterov momentum 0.9 and weight decay 5e-4; the rate rises
+to 0.05 over 500 steps and falls in a straight line to 0. The test split is looked at once, at the end of each
+run.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.data.dataset import ArrayDataset
+from convscope.data.preparing.statistics import channel_statistics
 from convscope.data.source import open_source
-from convscope.data.statistics import channel_statistics
 from convscope.reference.lenet import lenet5
 from convscope.reference.sgd import sgd
 from record import record, threads

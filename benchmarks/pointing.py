@@ -2,17 +2,19 @@
 
     python benchmarks/pointing.py      # some minutes on one thread; benchmarks/results/pointing.json
 
-Each image is noise, and somewhere in it lies a square of 16 pixels with one of five textures, of the same mean and
-contrast as the noise: which texture is the class, so that nothing outside of the square tells it. A resnet20 is trained
-on such images, once in grey and once in colour. Of the test images that it answers rightly each method makes a map, and
-it has pointed at the square when the maximum of the map lies in it, or no further from it than a cell of the last
-feature map, which is 4 pixels wide. An image for which a method refuses a map counts as missed. By chance is the share
-of pixels that would do. A second figure is the same for the mean over each cell of 4×4 pixels: methods that speak of
-single pixels, of which one alone decides nothing, share one place's weight out over many.
+Each image is noise, and somewhere in it lies a square of 16 pixels with one of five textures, of the same
+mean and contrast as the noise: which texture is the class, so that nothing outside of the square tells it. A
+resnet20 is trained on such images, once in grey and once in colour. Of the test images that it answers
+rightly each method makes a map, and it has pointed at the square when the maximum of the map lies in it, or
+no further from it than a cell of the last feature map, which is 4 pixels wide. An image for which a method
+refuses a map counts as missed. By chance is the share of pixels that would do. A second figure is the same
+for the mean over each cell of 4×4 pixels: methods that speak of single pixels, of which one alone decides
+nothing, share one place's weight out over many.
 
-A sixth class is noise without a square; no map is made of it. Where it was left out, the network learned to answer
-"checks" where it saw none of the other four textures, which is no answer that a square decides: integrated gradients
-then pointed at 17 % of the squares with checks and at 95 % of the others (grey images, 300).
+A sixth class is noise without a square; no map is made of it. Where it was left out, the network learned to
+answer "checks" where it saw none of the other four textures, which is no answer that a square decides:
+integrated gradients then pointed at 17 % of the squares with checks and at 95 % of the others (grey images,
+300).
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from scipy.ndimage import uniform_filter
 import convscope
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.explanation.explained import explain_images
+from convscope.explanation.attribute import explain_images
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.method import Method
 from convscope.explanation.methods import methods
-from convscope.explanation.subject import Subject
 from record import record
 
 CLASSES = ("rows", "columns", "rising", "falling", "checks", "nothing")
@@ -51,7 +53,9 @@ def texture(kind: str, phase: NDArray[np.int64]) -> NDArray[np.bool_]:
     return (y // 2 + x // 2) % 2 == 1 if kind == "checks" else where[kind] // 2 % 2 == 1
 
 
-def pictures(count: int, *, channels: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+def pictures(
+    count: int, *, channels: int, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """Images uint8 N×48×48×C, their classes N, and the upper left corner N×2 of each square."""
     rng = np.random.default_rng(seed)
     bright = rng.integers(0, 2, (count, SIDE, SIDE)).astype(bool)
@@ -60,14 +64,15 @@ def pictures(count: int, *, channels: int, seed: int) -> tuple[NDArray[np.uint8]
     for picture, label, (top, left) in zip(bright, labels, corners, strict=True):
         if CLASSES[label] != "nothing":
             picture[top : top + PATCH, left : left + PATCH] = texture(CLASSES[label], rng.integers(0, 4, 2))
-    # Two colours a picture, the same for square and noise, and a little noise on top that textures have as well.
+    # Two colours a picture, the same for square and noise, and a little noise on top that textures have as
+    # well.
     dark = rng.integers(20, 90, (count, 1, 1, channels))
     light = rng.integers(160, 230, (count, 1, 1, channels))
     images = np.where(bright[..., None], light, dark) + rng.integers(-20, 21, (count, SIDE, SIDE, channels))
     return images.astype(np.uint8), labels, corners
 
 
-def trained(folder: Path, channels: int) -> tuple[Subject, float]:
+def trained(folder: Path, channels: int) -> tuple[ExplainedModel, float]:
     """A resnet20 that tells the textures apart, and the seconds that it took."""
     images, labels, _ = pictures(TRAINING, channels=channels, seed=0)
     np.savez(folder / "squares.npz", x_train=images, y_train=labels, classes=np.array(CLASSES))
@@ -81,7 +86,7 @@ def trained(folder: Path, channels: int) -> tuple[Subject, float]:
     )
     start = time.perf_counter()
     run = convscope.train(config=config, out=folder / "run", quiet=True)
-    return Subject.of(run.network), time.perf_counter() - start
+    return ExplainedModel.of(run.network), time.perf_counter() - start
 
 
 def hits(maps: NDArray[Any], corners: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -96,12 +101,15 @@ def chance(corners: NDArray[np.int64]) -> float:
     return float((sides.prod(axis=1) / SIDE**2).mean())
 
 
-def pointed(subject: Subject, method: Method, test: tuple[NDArray[Any], ...]) -> dict[str, Any]:
-    """How often a method hits, in all and by class, how often it gives no map, and its milliseconds an image."""
+def pointed(
+    explained_model: ExplainedModel, method: Method, test: tuple[NDArray[Any], ...]
+) -> dict[str, Any]:
+    """How often a method hits, in all and by class, how often it gives no map, and its milliseconds an
+    image."""
     images, labels, corners = test
     start = time.perf_counter()
     try:
-        found = explain_images(subject, images, method)
+        found = explain_images(explained_model, images, method)
     except UserError as refusal:
         return {"refused": str(refusal)}
     seconds = time.perf_counter() - start
@@ -120,22 +128,22 @@ def pointed(subject: Subject, method: Method, test: tuple[NDArray[Any], ...]) ->
 def measured(channels: int) -> dict[str, Any]:
     """The table of one kind of images."""
     with tempfile.TemporaryDirectory() as folder:
-        subject, seconds = trained(Path(folder), channels)
+        explained_model, seconds = trained(Path(folder), channels)
     images, labels, corners = pictures(TESTED, channels=channels, seed=1)
-    right = subject.predictor.predict(images).argmax(axis=1) == labels
+    right = explained_model.predictor.predict(images).argmax(axis=1) == labels
     shown = right & (labels != CLASSES.index("nothing"))
     test = (images[shown], labels[shown], corners[shown])
     if shown.sum() < LEAST:
         raise SystemExit(f"only {shown.sum()} squares were answered rightly; {LEAST} are needed")
     table = {}
     for name in methods:
-        table[name] = pointed(subject, methods[name], test)
+        table[name] = pointed(explained_model, methods[name], test)
         print(f"{channels} channel(s)  {name:22} {table[name]}", flush=True)
     return {
         "channels": channels,
         "accuracy": round(float(right.mean()), 4),
         "images": int(shown.sum()),
-        "layer": subject.shown_layer,
+        "layer": explained_model.shown_layer,
         "chance": round(chance(test[2]), 4),
         "training_seconds": round(seconds, 1),
         "methods": table,
@@ -156,7 +164,8 @@ def main() -> None:
         {
             "what": f"pointing test, {methods[name].title}, maximum in the square or a cell from it",
             "measured": " and ".join(words(t, name) for t in tables)
-            + f", {tables[0]['images']} and {tables[1]['images']} images; by chance {tables[0]['chance']:.0%}",
+            + f", {tables[0]['images']} and {tables[1]['images']} images; by chance "
+            f"{tables[0]['chance']:.0%}",
             "reach": f"≥ {REACH:.0%}",
         }
         for name in REQUIRED

@@ -10,25 +10,25 @@ from __future__ import annotations
 import sys
 
 import record
-from convscope.data.part import prepare_part
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.prepared_split import prepare_split
+from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.source import open_source
-from convscope.evaluation.metrics import top_k_accuracy
-from convscope.evaluation.predict import predict_part
+from convscope.inference.predict_split import predict_split
 from convscope.models.pytorch.load_weights import load_weights
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.pretrained import IMAGENET_MEAN, IMAGENET_STD
 from convscope.models.pytorch.weight_file import read_tensors
 from convscope.models.pytorch.zoo import create, networks
+from convscope.tasks.classification.metrics import top_k_accuracy
 
 
 def main(weights: str, data: str) -> None:
     network = create("resnet20")
-    fit = load_weights(network, read_tensors(weights), networks["resnet20"].layouts)
+    fit = load_weights(network, read_tensors(weights), networks["resnet20"].key_maps)
     preprocess = Preprocess(3, 32, 32, "crop", IMAGENET_MEAN, IMAGENET_STD)
     test = open_source(data).open("test")
-    part = prepare_part(test, preprocess)
-    logits = predict_part(TorchPredictor(network, preprocess, test.classes), part)
+    part = prepare_split(test, preprocess)
+    logits = predict_split(TorchPredictor(network, preprocess, test.classes), part)
     accuracy = top_k_accuracy(logits, part.labels, 1)
     print(f"{accuracy:.2%} of {len(part):,} images; {fit}")
     line = {
@@ -36,7 +36,9 @@ def main(weights: str, data: str) -> None:
         "measured": f"{accuracy:.2%} of {len(part):,} images",
         "reach": "91.7 %",
     }
-    record.record("published_weights", {"accuracy": accuracy, "images": len(part), "fit": str(fit), "headline": [line]})
+    record.record(
+        "published_weights", {"accuracy": accuracy, "images": len(part), "fit": str(fit), "headline": [line]}
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes benchmarks/results/NAME.json: figures with everything that is needed to judge them."""
+"""Writes benchmarks/results/NAME.json: figures with everything that is needed to validate_epoch them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ def commit() -> str:
     """The commit of the checkout, with "+" where files differ from it; "unknown" outside a checkout."""
     try:
         git = ["git", "-C", str(RESULTS.parent)]
-        told = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        told = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return told.stdout.strip() + ("+" if changed.stdout.strip() else "")

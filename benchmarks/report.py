@@ -1,8 +1,9 @@
-"""How long the report of a run takes, and how large it is: `convscope evaluate RUN --report` as a person types it.
+"""How long the report of a run takes, and how large it is: `convscope evaluate RUN --report` as a person
+types it.
 
     python benchmarks/report.py RUN        # a run of `convscope train`, on Fashion-MNIST
 
-Reach: at most 60 seconds on 2 cores, from the start of the program to its end, and at most 5 MB.
+MagnitudeRanges: at most 60 seconds on 2 cores, from the start of the program to its end, and at most 5 MB.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ def main() -> None:
     seconds, size = [], 0
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
-            begun = time.perf_counter()
+            session = time.perf_counter()
             subprocess.run([*program, "evaluate", str(run), "--report", "--out", folder], check=True)
-            seconds.append(round(time.perf_counter() - begun, 1))
+            seconds.append(round(time.perf_counter() - session, 1))
             size = (Path(folder) / "test_report.html").stat().st_size
     bundle = Bundle.load(run)
     headline = {
-        "what": f"`convscope evaluate RUN --report`, {bundle.model['name']} on {bundle.provenance['data']['name']}",
+        "what": f"`convscope evaluate RUN --report`, {bundle.model['name']} on "
+        f"{bundle.provenance['data']['name']}",
         "measured": f"{statistics.median(seconds):.0f} s, {size / 1e6:.1f} MB, {threads()} threads",
         "reach": "≤ 60 s, ≤ 5 MB",
     }

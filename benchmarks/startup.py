@@ -29,7 +29,11 @@ def main() -> None:
     cases = {
         "nothing": [sys.executable, "-c", "pass"],
         "import": [sys.executable, "-c", "import convscope"],
-        "help": [sys.executable, "-c", "import sys; from convscope.cli import main; sys.exit(main(['--help']))"],
+        "help": [
+            sys.executable,
+            "-c",
+            "import sys; from convscope.cli import main; sys.exit(main(['--help']))",
+        ],
     }
     rounds = [{name: seconds(words) for name, words in cases.items()} for _ in range(ROUNDS)]
     median = {name: round(statistics.median(r[name] for r in rounds), 4) for name in cases}

@@ -2,10 +2,10 @@
 
     python benchmarks/training_rate.py
 
-Both train small_cnn on 3×32×32 images with batch 128, flip and padded crop, SGD with Nesterov momentum. The usual loop
-is what tutorials write: torchvision transforms an image at a time in a DataLoader with 2 workers, float32, the textbook
-order conv-BN-ReLU-pool. Each loop runs in processes of its own, so that neither profits from settings of the other. The
-images are random bytes, since no rate depends on what they show.
+Both train small_cnn on 3×32×32 images with batch 128, flip and padded crop, SGD with Nesterov momentum. The
+usual loop is what tutorials write: torchvision transforms an image at a time in a DataLoader with 2 workers,
+float32, the textbook order conv-BN-ReLU-pool. Each loop runs in processes of its own, so that neither profits
+from settings of the other. The images are random bytes, since no rate depends on what they show.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from torch import nn
 
 from convscope.cli import STARTED_WITH
 from convscope.core.config import RunConfig
+from convscope.core.run.display import Display
+from convscope.core.run.history import read_history
 from convscope.data.dataset import ArrayDataset
-from convscope.data.part import prepare_part
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.prepared_split import prepare_split
+from convscope.data.preparing.preprocess import Preprocess
 from convscope.models.pytorch.build import build
 from convscope.models.pytorch.device import seed_everything
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
-from convscope.training.assemble import assemble, choose_compute
-from convscope.training.history import read_history
 from convscope.training.interrupt import Interrupt
-from convscope.training.material import Material
-from convscope.training.progress import Display
-from convscope.training.torch_loop import fit
+from convscope.training.prepare_data import PreparedData
+from convscope.training.pytorch.assemble import assemble, choose_compute
+from convscope.training.pytorch.loop import fit
 from record import record
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
@@ -51,19 +51,28 @@ def random_set(count: int) -> ArrayDataset:
 
 
 def ours(images: ArrayDataset) -> float:
-    """Images a second of one epoch, as the loop of `convscope train` reports it: validation and files are left out."""
+    """Images a second of one epoch, as the loop of `convscope train` reports it: validation and files are
+    left out.
+    """
     config = RunConfig.from_dict({"train": {"epochs": 1, "lr": 0.01, "batch_size": BATCH}})
     display = Display(quiet=True)
-    part = prepare_part(images, Preprocess(3, 32, 32, "crop", MEAN, STD))
-    tiny = prepare_part(random_set(64), Preprocess(3, 32, 32, "crop", MEAN, STD))
-    material = Material(
-        None, part.whole and Preprocess(3, 32, 32, "crop", MEAN, STD), part, tiny, lambda: tiny, images.classes
+    part = prepare_split(images, Preprocess(3, 32, 32, "crop", MEAN, STD))
+    tiny = prepare_split(random_set(64), Preprocess(3, 32, 32, "crop", MEAN, STD))
+    prepared = PreparedData(
+        None,
+        part.whole and Preprocess(3, 32, 32, "crop", MEAN, STD),
+        part,
+        tiny,
+        lambda: tiny,
+        images.classes,
     )
     seed_everything(0)
     network = build("small_cnn", input_shape=(3, 32, 32), classes=10)
     with tempfile.TemporaryDirectory() as folder:
         compute = choose_compute(config, None, display)
-        job, state = assemble(config, material, network, compute=compute, folder=Path(folder), display=display)
+        job, state = assemble(
+            config, prepared, network, compute=compute, folder=Path(folder), display=display
+        )
         fit(job, state, Interrupt())
         return float(read_history(Path(folder) / "history.jsonl")[0]["images_per_second"])
 
@@ -139,7 +148,8 @@ def main() -> None:
     figures["headline"] = [
         {
             "what": "training rate of `small_cnn`, CIFAR-10 size, batch 128, beside the usual loop",
-            "measured": f"{figures['ratio']:.1f} × ({ours_median:,.0f} images/s), {figures['threads']} threads",
+            "measured": f"{figures['ratio']:.1f} × ({ours_median:,.0f} images/s), {figures['threads']} "
+            f"threads",
             "reach": "≥ 4 ×",
         }
     ]

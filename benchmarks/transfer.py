@@ -2,9 +2,9 @@
 
     python benchmarks/transfer.py PHOTOS OUT
 
-First the recipe transfer_vs_scratch (18 runs, goes on in OUT where it was stopped), then a tenth of the images from
-scratch with every default, then the default command once, as a process of its own with an empty cache: decoding, scan,
-features, head, test and pictures included.
+First the recipe transfer_vs_scratch (18 runs, goes on in OUT where it was stopped), then a tenth of the
+images from scratch with every default, then the default command once, as a process of its own with an empty
+cache: decoding, scan, features, head, test and pictures included.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from convscope.core.config import RunConfig
+from convscope.experiments.repeat import repeat
 from convscope.recipes.transfer_vs_scratch import transfer_vs_scratch
-from convscope.training.repeat import repeat
 from record import record, threads
 
 PROGRAM = "import sys; from convscope.cli import main; sys.exit(main())"
@@ -36,9 +36,14 @@ def seconds_by_default(data: str) -> float:
 
 
 def scratch_by_default(data: str, out: Path) -> list[float]:
-    """Test accuracies of three seeds from scratch with a tenth of the images and every default, such as 12 epochs."""
+    """Test accuracies of three seeds from scratch with a tenth of the images and every default, such as 12
+    epochs.
+    """
     config = RunConfig.from_dict({"data": {"source": data, "share": 0.1}, "transfer": {"mode": "scratch"}})
-    return [run.metrics["test"]["top1"] for run in repeat(config, 3, out=out / "scratch_10_default", resume=True).runs]
+    return [
+        run.metrics["test"]["top1"]
+        for run in repeat(config, 3, out=out / "scratch_10_default", resume=True).runs
+    ]
 
 
 def main(data: str, out: str) -> None:
@@ -58,8 +63,10 @@ def main(data: str, out: str) -> None:
         {
             "what": "the same head beside scratch, with a tenth of the images",
             "measured": (
-                f"{100 * (head - usual):.1f} points more than scratch by default, {head:.1%} and {usual:.1%}; "
-                f"{100 * (head - trained):.1f} more than scratch given five times the epochs, {trained:.1%} (n = 3)"
+                f"{100 * (head - usual):.1f} points more than scratch by default, {head:.1%} and "
+                f"{usual:.1%}; "
+                f"{100 * (head - trained):.1f} more than scratch given five times the epochs, {trained:.1%} "
+                f"(n = 3)"
             ),
             "reach": "≥ 15 points",
         },

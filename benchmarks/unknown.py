@@ -2,13 +2,13 @@
 
     python benchmarks/unknown.py DIGITS RUN [RUN ...]
 
-RUN: finished runs of Fashion-MNIST, several seeds if there are. DIGITS: MNIST, whose test images are no clothes. The
-threshold of every score is fitted twice: on validation images, as training does, and on the run's own test images, so
-that exactly 95 % of those keep their answer. A score is better the more digits it leaves unanswered, and the fewer
-errors are among the answers that it keeps.
+RUN: finished runs of Fashion-MNIST, several seeds if there are. DIGITS: MNIST, whose test images are no
+clothes. The threshold of every score is fitted twice: on validation images, as training does, and on the
+run's own test images, so that exactly 95 % of those keep their answer. A score is better the more digits it
+leaves failed_prediction, and the fewer errors are among the answers that it keeps.
 
-probability and energy are what a Decision offers. The others need no more than logits, but for the last, which looks at
-the maps before the head:
+probability and energy are what a Decision offers. The others need no more than logits, but for the last,
+which looks at the maps before the head:
 
 * largest logit, and GEN (Liu and others 2023), a generalised entropy of the probabilities;
 * likeness: the cosine of the angle between an image's logits and those of the validation image that is most alike
@@ -31,16 +31,16 @@ from numpy.typing import NDArray
 
 from convscope.core.bundle import Bundle
 from convscope.core.decision import Decision
-from convscope.data.part import Part, prepare_part
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.prepared_split import PreparedSplit, prepare_split
+from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.source import open_source
-from convscope.evaluation.classifier import Classifier
-from convscope.evaluation.evaluate import open_part
-from convscope.evaluation.load import classifier_of
-from convscope.evaluation.predict import predict_part
-from convscope.evaluation.selective import risk_coverage
-from convscope.evaluation.temperature import fit_temperature
-from convscope.explanation.subject import Subject
+from convscope.explanation.explained_model import ExplainedModel
+from convscope.inference.classifier import Classifier
+from convscope.inference.load import classifier_of
+from convscope.inference.predict_split import predict_split
+from convscope.inference.run_data import open_prepared
+from convscope.tasks.classification.selective import risk_coverage
+from convscope.tasks.classification.temperature import fit_temperature
 from record import record
 
 COVERAGE = 0.95
@@ -74,7 +74,9 @@ def directions(logits: Numbers) -> Numbers:
 
 
 def likeness(validation: Numbers, *others: Numbers) -> list[Numbers]:
-    """The largest cosine with any validation image, of the validation images (each without itself) and of others."""
+    """The largest cosine with any validation image, of the validation images (each without itself) and of
+    others.
+    """
     known = directions(validation)
     own = known @ known.T
     np.fill_diagonal(own, -np.inf)
@@ -82,7 +84,9 @@ def likeness(validation: Numbers, *others: Numbers) -> list[Numbers]:
 
 
 def gaussians(validation: Numbers) -> Callable[[Numbers], Numbers]:
-    """The largest log density over the answered classes, each covariance drawn a tenth towards the common one."""
+    """The largest log density over the answered classes, each covariance drawn a tenth towards the common
+    one.
+    """
     x, answers = directions(validation - validation.mean(axis=1, keepdims=True)), validation.argmax(axis=1)
     k = validation.shape[1]
     means = np.stack([x[answers == c].mean(axis=0) for c in range(k)])
@@ -101,14 +105,17 @@ def gaussians(validation: Numbers) -> Callable[[Numbers], Numbers]:
     return score
 
 
-def mahalanobis(classifier: Classifier, validation: Part, *others: Part) -> list[Numbers]:
-    """Minus the squared distance of mean features from the nearest class, in units of the spread within classes."""
-    subject = Subject.of(classifier)
+def mahalanobis(classifier: Classifier, validation: PreparedSplit, *others: PreparedSplit) -> list[Numbers]:
+    """Minus the squared distance of mean features from the nearest class, in units of the spread within
+    classes.
+    """
+    explained_model = ExplainedModel.of(classifier)
 
-    def features(part: Part) -> Numbers:
+    def features(part: PreparedSplit) -> Numbers:
         with torch.inference_mode():
             maps = (
-                list(classifier.predictor.network.features(subject.inputs(x)).values())[-1] for x in part.batches(256)
+                list(classifier.predictor.network.features(explained_model.inputs(x)).values())[-1]
+                for x in part.batches(256)
             )
             return np.concatenate([one.mean(dim=(2, 3)).numpy() for one in maps]).astype(np.float64)
 
@@ -127,9 +134,9 @@ def measure(run: Path, digits: str) -> list[dict[str, Any]]:
     """A row for each score."""
     bundle = Bundle.load(run)
     classifier = classifier_of(bundle, device="cpu")
-    parts = [open_part(bundle, run, split=split)[2] for split in ("validation", "test")]
-    parts.append(prepare_part(open_source(digits).open("test"), Preprocess.from_dict(bundle.preprocess)))
-    validation, test, foreign = (predict_part(classifier, part).astype(np.float64) for part in parts)
+    parts = [open_prepared(bundle, run, split=split)[2] for split in ("validation", "test")]
+    parts.append(prepare_split(open_source(digits).open("test"), Preprocess.from_dict(bundle.preprocess)))
+    validation, test, foreign = (predict_split(classifier, part).astype(np.float64) for part in parts)
     scored: dict[str, Scored] = {
         name: (score(validation), score(test), score(foreign))
         for name, score in from_logits(validation, parts[0].labels).items()
@@ -163,7 +170,9 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for score in dict.fromkeys(row["score"] for row in rows):
         own = [row for row in rows if row["score"] == score]
         shares = [row["foreign_unknown_at_own_95"] for row in own]
-        means = {key: statistics.fmean(row[key] for row in own) for key in own[0] if key not in {"run", "score"}}
+        means = {
+            key: statistics.fmean(row[key] for row in own) for key in own[0] if key not in {"run", "score"}
+        }
         sd = statistics.stdev(shares) if len(shares) > 1 else None
         found.append({"score": score, "n": len(own), **means, "foreign_unknown_at_own_95_sd": sd})
     return sorted(found, key=lambda row: -row["foreign_unknown_at_own_95"])
@@ -178,7 +187,8 @@ def main(digits: str, *runs: str) -> None:
     told += f"; likeness of logits, which is no score of the package yet, {share['likeness']:.1%}"
     headline = [
         {
-            "what": "MNIST digits answered unknown by a Fashion-MNIST network, at 95 % coverage of its own test images",
+            "what": "MNIST digits answered unknown by a Fashion-MNIST network, at 95 % coverage of its own "
+            "test images",
             "measured": f"{told} (n = {len(runs)}, mean)",
             "reach": "≥ 90 %, or a table of all scores",
         }

@@ -1,4 +1,6 @@
-"""Writes the parts of the documents that come from the code and from result files. `python docs/tables.py`."""
+"""Writes the parts of the documents that come from the code and from result files. `python
+docs/tables.py`.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,10 @@ def configuration() -> str:
         "",
         "<!-- Written by docs/tables.py from core/config.py. -->",
         "",
-        "A setting is given as `--set train.lr=0.05` or in a TOML file, `--config experiment.toml`, with one section",
-        "for each heading below. Defaults come first, then the recipe, the file, the options and at last `--set`.",
+        "A setting is given as `--set train.lr=0.05` or in a TOML file, `--config experiment.toml`, with "
+        "one section",
+        "for each heading below. Defaults come first, then the recipe, the file, the options and at last "
+        "`--set`.",
         "Unknown names and values out of range are errors that say what is allowed.",
     ]
     for name, section in SECTIONS.items():

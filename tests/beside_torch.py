@@ -10,12 +10,13 @@ import torch
 
 from convscope.reference.gradcheck import gradcheck
 
-# Of the largest value that went in or should come out, since a sum of large numbers that happens to be nearly 0 is no
-# more exact than they are. The sums of these tests have up to a few hundred terms, whose rounding adds up to some tens
-# of units in the last place; 1e-10 is 450,000 of them, so that nothing but a wrong formula fails.
+# Of the largest value that went in or should come out, since a sum of large numbers that happens to be nearly
+# 0 is no more exact than they are. The sums of these tests have up to a few hundred terms, whose rounding
+# adds up to some tens of units in the last place; 1e-10 is 450,000 of them, so that nothing but a wrong
+# formula fails.
 FLOAT64 = 1e-10
-# The same sums in float32, where a unit in the last place is 1.2e-7: 200 units. A few tens come from the sums, the rest
-# from norms, which divide by deviations that may be a tenth of the values.
+# The same sums in float32, where a unit in the last place is 1.2e-7: 200 units. A few tens come from the
+# sums, the rest from norms, which divide by deviations that may be a tenth of the values.
 FLOAT32 = 2.4e-5
 
 Array = np.ndarray[Any, Any]
@@ -30,9 +31,11 @@ def agree(
     slopes: bool = True,
     float32: float = FLOAT32,
 ) -> None:
-    """`ours(*arrays)` and `backward(dy, *arrays)` are what torch computes, and what central differences measure.
+    """`ours(*arrays)` and `backward(dy, *arrays)` are what torch computes, and what central differences
+    measure.
 
-    `slopes`: measure them, too; not where an array lies on a kink. `float32`: the bound there, of the largest value.
+    `slopes`: measure them, too; not where an array lies on a kink. `float32`: the bound there, of the largest
+    value.
     """
     for dtype, bound in ((np.float64, FLOAT64), (np.float32, float32)):
         given = [array.astype(dtype) for array in arrays]
@@ -62,7 +65,9 @@ def near(ours: Any, expected: Any, bound: float, *, largest: float = 0.0, dtype:
     assert dtype is None or ours.dtype == dtype
     if expected.size:
         apart, largest = float(np.abs(ours - expected).max()), max(float(np.abs(expected).max()), largest)
-        assert apart <= bound * largest, f"{apart:.3g} apart, {apart / (largest or 1):.3g} of the largest value"
+        assert apart <= bound * largest, (
+            f"{apart:.3g} apart, {apart / (largest or 1):.3g} of the largest value"
+        )
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
@@ -71,7 +76,9 @@ def normal(*shape: int, seed: int = 0) -> Array:
 
 
 def apart(*shape: int, seed: int = 0) -> Array:
-    """Numbers without order, none nearer than 0.1 to another or than 0.05 to 0, so that no kink is near: float64."""
+    """Numbers without order, none nearer than 0.1 to another or than 0.05 to 0, so that no kink is near:
+    float64.
+    """
     count = int(np.prod(shape))
     steps = np.random.default_rng(seed).permutation(count).reshape(shape) - count // 2
     return 0.1 * steps + 0.05

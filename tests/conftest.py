@@ -1,4 +1,6 @@
-"""What tests of whole runs share: a cache of their own, a tiny data set, quiet displays, and runs without pictures."""
+"""What tests of whole runs share: a cache of their own, a tiny data set, quiet displays, and runs without
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-import tiny
-from undrawn import undrawn
+import small_data
+from no_drawing import undrawn
 
 # A machine that others use, too, is slow at times; a test that hangs meets pytest's own limit.
 settings.register_profile("house", deadline=None)
@@ -26,7 +28,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny data set with an official test split."""
-    return tiny.write_npz(tmp_path_factory.mktemp("data") / "tiny.npz")
+    return small_data.write_npz(tmp_path_factory.mktemp("data") / "small_data.npz")
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Photographs that a network with trained weights tells apart at a glance, and settings that make its runs quick."""
+"""Photographs that a network with trained weights tells apart at a glance, and settings that make its runs
+quick.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,16 @@ from PIL import Image
 
 from convscope.core.config import RunConfig
 from convscope.data.dataset import ArrayDataset
-from convscope.data.part import Part, prepare_part
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.prepared_split import PreparedSplit, prepare_split
+from convscope.data.preparing.preprocess import Preprocess
 
 CLASSES = ("checks", "stripes", "waves")
 HEIGHT, WIDTH = 80, 70
 
 
 def pictures(count: int, *, channels: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Photographs uint8 N×80×70×C under noise and labels N of three classes, as good as equally many of each."""
+    """Photographs uint8 N×80×70×C under noise and labels N of three classes, as good as equally many of
+    each."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     patterns = np.stack([(x // 9 + y // 9) % 2, y // 5 % 2, (x + 6 * np.sin(y / 6)) // 4 % 2])
@@ -39,10 +42,10 @@ def write(root: Path, *, count: int = 48, channels: int = 3) -> Path:
     return root
 
 
-def part(count: int, *, channels: int = 3, side: int = 72, seed: int = 0) -> Part:
+def part(count: int, *, channels: int = 3, side: int = 72, seed: int = 0) -> PreparedSplit:
     """The same, prepared to squares."""
     images, labels = pictures(count, channels=channels, seed=seed)
-    return prepare_part(ArrayDataset(images, labels, CLASSES), Preprocess(channels, side, side))
+    return prepare_split(ArrayDataset(images, labels, CLASSES), Preprocess(channels, side, side))
 
 
 def config(source: Path | str, **sections: Any) -> RunConfig:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from convscope.core.config import RunConfig
     from convscope.core.errors import ConvscopeError, Failure, UserError
     from convscope.data.scanning.scan import scan
-    from convscope.evaluation.compare import compare
     from convscope.evaluation.evaluate import evaluate
-    from convscope.evaluation.load import load
+    from convscope.experiments.compare import compare
     from convscope.explanation.explain import explain
+    from convscope.inference.load import load
+    from convscope.label_audit.audit import find_label_issues
     from convscope.models.pytorch.describe import summary
     from convscope.report.write import write_report
-    from convscope.training.label_check import find_label_errors
     from convscope.training.train import train
 
 _HOMES = {
@@ -33,11 +33,11 @@ _HOMES = {
     "Failure": "convscope.core.errors",
     "RunConfig": "convscope.core.config",
     "UserError": "convscope.core.errors",
-    "compare": "convscope.evaluation.compare",
+    "compare": "convscope.experiments.compare",
     "evaluate": "convscope.evaluation.evaluate",
     "explain": "convscope.explanation.explain",
-    "find_label_errors": "convscope.training.label_check",
-    "load": "convscope.evaluation.load",
+    "find_label_issues": "convscope.label_audit.audit",
+    "load": "convscope.inference.load",
     "scan": "convscope.data.scanning.scan",
     "summary": "convscope.models.pytorch.describe",
     "train": "convscope.training.train",
@@ -53,7 +53,7 @@ __all__ = [
     "compare",
     "evaluate",
     "explain",
-    "find_label_errors",
+    "find_label_issues",
     "load",
     "scan",
     "summary",
@@ -65,7 +65,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import a public name when it is asked for (PEP 562)."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'convscope' has no attribute {name!r}; public names: {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'convscope' has no attribute {name!r}; public names: {', '.join(__all__)}"
+        )
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -1,4 +1,6 @@
-"""The command line: one verb for each step of the road. Every verb is a thin layer over a function of the package."""
+"""The command line: one verb for each step of the road. Every verb is a thin layer over a function of the
+package.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,16 @@ COMMANDS = {
     "labels": "Find images whose labels are probably wrong, by networks that never saw them.",
     "train": "Train a network; with nothing else said, on the bundled Fashion-MNIST.",
     "evaluate": "Measure a trained network on its test images or on others.",
-    "predict": "Answer for files and folders.",
-    "explain": "Show why a network answers so, with heat maps and how far to believe them, or what it learned.",
+    "predict": "Prediction for files and folders.",
+    "explain": "Show why a network answers so, with heat maps and how far to believe them, or what it "
+    "learned.",
     "compare": "Set runs side by side, or train networks under one budget and compare those.",
     "summary": "Show a network layer by layer; without a name, list the networks.",
 }
 
-# torch's threads spin while they wait for each other. Beside one other busy program, two of them trained at a tenth of
-# their rate with libgomp's own count of 300,000 and at half of it with this one; it is read when torch is loaded.
+# torch's threads spin while they wait for each other. Beside one other busy program, two of them trained at a
+# tenth of their rate with libgomp's own count of 300,000 and at half of it with this one; it is read when
+# torch is loaded.
 STARTED_WITH = {"GOMP_SPINCOUNT": "10000"}
 
 app = App(
@@ -32,14 +36,16 @@ app = App(
     version=f"convscope {__version__}",
     default_parameter=Parameter(show_default=lambda default: default or None),  # () and False say nothing
     suppress_keyboard_interrupt=False,  # `main` says a word about it
-    help_epilogue="A first run needs nothing: convscope train. With --debug any verb shows the traceback of an error.",
+    help_epilogue="A first run needs nothing: convscope train. With --debug any verb shows the traceback of "
+    "an error.",
 )
 for _name, _help in COMMANDS.items():
     app.command(f"convscope.commands.{_name}:{_name}", name=_name, help=_help)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0 done, 1 failed, 2 a mistake in what was typed, 130 for Ctrl-C.
+    """Run a command line and return its exit code: 0 done, 1 failed, 2 a mistake in what was typed, 130 for
+    Ctrl-C.
 
     >>> main(["--version"])
     convscope 0.1.0

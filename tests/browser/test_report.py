@@ -7,14 +7,16 @@ import shutil
 import numpy as np
 import pytest
 
-import tiny
+import small_data
 from convscope.core.config import RunConfig
+from convscope.core.run.display import Display
 from convscope.report.write import write_report
-from convscope.training.progress import Display
 from convscope.training.train import train_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"
+)
 
 HOSTILE = (
     "<b>ant</b> & 'co'",
@@ -55,8 +57,8 @@ def with_wrong_labels(path):
 def page_file(tmp_path_factory):
     """The report of a run over classes with hostile names."""
     root = tmp_path_factory.mktemp("report")
-    data = with_wrong_labels(tiny.write_npz(root / "data.npz", classes=HOSTILE))
-    config = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(data)}})
+    data = with_wrong_labels(small_data.write_npz(root / "data.npz", classes=HOSTILE))
+    config = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": str(data)}})
     run = train_run(config, out=root / "run", display=Display(quiet=True))
     return write_report(run.folder).path
 
@@ -66,7 +68,12 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+        ]
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
 
 
@@ -79,7 +86,10 @@ def opened(browser, page_file):
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
+        page.on(
+            "request",
+            lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url),
+        )
         page.goto(page_file.as_uri())
         return page
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.data.augmentation.policies import operations, policies, policy
+from convscope.data.pytorch.augmentation.policies import operations, policies, policy
 
 EVERY = [*policies, *operations, "basic+rand_augment+cutout"]
 NEVER_CHANGE_ANYTHING = {"none"}
@@ -30,7 +30,11 @@ def name(request):
 
 
 @given(
-    n=st.integers(1, 5), c=st.sampled_from([1, 3]), h=st.integers(1, 40), w=st.integers(1, 40), seed=st.integers(0, 9)
+    n=st.integers(1, 5),
+    c=st.sampled_from([1, 3]),
+    h=st.integers(1, 40),
+    w=st.integers(1, 40),
+    seed=st.integers(0, 9),
 )
 @settings(max_examples=12, deadline=None)
 @pytest.mark.parametrize("every", EVERY)
@@ -96,6 +100,7 @@ def test_a_cpu_generator_gives_nearly_the_same_on_a_gpu(name, c):
     x = batch(64, c, 32, 32)
     out = run(name, x.cuda())
     assert out.is_cuda
-    # Products and sums round differently there, so a value may truncate to its neighbour and a tie go the other way.
+    # Products and sums round differently there, so a value may truncate to its neighbour and a tie go the
+    # other way.
     apart = (out.cpu().int() - run(name, x).int()).abs()
     assert float((apart > 2).float().mean()) < 0.01

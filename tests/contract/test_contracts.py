@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 import torch
 
-import tiny
+import small_data
 from convscope.core.bundle import Bundle
 from convscope.core.contracts import Dataset, EncodedDataset, Predictor
 from convscope.core.decision import Decision
 from convscope.data.dataset import Subset
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.source import open_source
-from convscope.evaluation.load import classifier_of, load
+from convscope.inference.load import classifier_of, load
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.zoo import create
 from distinct import DISTINCT
 
 KINDS = {
     "fashion_mnist": lambda _: "fashion_mnist",
-    "folder": lambda place: tiny.write_folder(place / "data"),
-    "csv": lambda place: tiny.write_csv(place / "data"),
-    "npz": lambda place: tiny.write_npz(place / "data.npz"),
-    "idx": lambda place: tiny.write_idx(place / "data"),
-    "parquet": lambda place: tiny.write_parquet(place / "data"),
+    "folder": lambda place: small_data.write_folder(place / "data"),
+    "csv": lambda place: small_data.write_csv(place / "data"),
+    "npz": lambda place: small_data.write_npz(place / "data.npz"),
+    "idx": lambda place: small_data.write_idx(place / "data"),
+    "parquet": lambda place: small_data.write_parquet(place / "data"),
 }
 
 
@@ -32,13 +32,17 @@ KINDS = {
 def dataset(request, tmp_path_factory):
     kind = request.param.rpartition(" ")[2]
     opened = open_source(KINDS[kind](tmp_path_factory.mktemp(kind))).open("train")
-    return Subset(opened, np.arange(len(opened))[::-3].copy()) if request.param.startswith("subset") else opened
+    return (
+        Subset(opened, np.arange(len(opened))[::-3].copy()) if request.param.startswith("subset") else opened
+    )
 
 
 def test_a_data_set_is_images_with_labels(dataset):
     assert isinstance(dataset, Dataset) and len(dataset) == len(dataset.labels) > 0
     assert isinstance(dataset.classes, tuple) and len(set(dataset.classes)) == len(dataset.classes)
-    assert dataset.labels.dtype == np.int64 and set(np.unique(dataset.labels)) <= set(range(len(dataset.classes)))
+    assert dataset.labels.dtype == np.int64 and set(np.unique(dataset.labels)) <= set(
+        range(len(dataset.classes))
+    )
     for index in (0, len(dataset) // 2, len(dataset) - 1):
         image, label = dataset[index]
         assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] in (1, 3)
@@ -78,26 +82,28 @@ def images(channels=1, count=5):
 def test_a_bundle_gives_back_the_network_bit_for_bit(name, channels, tmp_path):
     net = trained(name, channels)
     preprocess = Preprocess(channels, 28, 28, "crop", (0.3,) * channels, (0.7,) * channels)
-    predictor = TorchPredictor(net, preprocess, tiny.CLASSES)
-    assert isinstance(predictor, Predictor) and predictor.classes == tiny.CLASSES
+    predictor = TorchPredictor(net, preprocess, small_data.CLASSES)
+    assert isinstance(predictor, Predictor) and predictor.classes == small_data.CLASSES
     expected = predictor.predict(images(channels))
     assert expected.dtype == np.float32 and expected.shape == (5, 3) and len(np.unique(expected)) > 3
     bundle = Bundle(
         weights={key: value.contiguous().numpy() for key, value in net.state_dict().items()},
         model=net.spec.to_dict(),
         preprocess=preprocess.to_dict(),
-        classes=tiny.CLASSES,
+        classes=small_data.CLASSES,
         decision=Decision(1.7),
     )
     back = load(bundle.save(tmp_path / "bundle.safetensors"), device="cpu")
     assert np.array_equal(back.predict(images(channels)), expected)
     assert back.decision == Decision(1.7) and back.predictor.network.spec == net.spec
-    assert np.array_equal(classifier_of(Bundle.load(tmp_path), device="cpu").predict(images(channels)), expected)
+    assert np.array_equal(
+        classifier_of(Bundle.load(tmp_path), device="cpu").predict(images(channels)), expected
+    )
 
 
 @pytest.mark.parametrize("name", DISTINCT)
 def test_the_answer_for_an_image_does_not_depend_on_its_neighbours(name):
-    predictor = TorchPredictor(trained(name), Preprocess(1, 28, 28), tiny.CLASSES)
+    predictor = TorchPredictor(trained(name), Preprocess(1, 28, 28), small_data.CLASSES)
     alone = np.concatenate([predictor.predict(images()[i : i + 1]) for i in range(5)])
     # Other batch sizes take other kernels, whose sums run in another order: float32 keeps 7 digits.
     np.testing.assert_allclose(alone, predictor.predict(images()), rtol=1e-3, atol=1e-4)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convscope.core.errors import ShapeError
-from convscope.models.pytorch.network import answers
+from convscope.models.pytorch.network import forward_with_aux
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 from convscope.models.spec import ModelSpec
@@ -38,7 +38,10 @@ def test_counts_are_as_the_spec_says(name):
         net = create(name)
     summary = summarise(net)
     assert summary.parameters == net.spec.parameters == sum(row.parameters for row in summary.rows)
-    assert (summary.macs, summary.field and summary.field[0]) == (net.spec.macs, net.spec.field)
+    assert (summary.macs, summary.receptive_field and summary.receptive_field[0]) == (
+        net.spec.macs,
+        net.spec.receptive_field,
+    )
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
         net.eval()(torch.zeros(1, *net.spec.input_shape))
     assert counter.get_total_flops() == 2 * summary.macs
@@ -98,8 +101,9 @@ def test_every_parameter_learns(name):
     for layer in net.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
-    # With whole channels of zeros a layer's share of the gradient could vanish by chance in one image, not in eight.
-    logits, auxiliary = answers(net, torch.randn(8, *net.spec.input_shape))
+    # With whole channels of zeros a layer's share of the gradient could vanish by chance in one image, not in
+    # eight.
+    logits, auxiliary = forward_with_aux(net, torch.randn(8, *net.spec.input_shape))
     for answer in (logits, *auxiliary):
         nn.functional.cross_entropy(answer, torch.arange(8) % 10).backward(retain_graph=True)
     silent = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -112,7 +116,9 @@ def test_memory_format_changes_no_answer(name):
     x = torch.randn(3, *net.spec.input_shape, dtype=torch.float64)
     with torch.no_grad():
         rows = net(x)
-        last = copy.deepcopy(net).to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
+        last = copy.deepcopy(net).to(memory_format=torch.channels_last)(
+            x.contiguous(memory_format=torch.channels_last)
+        )
     assert torch.allclose(rows, last, rtol=1e-10, atol=1e-12)
 
 
@@ -143,7 +149,9 @@ def test_bfloat16_autocast_gives_finite_logits_near_the_others(name):
 @distinct
 def test_wrong_channels_name_the_first_layer(name):
     net = create(name, input_shape=(3, 32, 32))
-    with pytest.raises(ShapeError, match=r"got 1×32×32: layer \w+\.0 \(Conv2d\) got 1×32×32 and needs 3 channels"):
+    with pytest.raises(
+        ShapeError, match=r"got 1×32×32: layer \w+\.0 \(Conv2d\) got 1×32×32 and needs 3 channels"
+    ):
         net(torch.zeros(2, 1, 32, 32))
 
 
@@ -184,7 +192,9 @@ def test_the_kernel_is_an_option_that_keeps_the_maps(name, kernel):
     assert sizes[0] == sizes[1]
 
 
-@pytest.mark.parametrize("name", [n for n in networks if "depth" in networks[n].spec.options and "resnet" not in n])
+@pytest.mark.parametrize(
+    "name", [n for n in networks if "depth" in networks[n].spec.options and "resnet" not in n]
+)
 def test_depth_adds_convolutions_to_each_stage(name):
     def convolutions(depth):
         net = create(name, options={"depth": depth})

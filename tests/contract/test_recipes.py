@@ -16,14 +16,14 @@ import torch
 from convscope.cli import app
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
+from convscope.core.run.display import Display
 from convscope.data.source import NAMES
 from convscope.recipes import recipes
 from convscope.training.defaults import settle
-from convscope.training.material import gather_material
-from convscope.training.progress import Display
-from convscope.training.single_step import take_step
-from convscope.training.torch_loop import set_rate
-from convscope.training.train import look_at, start_or_resume
+from convscope.training.prepare_data import prepare_data
+from convscope.training.pytorch.loop import set_rate
+from convscope.training.pytorch.single_step import take_step
+from convscope.training.train import open_data, start_or_resume
 
 every = pytest.mark.parametrize("name", list(recipes))
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,11 +44,11 @@ def test_it_takes_two_steps(name, tmp_path):
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         made = config.merge(stand_in)
-        source, choice = look_at(made, quiet)
+        source, choice = open_data(made, quiet)
         made = settle(made, choice, source)
-        material = gather_material(source, choice, made.data, seed=made.seed, folder=folder, display=quiet)
-        begun = start_or_resume(made, material, choice.start, folder=folder, display=quiet)
-        job, state = begun.job, begun.state
+        prepared = prepare_data(source, choice, made.data, seed=made.seed, folder=folder, display=quiet)
+        session = start_or_resume(made, prepared, choice.start, folder=folder, display=quiet)
+        job, state = session.job, session.state
         rate = set_rate(state, made.train, len(job.loader))
         before = {key: value.clone() for key, value in state.network.named_parameters()}
         losses = [take_step(job, state, next(job.loader.epoch(epoch)), rate=rate) for epoch in range(2)]

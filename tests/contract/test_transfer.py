@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from convscope.models.pytorch.pretrained import Pretrained
-from convscope.models.pytorch.shapes import at_rest
+from convscope.models.pytorch.shapes import eval_mode
 from convscope.models.pytorch.zoo import create, networks
-from convscope.training.transfer import rate_scales
+from convscope.training.pytorch.transfer import rate_scales
 from distinct import DISTINCT
 
 SIDE = 96  # of photographs; enough for five halvings and for the stem of Inception
@@ -26,7 +26,7 @@ def test_a_body_is_taken_over_whole_under_a_linear_head(name):
     assert all(torch.equal(value, body[key]) for key, value in network.body.state_dict().items())
     assert len(fit.loaded) == sum(not key.endswith("num_batches_tracked") for key in body) and not fit.missing
     x = torch.randn(2, *shape)
-    with at_rest(network), at_rest(trained):
+    with eval_mode(network), eval_mode(trained):
         maps = trained.body(x)
         assert torch.equal(network.body(x), maps) and network(x).shape == (2, 3)
         pooled = maps.mean(dim=(2, 3), keepdim=True)

@@ -1,4 +1,6 @@
-"""The budgets of the house. An exception is listed by name with its reason, and the list may only get shorter."""
+"""The budgets of the house. An exception is listed by name with its reason, and the list may only get
+shorter.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -31,7 +33,9 @@ def code_lines(node: ast.FunctionDef) -> int:
     """Lines of a function less those of its docstring: a formula and an example must not cost code."""
     first = node.body[0]
     docstring = (
-        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
     )
     spent = (first.end_lineno or 0) - first.lineno + 1 if docstring else 0
     return (node.end_lineno or 0) - node.lineno + 1 - spent
@@ -54,7 +58,9 @@ def test_no_public_function_takes_too_much() -> None:
     wrong = {}
     for path in FILES:
         for name, node in functions(path):
-            positional = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in {"self", "cls"}]
+            positional = [
+                a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in {"self", "cls"}
+            ]
             count = len(positional) + len(node.args.kwonlyargs)
             if not node.name.startswith("_") and (count > PARAMETERS or len(positional) > POSITIONAL):
                 wrong[name] = (len(positional), count)

@@ -16,4 +16,6 @@ def test_documents_are_up_to_date() -> None:
 def test_each_result_names_its_origin() -> None:
     for path in (ROOT / "benchmarks" / "results").glob("*.json"):
         result = json.loads(path.read_text(encoding="utf-8"))
-        assert {"date", "command", "commit", "hardware", "threads", "versions", "figures"} <= result.keys(), path.name
+        assert {"date", "command", "commit", "hardware", "threads", "versions", "figures"} <= result.keys(), (
+            path.name
+        )

@@ -8,7 +8,18 @@ import grimp
 import pytest
 from importlinter import cli
 
-HEAVY = ("torch", "torchvision", "tensorflow", "keras", "numpy", "PIL", "matplotlib", "sklearn", "pyarrow", "pydantic")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "PIL",
+    "matplotlib",
+    "sklearn",
+    "pyarrow",
+    "pydantic",
+)
 
 
 def test_the_contracts_of_pyproject_hold() -> None:
@@ -21,7 +32,9 @@ def test_there_is_no_import_cycle() -> None:
     assert len(list(TopologicalSorter(order).static_order())) == len(graph.modules) > 50
 
 
-@pytest.mark.parametrize("statement", ["import convscope", "import convscope.cli; convscope.cli.main(['--help'])"])
+@pytest.mark.parametrize(
+    "statement", ["import convscope", "import convscope.cli; convscope.cli.main(['--help'])"]
+)
 def test_a_start_imports_nothing_heavy(statement: str) -> None:
     code = f"{statement}\nimport sys\nprint('heavy:', [m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

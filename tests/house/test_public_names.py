@@ -15,7 +15,7 @@ PUBLIC = [
     "compare",
     "evaluate",
     "explain",
-    "find_label_errors",
+    "find_label_issues",
     "load",
     "scan",
     "summary",

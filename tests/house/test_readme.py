@@ -24,7 +24,9 @@ def commands(document: Path) -> list[str]:
     return [part.strip() for line in lines for part in line.split(";") if part.strip()]
 
 
-CASES = [(document.name, command) for document in DOCUMENTS if document.is_file() for command in commands(document)]
+CASES = [
+    (document.name, command) for document in DOCUMENTS if document.is_file() for command in commands(document)
+]
 
 
 def test_the_readme_names_both_commands_of_a_fresh_machine() -> None:
@@ -42,4 +44,6 @@ def test_each_command_can_be_typed(document: str, command: str) -> None:
     elif Path(words[0]).name == "python":
         assert (ROOT / words[1]).is_file() or words[1] in {"-m", "-c"}
     else:
-        assert words[0] in {"git", "cd", "pip", "source", ".venv/bin/pip", "export", "ls"}, f"{document}: {command}"
+        assert words[0] in {"git", "cd", "pip", "source", ".venv/bin/pip", "export", "ls"}, (
+            f"{document}: {command}"
+        )

@@ -10,9 +10,13 @@ REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "downl
 
 
 def tracked_text() -> dict[str, str]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
     names = [n for n in listed.split("\0") if n and Path(n).suffix not in {".gz", ".png", ".npz"}]
-    return {n: (ROOT / n).read_text(encoding="utf-8", errors="replace") for n in names if (ROOT / n).is_file()}
+    return {
+        n: (ROOT / n).read_text(encoding="utf-8", errors="replace") for n in names if (ROOT / n).is_file()
+    }
 
 
 def test_no_registry_is_named() -> None:
@@ -26,6 +30,10 @@ def test_nothing_is_left_to_do_in_code() -> None:
 
 
 def test_versions_are_pinned_exactly() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
     assert "torch==2.13.0" in lines

@@ -10,19 +10,29 @@ import pytest
 from convscope.models.pytorch.zoo import FAMILIES
 
 LINES, MORE = 120, {"googlenet": 200, "inception_v3": 200}
-QUIET = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+QUIET = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
 
 
 def code_lines(source: str) -> int:
-    """Lines that hold code: no blank ones, comments, docstrings, or lines of the tables that rename weights."""
+    """Lines that hold code: no blank ones, comments, docstrings, or lines of the tables that rename
+    weights."""
     tree = ast.parse(source)
     spent: set[int] = set()
     for node in ast.walk(tree):
         docstring = (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
         )
         names = [t.id for t in getattr(node, "targets", []) if isinstance(t, ast.Name)]
-        if docstring or {"LAYOUTS", "TORCHVISION", "TIMM"} & set(names):
+        if docstring or {"KEY_MAPS", "TORCHVISION", "TIMM"} & set(names):
             spent |= set(range(node.lineno, (node.end_lineno or 0) + 1))
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     lines = {n for t in tokens if t.type not in QUIET for n in range(t.start[0], t.end[0] + 1)}
@@ -36,4 +46,4 @@ def test_a_family_is_about_a_page(family) -> None:
 
 
 def test_the_ruler_measures() -> None:
-    assert code_lines('"""Not\ncounted."""\n\n# nor this\nx = [\n    1,\n]\nLAYOUTS = {\n}\n') == 3
+    assert code_lines('"""Not\ncounted."""\n\n# nor this\nx = [\n    1,\n]\nKEY_MAPS = {\n}\n') == 3

@@ -1,7 +1,7 @@
 """Every augmentation beside torchvision's functional form of it, image by image.
 
-Where values are only moved or looked up the two must agree exactly. Where they are blended, two correct programs round
-differently, so one grey level is allowed; which and why stands at each test.
+Where values are only moved or looked up the two must agree exactly. Where they are blended, two correct
+programs round differently, so one grey level is allowed; which and why stands at each test.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from convscope.data.augmentation import colour, enhance, geometry, tone, warp
+from convscope.data.pytorch.augmentation import colour, enhance, geometry, tone, warp
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 
 SIZES = [(32, 32), (28, 28), (17, 23), (5, 8), (3, 3), (1, 1), (2, 7)]
@@ -48,7 +48,9 @@ def x(request, size):
 
 
 def check(x, ours, theirs, *, levels=0):
-    """`ours` is a batch, `theirs` a function of (image C×H×W, its number); at most `levels` grey levels apart."""
+    """`ours` is a batch, `theirs` a function of (image C×H×W, its number); at most `levels` grey levels
+    apart.
+    """
     expected = torch.stack([theirs(image.contiguous(), i) for i, image in enumerate(x)])
     assert ours.dtype == torch.uint8
     assert ours.shape == x.shape
@@ -62,7 +64,9 @@ def check(x, ours, theirs, *, levels=0):
 def test_mirror(tv, x):
     chosen = torch.tensor([True, False, True, True, False])
     check(x, geometry.mirror(x, chosen), lambda im, i: tv.horizontal_flip(im) if chosen[i] else im)
-    check(x, geometry.mirror(x, chosen, vertical=True), lambda im, i: tv.vertical_flip(im) if chosen[i] else im)
+    check(
+        x, geometry.mirror(x, chosen, vertical=True), lambda im, i: tv.vertical_flip(im) if chosen[i] else im
+    )
 
 
 @pytest.mark.parametrize("border", ["zero", "reflect"])
@@ -93,12 +97,16 @@ def test_contrast_truncates_the_mean_less(tv, x):
 
 def test_saturation_truncates_once(tv, x):
     # torchvision truncates the grey picture and again the blend.
-    check(x, enhance.saturation(x, FACTORS), lambda im, i: tv.adjust_saturation(im, float(FACTORS[i])), levels=1)
+    check(
+        x, enhance.saturation(x, FACTORS), lambda im, i: tv.adjust_saturation(im, float(FACTORS[i])), levels=1
+    )
 
 
 def test_sharpness(tv, x):
     # The same blend, summed in another order, then truncated.
-    check(x, enhance.sharpness(x, FACTORS), lambda im, i: tv.adjust_sharpness(im, float(FACTORS[i])), levels=1)
+    check(
+        x, enhance.sharpness(x, FACTORS), lambda im, i: tv.adjust_sharpness(im, float(FACTORS[i])), levels=1
+    )
 
 
 @pytest.mark.parametrize("part", ["brightness", "contrast", "saturation"])
@@ -109,9 +117,14 @@ def test_jitter_one_at_a_time(tv, x, part):
 
 
 def test_jitter_of_a_dull_image_is_the_three_steps_one_after_the_other(tv):
-    # In the middle of the range nothing is cut, so cutting once or three times is the same; each step truncates.
+    # In the middle of the range nothing is cut, so cutting once or three times is the same; each step
+    # truncates.
     x = torch.randint(100, 130, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    b, c, s = torch.tensor([0.8, 1.2, 1, 0.9]), torch.tensor([1.2, 0.8, 0.9, 1]), torch.tensor([0.9, 1, 1.2, 0.8])
+    b, c, s = (
+        torch.tensor([0.8, 1.2, 1, 0.9]),
+        torch.tensor([1.2, 0.8, 0.9, 1]),
+        torch.tensor([0.9, 1, 1.2, 0.8]),
+    )
 
     def theirs(im, i):
         im = tv.adjust_contrast(tv.adjust_brightness(im, float(b[i])), float(c[i]))
@@ -133,7 +146,12 @@ def test_hue(tv, x):
 
 def test_greyscale(tv, x):
     # The same sum in another order; on a truncation boundary it may fall one level down.
-    check(x, colour.greyscale(x), lambda im, i: tv.rgb_to_grayscale(im, num_output_channels=im.shape[0]), levels=1)
+    check(
+        x,
+        colour.greyscale(x),
+        lambda im, i: tv.rgb_to_grayscale(im, num_output_channels=im.shape[0]),
+        levels=1,
+    )
 
 
 def test_posterize(tv, x):
@@ -182,7 +200,9 @@ def test_crop_to_full(tv, x):
 
 
 def mostly_equal(x, ours, theirs):
-    """Nearest pixels: at a tie between two neighbours the last bit of a coordinate decides, so few may differ."""
+    """Nearest pixels: at a tie between two neighbours the last bit of a coordinate decides, so few may
+    differ.
+    """
     expected = torch.stack([theirs(image.contiguous(), i) for i, image in enumerate(x)])
     assert (ours == expected).all(1).float().mean() >= 0.97
 
@@ -191,7 +211,9 @@ def mostly_equal(x, ours, theirs):
 def test_nearest_rotation(tv, x):
     degrees = torch.tensor([0.0, 7.3, -30.0, 45.5, 131.0])
     mostly_equal(
-        x, warp.nearest(x, warp.rotations(degrees)), lambda im, i: tv.rotate(im, float(degrees[i]), tv.NEAREST)
+        x,
+        warp.nearest(x, warp.rotations(degrees)),
+        lambda im, i: tv.rotate(im, float(degrees[i]), tv.NEAREST),
     )
 
 

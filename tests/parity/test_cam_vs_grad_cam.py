@@ -1,7 +1,7 @@
 """Class activation maps beside two independent programs, pytorch-grad-cam and captum: the same coarse maps.
 
-In float64, at the same layer, before anything is cut off, scaled or enlarged, so that no convention can hide a
-difference.
+In float64, at the same layer, before anything is cut off, scaled or enlarged, so that no convention can hide
+a difference.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.preprocess import Preprocess
 from convscope.explanation.attribution import cam
-from convscope.explanation.capture import capture, find_module
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.subject import Subject
+from convscope.explanation.pytorch.capture import capture, find_module
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision
 from convscope.models.pytorch.zoo import create
@@ -26,9 +26,9 @@ EXACT = 1e-9  # max|Δ| / max|reference|: what differs is the order of float64 s
 ROUNDED = 1e-5  # they round the scores of Score-CAM and the maps of Eigen-CAM to float32
 FAR = 1e-2  # what a wrong map must miss by
 
-# Residual; concatenating, without batch norm and grey; depthwise; and one with a dense head, whose slopes are not even.
-# Beside the shape a layer of few maps for Score-CAM, which sends an image a map through the network, and a layer whose
-# maps have the size of the last stage's and must be told apart.
+# Residual; concatenating, without batch norm and grey; depthwise; and one with a dense head, whose gradients
+# are not even. Beside the shape a layer of few maps for Score-CAM, which sends an image a map through the
+# network, and a layer whose maps have the size of the last stage's and must be told apart.
 NETWORKS = {
     "resnet20": ((3, 32, 32), "stage2", "body.stage3.1"),
     "squeezenet1_0": ((1, 28, 28), "body.stage2.1.squeeze", "body.stage3.1.squeeze"),
@@ -76,27 +76,29 @@ def case(request):
     preprocess = Preprocess(channels, height, width, "crop", (0.4,) * channels, (0.3,) * channels)
     predictor = TorchPredictor(network, preprocess, tuple("abcde"))
     images = np.random.default_rng(0).integers(0, 256, (3, height, width, channels), np.uint8)
-    subject = Subject(predictor, preprocess, network)
-    logits = network(subject.inputs(images)).detach()
+    explained_model = ExplainedModel(predictor, preprocess, network)
+    logits = network(explained_model.inputs(images)).detach()
     assert 0.05 < logits.std() < 50 and logits.dtype == torch.float64
-    return name, subject, images, np.array([0, 3, 4])
+    return name, explained_model, images, np.array([0, 3, 4])
 
 
-def at_layer(subject, layer):
-    return Subject(subject.predictor, subject.preprocess, subject.network, layer)
+def at_layer(explained_model, layer):
+    return ExplainedModel(
+        explained_model.predictor, explained_model.preprocess, explained_model.network, layer
+    )
 
 
-def their_map(oracle, subject, layer, data, *, kind):
+def their_map(oracle, explained_model, layer, data, *, kind):
     """What their method makes of its layer before it scales it, N×h×w."""
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     images, targets = data
-    network = copy.deepcopy(subject.network)
+    network = copy.deepcopy(explained_model.network)
     raw = []
     with getattr(oracle, kind)(network, [find_module(network, layer)]) as method:
         within = method.get_cam_image
         method.get_cam_image = lambda *a, **k: raw.append(within(*a, **k)) or raw[-1]
-        method(subject.inputs(images), [ClassifierOutputTarget(int(k)) for k in targets])
+        method(explained_model.inputs(images), [ClassifierOutputTarget(int(k)) for k in targets])
     return raw[0]
 
 
@@ -108,37 +110,48 @@ def distance(found, expected):
 
 @pytest.mark.parametrize("name", ["grad_cam", "grad_cam_plus_plus", "layer_cam"])
 def test_the_maps_of_gradients_are_theirs(oracle, case, name):
-    network, subject, images, targets = case
-    found = methods[name].compute(subject, images, targets)
-    expected = their_map(oracle, subject, subject.shown_layer, (images, targets), kind=THEIRS[name])
+    network, explained_model, images, targets = case
+    found = methods[name].compute(explained_model, images, targets)
+    expected = their_map(
+        oracle, explained_model, explained_model.shown_layer, (images, targets), kind=THEIRS[name]
+    )
     assert distance(found, expected) <= EXACT and np.ptp(expected) > 0
-    # Another layer, another class, and slopes that belong to other maps must be seen.
+    # Another layer, another class, and gradients that belong to other maps must be seen.
     if (network, name) != ("small_cnn", "layer_cam"):  # max(∂y/∂A, 0) · A is the same before and after a ReLU
-        elsewhere = methods[name].compute(at_layer(subject, NETWORKS[network][2]), images, targets)
+        elsewhere = methods[name].compute(at_layer(explained_model, NETWORKS[network][2]), images, targets)
         assert distance(elsewhere, expected) > FAR
-    assert distance(methods[name].compute(subject, images, (targets + 1) % 5), expected) > FAR
-    passed = capture(subject.network, subject.inputs(images), torch.from_numpy(targets), layer=subject.shown_layer)
+    assert distance(methods[name].compute(explained_model, images, (targets + 1) % 5), expected) > FAR
+    passed = capture(
+        explained_model.network,
+        explained_model.inputs(images),
+        torch.from_numpy(targets),
+        layer=explained_model.shown_layer,
+    )
     permuted = getattr(cam, name)(passed.maps.numpy(), passed.gradients.flip(1).numpy())
     assert distance(permuted, expected) > FAR
 
 
 def test_score_cam_is_theirs(oracle, case):
-    network, subject, images, targets = case
+    network, explained_model, images, targets = case
     layer, images, targets = NETWORKS[network][1], images[:2], targets[:2]
-    ours = at_layer(subject, layer)
+    ours = at_layer(explained_model, layer)
     found = methods["score_cam"].compute(ours, images, targets)
     expected = their_map(oracle, ours, layer, (images, targets), kind="ScoreCAM")
     assert distance(found, expected) <= ROUNDED
-    assert distance(methods["score_cam"].compute(ours, images, targets[::-1].copy()), expected) > 100 * ROUNDED
+    assert (
+        distance(methods["score_cam"].compute(ours, images, targets[::-1].copy()), expected) > 100 * ROUNDED
+    )
 
 
 def test_eigen_cam_is_theirs_up_to_its_sign(oracle, case):
-    network, subject, images, targets = case
-    found = methods["eigen_cam"].compute(subject, images, targets)
-    expected = their_map(oracle, subject, subject.shown_layer, (images, targets), kind="EigenCAM")
+    network, explained_model, images, targets = case
+    found = methods["eigen_cam"].compute(explained_model, images, targets)
+    expected = their_map(
+        oracle, explained_model, explained_model.shown_layer, (images, targets), kind="EigenCAM"
+    )
     sign = np.sign((found * expected).sum(axis=(1, 2), keepdims=True))
     assert distance(found, sign * expected) <= ROUNDED
-    elsewhere = methods["eigen_cam"].compute(at_layer(subject, NETWORKS[network][2]), images, targets)
+    elsewhere = methods["eigen_cam"].compute(at_layer(explained_model, NETWORKS[network][2]), images, targets)
     assert min(distance(elsewhere, expected), distance(-elsewhere, expected)) > FAR
 
 
@@ -146,10 +159,14 @@ def test_grad_cam_is_that_of_captum(case):
     allow_torchvision()
     from captum.attr import LayerGradCam
 
-    _, subject, images, targets = case
-    network = copy.deepcopy(subject.network)
-    theirs = LayerGradCam(network, find_module(network, subject.shown_layer))
-    expected = theirs.attribute(subject.inputs(images), target=torch.from_numpy(targets)).detach().numpy()[:, 0]
-    found = methods["grad_cam"].compute(subject, images, targets)
+    _, explained_model, images, targets = case
+    network = copy.deepcopy(explained_model.network)
+    theirs = LayerGradCam(network, find_module(network, explained_model.shown_layer))
+    expected = (
+        theirs.attribute(explained_model.inputs(images), target=torch.from_numpy(targets))
+        .detach()
+        .numpy()[:, 0]
+    )
+    found = methods["grad_cam"].compute(explained_model, images, targets)
     assert distance(found, expected) <= EXACT
-    assert distance(methods["grad_cam"].compute(subject, images[::-1], targets), expected) > FAR
+    assert distance(methods["grad_cam"].compute(explained_model, images[::-1], targets), expected) > FAR

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convscope.data.carve import carve
 from convscope.data.source import open_source
 from convscope.data.sources.class_folders import folder_source
 from convscope.data.sources.idx import read_idx
+from convscope.data.stratified_split import stratified_split
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 
 
@@ -23,7 +23,9 @@ def datasets():
     return datasets
 
 
-@pytest.mark.parametrize(("shape", "dtype", "code"), [((9,), "u1", 8), ((5, 4, 3), "u1", 8), ((6, 2), "i4", 12)])
+@pytest.mark.parametrize(
+    ("shape", "dtype", "code"), [((9,), "u1", 8), ((5, 4, 3), "u1", 8), ((6, 2), "i4", 12)]
+)
 def test_idx_reads_as_torchvision_does(tmp_path, datasets, shape, dtype, code):
     array = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
     dims = b"".join(n.to_bytes(4, "big") for n in shape)
@@ -71,7 +73,7 @@ def test_shares_by_class_are_those_of_scikit_learn(fraction):
     from sklearn.model_selection import StratifiedShuffleSplit
 
     labels = np.repeat(np.arange(4), [200, 100, 40, 20])
-    ours = np.bincount(labels[carve(labels, fraction=fraction, seed=0)[1]])
+    ours = np.bincount(labels[stratified_split(labels, fraction=fraction, seed=0)[1]])
     split = StratifiedShuffleSplit(1, test_size=fraction, random_state=0)
     theirs = np.bincount(labels[next(split.split(labels, labels))[1]])
     assert np.array_equal(ours, theirs)

@@ -1,4 +1,6 @@
-"""Gradients and occlusion beside captum: the same attributions, in float64, before anything is summed or shown."""
+"""Gradients and occlusion beside captum: the same attributions, in float64, before anything is summed or
+shown.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.data.preprocess import Preprocess
-from convscope.explanation.attribution.gradients import input_gradient
-from convscope.explanation.attribution.guided import guided_gradient
-from convscope.explanation.attribution.integrated import integrated_gradients
+from convscope.data.preparing.preprocess import Preprocess
 from convscope.explanation.attribution.occlusion import occlusion
-from convscope.explanation.attribution.smooth import smooth_gradient, unit_noise
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.subject import Subject
+from convscope.explanation.pytorch.gradients import input_gradient
+from convscope.explanation.pytorch.guided import guided_gradient
+from convscope.explanation.pytorch.integrated import integrated_gradients
+from convscope.explanation.pytorch.smooth import smooth_gradient, unit_noise
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision
 from convscope.models.pytorch.zoo import create
@@ -23,12 +25,14 @@ EXACT = 1e-9  # max|Δ| / max|reference|: what differs is the order of float64 s
 ROUNDED = 1e-6  # captum keeps the lengths of steps and the sums of occlusion in float32
 FAR = 1e-3  # what a wrong attribution must miss by
 
-# Residual and grey; concatenating, without batch norm; with a dense head. Sides that differ tell rows from columns.
+# Residual and grey; concatenating, without batch norm; with a dense head. Sides that differ tell rows from
+# columns.
 NETWORKS = {"resnet20": (1, 16, 20), "squeezenet1_0": (3, 16, 16), "small_cnn": (3, 16, 24)}
-# captum finds only ReLUs that are layers, each used once: concatenating with norms; plain and grey; plain with norms.
+# captum finds only ReLUs that are layers, each used once: concatenating with norms; plain and grey; plain
+# with norms.
 GUIDED = {"densenet121": (1, 16, 16), "vgg11": (1, 16, 16), "deeper_cnn": (3, 20, 16)}
 
-# captum tells that it asks for slopes over the images, and that it puts hooks into the network.
+# captum tells that it asks for gradients over the images, and that it puts hooks into the network.
 pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor", "ignore:Setting backward hooks")
 
 
@@ -41,7 +45,9 @@ def captum():
 
 
 def settled(name, shape):
-    """A network in float64 whose norms have seen a batch and whose biases are not 0, and three images with targets."""
+    """A network in float64 whose norms have seen a batch and whose biases are not 0, and three images with
+    targets.
+    """
     torch.manual_seed(0)
     network = create(name, input_shape=shape, classes=5).double().eval()
     with torch.no_grad():
@@ -54,7 +60,8 @@ def settled(name, shape):
         network(torch.randn(8, *shape, dtype=torch.float64))
         network.eval()
         x = torch.randn(3, *shape, dtype=torch.float64)
-        # The two largest logits: a head that ends in ReLU may give 0 for others, which have no slope at all.
+        # The two largest logits: a head that ends in ReLU may give 0 for others, which have no gradient at
+        # all.
         best = network(x).topk(2).indices
     return network, x, torch.stack([best[0, 0], best[1, 1], best[2, 0]])
 
@@ -83,8 +90,8 @@ def test_saliency(case, captum):
 
 def test_gradient_x_input(case, captum):
     network, x, targets = case
-    slopes = input_gradient(network, x, targets)
-    held(x * slopes, captum.InputXGradient(network).attribute(x, target=targets), x.abs() * slopes)
+    gradients = input_gradient(network, x, targets)
+    held(x * gradients, captum.InputXGradient(network).attribute(x, target=targets), x.abs() * gradients)
 
 
 @pytest.mark.parametrize(("steps", "given"), [(4, False), (9, True)])
@@ -171,12 +178,18 @@ class Answers:
 )
 def test_occlusion(captum, shape, window, stride):
     rng = np.random.default_rng(1)
-    predictor, images, targets = Answers(shape), rng.integers(0, 256, (3, *shape), np.uint8), np.array([0, 2, 1])
+    predictor, images, targets = (
+        Answers(shape),
+        rng.integers(0, 256, (3, *shape), np.uint8),
+        np.array([0, 2, 1]),
+    )
     fill = [40, 120, 200][: shape[2]]
     ours = occlusion(predictor, images, targets, fill=fill, window=window, stride=stride)
     theirs = by_captum(captum, predictor, images, targets, fill=fill, window=window, stride=stride)
     assert (theirs == theirs[:, :1]).all()  # the window covers all channels, so each has the same share
-    wrong = occlusion(predictor, images, targets, fill=fill, window=window, stride=stride + 1 if stride < window else 1)
+    wrong = occlusion(
+        predictor, images, targets, fill=fill, window=window, stride=stride + 1 if stride < window else 1
+    )
     wrong = wrong if stride != 1 else ours[:, ::-1].copy()
     held(torch.from_numpy(ours), theirs[:, 0], torch.from_numpy(wrong), within=ROUNDED)
 
@@ -186,12 +199,12 @@ def test_occlusion_of_networks(name, captum):
     channels, height, width = NETWORKS[name]
     network, _, targets = settled(name, NETWORKS[name])
     preprocess = Preprocess(channels, height, width, mean=(0.5,) * channels, std=(0.25,) * channels)
-    subject = Subject.of(TorchPredictor(network.float(), preprocess, tuple("abcde")))
+    explained_model = ExplainedModel.of(TorchPredictor(network.float(), preprocess, tuple("abcde")))
     images = np.random.default_rng(2).integers(0, 256, (3, height, width, channels), np.uint8)
-    ours = methods["occlusion"].compute(subject, images, targets.numpy())
+    ours = methods["occlusion"].compute(explained_model, images, targets.numpy())
     window = round(min(height, width) / 6)
     options = {"fill": [128] * channels, "window": window, "stride": window // 2}
-    theirs = by_captum(captum, subject.predictor, images, targets.numpy(), **options)
+    theirs = by_captum(captum, explained_model.predictor, images, targets.numpy(), **options)
     # Logits are float32 here, and a fall is a small difference of two of them.
     assert distance(torch.from_numpy(ours), theirs[:, 0]) <= 1e-4
 

@@ -1,4 +1,6 @@
-"""Networks that torchvision lacks, or timm has weights of its own for, with these: the same counts and logits."""
+"""Networks that torchvision lacks, or timm has weights of its own for, with these: the same counts and
+logits.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,7 @@ def test_the_same_weights_give_the_same_logits(name, timm):
     x = torch.randn(4, 3, SIDE, SIDE, dtype=torch.float64)
     theirs = seen(MAKE[name](timm), x)
     ours = create(name, input_shape=(3, SIDE, SIDE), classes=1000).double().eval()
-    fit = load_weights(ours, theirs.state_dict(), networks[name].layouts)
+    fit = load_weights(ours, theirs.state_dict(), networks[name].key_maps)
     assert fit.whole, str(fit)
     x = x[:2]
     with torch.no_grad():

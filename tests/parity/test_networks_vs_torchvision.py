@@ -12,7 +12,8 @@ from convscope.models.pytorch.zoo import create, networks
 
 BOUND = 1e-6  # max|Δ| / max|reference|, in float64; what differs is the order of sums
 
-# Input sides: dense heads fix 224 pixels. The others average their last map and take any size above the small form's.
+# Input sides: dense heads fix 224 pixels. The others average their last map and take any size above the small
+# form's.
 SIDES = {"alexnet": 224, "vgg": 224, "inception_v3": 160}
 SIDE = 96
 
@@ -57,7 +58,7 @@ def reference(torchvision, name, x):
 
 def ours(name, weights, x):
     net = create(name, input_shape=tuple(x.shape[1:]), classes=1000).double().eval()
-    fit = load_weights(net, weights, networks[name].layouts)
+    fit = load_weights(net, weights, networks[name].key_maps)
     assert fit.whole, str(fit)
     return net
 
@@ -65,7 +66,9 @@ def ours(name, weights, x):
 @pytest.mark.parametrize("name", [name for name in NAMES if name in networks])
 def test_the_same_weights_give_the_same_logits(torchvision, name):
     side = side_of(name)
-    count = 1 if side == 224 else 4  # one has enough places for a norm there, and VGG-19 takes 20 billion steps for it
+    count = (
+        1 if side == 224 else 4
+    )  # one has enough places for a norm there, and VGG-19 takes 20 billion steps for it
     x = torch.randn(count, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     theirs = reference(torchvision, name, x)
     x = x[:2]
@@ -81,7 +84,8 @@ def test_the_same_weights_give_the_same_logits(torchvision, name):
         assert (net(x) - expected).abs().max() > 1e-3 * expected.abs().max()
 
 
-# By network: torchvision's auxiliary head, the layer whose maps it sees, our stage, and their side as designed.
+# By network: torchvision's auxiliary head, the layer whose maps it sees, our stage, and their side as
+# designed.
 AUXILIARY = {
     "googlenet": (("aux1", "inception4a", "stage4a", 14), ("aux2", "inception4d", "stage4d", 14)),
     "inception_v3": (("AuxLogits", "Mixed_6e", "stage6", 17),),
@@ -94,10 +98,12 @@ def test_auxiliary_heads_see_the_same_maps_and_answer_the_same(torchvision, name
     x = torch.randn(2, 3, side_of(name), side_of(name), dtype=torch.float64, generator=generator)
     theirs = reference(torchvision, name, x)
     net = create(name).double().eval()
-    assert load_weights(net, theirs.state_dict(), networks[name].layouts).whole
+    assert load_weights(net, theirs.state_dict(), networks[name].key_maps).whole
     seen = {}
     for _, layer, *_ in AUXILIARY[name]:
-        getattr(theirs, layer).register_forward_hook(lambda _m, _x, y, layer=layer: seen.update({layer: y.detach()}))
+        getattr(theirs, layer).register_forward_hook(
+            lambda _m, _x, y, layer=layer: seen.update({layer: y.detach()})
+        )
     with torch.no_grad():
         theirs(x)
         features = net.features(x)

@@ -1,4 +1,4 @@
-"""Activations in NumPy beside PyTorch's and beside measured slopes, over shapes drawn at random."""
+"""Activations in NumPy beside PyTorch's and beside measured gradients, over shapes drawn at random."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def test_smooth_ones(name, shape, scale, seed):
 
 
 @settings(max_examples=30)
-@given(shape=SHAPES, slope=st.floats(0, 1), seed=SEEDS)
-def test_those_with_a_kink(shape, slope, seed):
+@given(shape=SHAPES, gradient=st.floats(0, 1), seed=SEEDS)
+def test_those_with_a_kink(shape, gradient, seed):
     for x, smooth in ((beside.apart(*shape, seed=seed), True), (beside.ties(*shape, seed=seed), False)):
-        beside.agree(relu, relu_backward, F.relu, x, slopes=smooth)
+        beside.agree(relu, relu_backward, F.relu, x, gradients=smooth)
         beside.agree(
-            partial(leaky_relu, slope=slope),
-            partial(leaky_relu_backward, slope=slope),
-            partial(F.leaky_relu, negative_slope=slope),
+            partial(leaky_relu, gradient=gradient),
+            partial(leaky_relu_backward, gradient=gradient),
+            partial(F.leaky_relu, negative_slope=gradient),
             x,
-            slopes=smooth,
+            gradients=smooth,
         )
 
 
@@ -53,21 +53,21 @@ def test_those_with_a_kink(shape, slope, seed):
 def test_softmax_and_its_logarithm(shape, scale, data, seed):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = scale * beside.normal(*shape, seed=seed)
-    # Where one share is nearly 1 the slopes are below what central differences can tell from 0.
-    slopes = scale <= 1
+    # Where one share is nearly 1 the gradients are below what central differences can tell from 0.
+    gradients = scale <= 1
     beside.agree(
         partial(softmax, axis=axis),
         partial(softmax_backward, axis=axis),
         partial(F.softmax, dim=axis),
         x,
-        slopes=slopes,
+        gradients=gradients,
     )
     beside.agree(
         partial(log_softmax, axis=axis),
         partial(log_softmax_backward, axis=axis),
         partial(F.log_softmax, dim=axis),
         x,
-        slopes=slopes,
+        gradients=gradients,
     )
 
 
@@ -75,9 +75,9 @@ def test_far_out_they_are_still_torchs():
     # Where powers overflow or vanish, in both precisions.
     x = np.array([-1e4, -800.0, -90.0, -40.0, -9.0, 9.0, 40.0, 90.0, 800.0, 1e4])
     for ours, backward, theirs in SMOOTH.values():
-        beside.agree(ours, backward, theirs, x, slopes=False)
-    beside.agree(softmax, softmax_backward, partial(F.softmax, dim=-1), x, slopes=False)
-    beside.agree(log_softmax, log_softmax_backward, partial(F.log_softmax, dim=-1), x, slopes=False)
+        beside.agree(ours, backward, theirs, x, gradients=False)
+    beside.agree(softmax, softmax_backward, partial(F.softmax, dim=-1), x, gradients=False)
+    beside.agree(log_softmax, log_softmax_backward, partial(F.log_softmax, dim=-1), x, gradients=False)
 
 
 def test_gelu_keeps_its_digits_on_the_far_left():

@@ -1,4 +1,6 @@
-"""Convolution in NumPy beside PyTorch's and beside measured slopes, over shapes and options drawn at random."""
+"""Convolution in NumPy beside PyTorch's and beside measured gradients, over shapes and options drawn at
+random.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from convscope.reference.convolution import conv2d, conv2d_backward
 from convscope.reference.depthwise import depthwise_conv2d, depthwise_conv2d_backward
 from convscope.reference.transposed import conv_transpose2d, conv_transpose2d_backward
 
-# float32, of the largest value: K·2⁻²⁴ for the longest sum here, that of dw over K = 2 images × 15×15 places. Roundings
-# go both ways, so that some √K·2⁻²⁴ = 1.3e-6 is met; a bound for each number is tested below.
+# float32, of the largest value: K·2⁻²⁴ for the longest sum here, that of dw over K = 2 images × 15×15 places.
+# Roundings go both ways, so that some √K·2⁻²⁴ = 1.3e-6 is met; a bound for each number is tested below.
 FLOAT32 = 450 * 2.0**-24
 
 # torch warns that it pads a copy where "same" needs an odd number of pixels.
@@ -73,7 +75,7 @@ def test_conv2d(method: str, case: Case) -> None:
         three(conv2d_backward, **case.options),
         partial(F.conv2d, **case.options),
         *case[:3],
-        slopes=False,
+        gradients=False,
         float32=FLOAT32,
     )
 
@@ -86,7 +88,7 @@ def test_winograd(case: Case) -> None:
         three(conv2d_backward, **case.options),
         partial(F.conv2d, **case.options),
         *case[:3],
-        slopes=False,
+        gradients=False,
         float32=FLOAT32,
     )
 
@@ -101,7 +103,7 @@ def test_depthwise(case: Case) -> None:
         three(depthwise_conv2d_backward, **options),
         partial(F.conv2d, **case.options),
         *case[:3],
-        slopes=False,
+        gradients=False,
         float32=FLOAT32,
     )
 
@@ -113,13 +115,24 @@ def transposed_cases(draw: st.DrawFn) -> Case:
     more = tuple(draw(st.integers(0, s - 1)) for s in stride)
     groups, size = draw(st.integers(1, 3)), draw(pairs(1, 5))
     whole = [
-        (h - 1) * s + d * (k - 1) + 1 + m for h, s, d, k, m in zip(size, stride, dilation, kernel, more, strict=True)
+        (h - 1) * s + d * (k - 1) + 1 + m
+        for h, s, d, k, m in zip(size, stride, dilation, kernel, more, strict=True)
     ]
     padding = tuple(draw(st.integers(0, min(3, (pixels - 1) // 2))) for pixels in whole)
-    seed, channels, maps = draw(st.integers(0, 1000)), groups * draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    seed, channels, maps = (
+        draw(st.integers(0, 1000)),
+        groups * draw(st.integers(1, 3)),
+        draw(st.integers(1, 3)),
+    )
     x = beside.normal(draw(st.integers(1, 2)), channels, *size, seed=seed)
     w, b = beside.normal(channels, maps, *kernel, seed=seed), beside.normal(maps * groups, seed=seed)
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "output_padding": more}
+    options = {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "output_padding": more,
+    }
     return Case(x, w, b, options)
 
 
@@ -132,7 +145,7 @@ def test_transposed(case: Case) -> None:
         three(conv_transpose2d_backward, **backward),
         partial(F.conv_transpose2d, **case.options),
         *case[:3],
-        slopes=False,
+        gradients=False,
         float32=FLOAT32,
     )
 
@@ -151,7 +164,9 @@ SLOPES = [
 def test_conv2d_has_the_slopes_that_are_measured(options: dict[str, Any], groups: int) -> None:
     x, w, b = beside.normal(2, 4, 6, 7), beside.normal(4, 4 // groups, 3, 2, seed=1), beside.normal(4, seed=2)
     options = {**options, "groups": groups}
-    beside.agree(partial(conv2d, **options), three(conv2d_backward, **options), partial(F.conv2d, **options), x, w, b)
+    beside.agree(
+        partial(conv2d, **options), three(conv2d_backward, **options), partial(F.conv2d, **options), x, w, b
+    )
 
 
 @EVEN
@@ -180,15 +195,20 @@ def test_transposed_has_the_slopes_that_are_measured(groups: int, more: int) -> 
 @pytest.mark.parametrize("method", ["im2col", "fft", "winograd"])
 def test_a_layer_of_usual_size(method: str) -> None:
     """Large enough for several blocks of columns; 576 products a sum."""
-    x, w, b = (beside.normal(*shape, seed=seed) for seed, shape in enumerate([(3, 64, 31, 30), (32, 64, 3, 3), (32,)]))
+    x, w, b = (
+        beside.normal(*shape, seed=seed)
+        for seed, shape in enumerate([(3, 64, 31, 30), (32, 64, 3, 3), (32,)])
+    )
     expected = F.conv2d(*(torch.tensor(array) for array in (x, w, b)), padding=1).numpy()
     beside.near(conv2d(x, w, b, padding=1, method=method), expected, beside.FLOAT64)
 
 
-# How often numbers are rounded on their way into one result, times how much larger than Σ|product| they are on it:
-# K sums for the loops and im2col (Higham 2002, section 3.1); for Winograd C sums of numbers that Bᵀ d B makes up to 4
-# times as large, G g Gᵀ 9/4, and of which Aᵀ m A adds nine.
-@pytest.mark.parametrize(("method", "roundings"), [("naive", 45 + 1), ("im2col", 45 + 1), ("winograd", (5 + 12) * 81)])
+# How often numbers are rounded on their way into one result, times how much larger than Σ|product| they are
+# on it: K sums for the loops and im2col (Higham 2002, section 3.1); for Winograd C sums of numbers that Bᵀ d
+# B makes up to 4 times as large, G g Gᵀ 9/4, and of which Aᵀ m A adds nine.
+@pytest.mark.parametrize(
+    ("method", "roundings"), [("naive", 45 + 1), ("im2col", 45 + 1), ("winograd", (5 + 12) * 81)]
+)
 def test_each_float32_result_keeps_its_bound(method: str, roundings: int) -> None:
     x, w = beside.normal(2, 5, 9, 8).astype(np.float32), beside.normal(4, 5, 3, 3, seed=1).astype(np.float32)
     exact = conv2d(x.astype(np.float64), w.astype(np.float64))
@@ -198,8 +218,8 @@ def test_each_float32_result_keeps_its_bound(method: str, roundings: int) -> Non
 
 
 def test_fft_in_float32_keeps_its_bound() -> None:
-    # A transform of L points errs by some log₂L·2⁻²⁴ of the root of the sum of squares (Higham 2002, section 24.1).
-    # There are three of them, with four roundings a butterfly, and the sum over channels.
+    # A transform of L points errs by some log₂L·2⁻²⁴ of the root of the sum of squares (Higham 2002, section
+    # 24.1). There are three of them, with four roundings a butterfly, and the sum over channels.
     x, w = beside.normal(2, 5, 9, 8).astype(np.float32), beside.normal(4, 5, 3, 3, seed=1).astype(np.float32)
     exact = conv2d(x.astype(np.float64), w.astype(np.float64))
     length = np.sqrt((x**2).sum()) * np.sqrt((w**2).sum())

@@ -1,4 +1,6 @@
-"""Dense layer, flattening, dropout and squeeze-and-excite in NumPy beside PyTorch's, over shapes drawn at random."""
+"""Dense layer, flattening, dropout and squeeze-and-excite in NumPy beside PyTorch's, over shapes drawn at
+random.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ SIZE = st.integers(1, 7)
 @settings(max_examples=40)
 @given(n=SIZE, d=SIZE, k=SIZE, seed=SEEDS)
 def test_linear(n, d, k, seed):
-    x, w, b = beside.normal(n, d, seed=seed), beside.normal(k, d, seed=seed + 1), beside.normal(k, seed=seed + 2)
+    x, w, b = (
+        beside.normal(n, d, seed=seed),
+        beside.normal(k, d, seed=seed + 1),
+        beside.normal(k, seed=seed + 2),
+    )
     beside.agree(linear, lambda dy, x, w, b: linear_backward(dy, x, w), F.linear, x, w, b)
     beside.agree(linear, lambda dy, x, w: linear_backward(dy, x, w)[:2], F.linear, x, w)
 
@@ -40,7 +46,8 @@ def test_flatten(shape, seed):
 @settings(max_examples=20)
 @given(shape=MAPS, p=st.floats(0, 0.9), seed=SEEDS)
 def test_dropout(draw, shape, p, seed):
-    # The masks of two libraries differ; with the mask given, dropout is the product that torch computes with it.
+    # The masks of two libraries differ; with the mask given, dropout is the product that torch computes with
+    # it.
     mask = draw(shape, np.random.default_rng(seed), p=p)
     beside.agree(
         partial(dropout, mask=mask, p=p),
@@ -56,7 +63,8 @@ def test_squeeze_excite(shape, narrow, seed):
     c = shape[1]
     shapes = {"w1": (narrow, c), "b1": (narrow,), "w2": (c, narrow), "b2": (c,)}
     weights = [beside.normal(*s, seed=seed + i) for i, s in enumerate(shapes.values())]
-    # The ReLU inside stays away from its kink, some units on either side; the gates stay where the sigmoid has a slope.
+    # The ReLU inside stays away from its kink, some units on either side; the gates stay where the sigmoid
+    # has a gradient.
     weights[0] *= 0.1
     weights[1] = np.where(np.arange(narrow) % 2, -2.0, 2.0)
     weights[2] *= 0.5

@@ -1,4 +1,4 @@
-"""Losses in NumPy beside PyTorch's and beside measured slopes, over batches drawn at random."""
+"""Losses in NumPy beside PyTorch's and beside measured gradients, over batches drawn at random."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 import beside_torch as beside
 from convscope.reference.cross_entropy import cross_entropy, cross_entropy_backward
 from convscope.reference.focal_loss import focal_loss, focal_loss_backward
-from convscope.training.losses import focal_loss as focal_loss_of_training
+from convscope.tasks.classification.pytorch.losses import focal_loss as focal_loss_of_training
 
 SEEDS = st.integers(0, 1000)
-# The deviation of the logits. At 10 some answers are all but certain, and their slopes below what can be measured.
+# The deviation of the logits. At 10 some answers are all but certain, and their gradients below what can be
+# measured.
 SCALES = st.sampled_from([0.1, 1.0, 10.0])
 
 
@@ -43,7 +44,7 @@ def test_cross_entropy(scale, smoothing, data):
         return F.cross_entropy(t, torch.tensor(labels), weight=w, label_smoothing=smoothing)
 
     ours, backward = partial(cross_entropy, **options), partial(cross_entropy_backward, **options)
-    beside.agree(ours, backward, theirs, logits, slopes=scale <= 1)
+    beside.agree(ours, backward, theirs, logits, gradients=scale <= 1)
 
 
 @settings(max_examples=80)
@@ -55,11 +56,11 @@ def test_focal_loss(scale, gamma, data):
 
     def theirs(t):
         log_p = F.log_softmax(t, dim=1)[torch.arange(len(labels)), labels]
-        # Above 0, because the slope of x^γ is infinite there for γ below 1.
+        # Above 0, because the gradient of x^γ is infinite there for γ below 1.
         return -(w * (-torch.expm1(log_p)).clamp_min(1e-300) ** gamma * log_p).sum() / w.sum()
 
     ours, backward = partial(focal_loss, **options), partial(focal_loss_backward, **options)
-    beside.agree(ours, backward, theirs, logits, slopes=scale <= 1)
+    beside.agree(ours, backward, theirs, logits, gradients=scale <= 1)
 
 
 @settings(max_examples=30)

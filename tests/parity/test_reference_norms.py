@@ -1,4 +1,4 @@
-"""The norms in NumPy beside PyTorch's and beside measured slopes, over shapes drawn at random."""
+"""The norms in NumPy beside PyTorch's and beside measured gradients, over shapes drawn at random."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from convscope.reference.batch_norm import (
     batch_norm_eval_backward,
     running_statistics,
 )
-from convscope.reference.group_norm import group_norm, group_norm_backward, instance_norm, instance_norm_backward
+from convscope.reference.group_norm import (
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+)
 from convscope.reference.layer_norm import layer_norm, layer_norm_backward
 from convscope.reference.standardise import (
     scale_and_shift,

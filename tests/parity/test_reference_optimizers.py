@@ -1,4 +1,6 @@
-"""Optimisers in NumPy beside torch.optim's, over many steps on a surface with a gradient that turns and shrinks."""
+"""Optimisers in NumPy beside torch.optim's, over many steps on a surface with a gradient that turns and
+shrinks.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ SGD = [
     {"momentum": 0.9, "nesterov": True},
     {"momentum": 0.8, "nesterov": True, "weight_decay": 0.01},
 ]
-ADAM = [{}, {"betas": (0.5, 0.9)}, {"betas": (0.0, 0.99)}, {"weight_decay": 0.1}, {"eps": 1e-3, "weight_decay": 0.01}]
+ADAM = [
+    {},
+    {"betas": (0.5, 0.9)},
+    {"betas": (0.0, 0.99)},
+    {"weight_decay": 0.1},
+    {"eps": 1e-3, "weight_decay": 0.01},
+]
 CASES = [
     *((sgd, torch.optim.SGD, options) for options in SGD),
     *((adam, torch.optim.Adam, options) for options in ADAM),
@@ -30,8 +38,10 @@ CASES = [
 ]
 
 
-def slope(name: str, w: Any, step: int) -> Any:
-    """The gradient of a curved valley, with a force that changes from step to step; for arrays and tensors alike."""
+def gradient(name: str, w: Any, step: int) -> Any:
+    """The gradient of a curved valley, with a force that changes from step to step; for arrays and tensors
+    alike.
+    """
     force = 0.3 * np.random.default_rng(step).standard_normal(w.shape)
     curve = w**3 - 0.5 * w + (0.1 if name == "bias" else 0.0)
     return curve + (torch.tensor(force) if isinstance(w, torch.Tensor) else force.astype(w.dtype))
@@ -41,7 +51,7 @@ def ours(step, start, options, dtype):
     weights = {name: value.astype(dtype) for name, value in start.items()}
     state: Any = None
     for i in range(STEPS):
-        weights, state = step(weights, {n: slope(n, w, i) for n, w in weights.items()}, state, **options)
+        weights, state = step(weights, {n: gradient(n, w, i) for n, w in weights.items()}, state, **options)
     return weights
 
 
@@ -50,7 +60,7 @@ def theirs(make, start, options):
     optimizer = make(leaves.values(), **{("lr" if k == "rate" else k): v for k, v in options.items()})
     for i in range(STEPS):
         for name, leaf in leaves.items():
-            leaf.grad = slope(name, leaf.detach(), i)
+            leaf.grad = gradient(name, leaf.detach(), i)
         optimizer.step()
     return {name: leaf.detach().numpy() for name, leaf in leaves.items()}
 
@@ -65,7 +75,8 @@ def test_many_steps_are_torchs(step, make, options, rate):
     found = ours(step, start, options, np.float64)
     for name in start:
         beside.near(found[name], expected[name], beside.FLOAT64)
-    # The valley pulls errors together again, so that 300 steps err no more than a few: 5e-6 at most was measured.
+    # The valley pulls errors together again, so that 300 steps err no more than a few: 5e-6 at most was
+    # measured.
     rounded = ours(step, start, options, np.float32)
     for name in start:
         beside.near(rounded[name], expected[name], beside.FLOAT32, dtype=np.float32)

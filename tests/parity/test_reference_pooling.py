@@ -1,4 +1,4 @@
-"""Pooling in NumPy beside PyTorch's and beside measured slopes, over windows drawn at random."""
+"""Pooling in NumPy beside PyTorch's and beside measured gradients, over windows drawn at random."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def windows(draw: st.DrawFn, *, dilated: bool = False) -> dict[str, Any]:
     return {**options, "dilation": draw(PAIRS)} if dilated else options
 
 
-def both_or_neither(ours, backward, theirs, x, *, options, slopes):
+def both_or_neither(ours, backward, theirs, x, *, options, gradients):
     """The two agree; or the window finds no place in torch, or sees nothing (−∞), and we refuse it."""
     theirs_options = {**options, "kernel_size": options["kernel"]}
     del theirs_options["kernel"]
@@ -62,22 +62,22 @@ def both_or_neither(ours, backward, theirs, x, *, options, slopes):
             ours(x, **options)
         return
     theirs = partial(theirs, **theirs_options)
-    beside.agree(partial(ours, **options), partial(backward, **options), theirs, x, slopes=slopes)
+    beside.agree(partial(ours, **options), partial(backward, **options), theirs, x, gradients=gradients)
 
 
 @VALUES
 @settings(max_examples=80)
 @given(shape=MAPS, options=windows(dilated=True), seed=SEEDS)
 def test_max_pooling(values, shape, options, seed):
-    x, slopes = values(*shape, seed=seed), values is beside.apart
-    both_or_neither(max_pool2d, max_pool2d_backward, F.max_pool2d, x, options=options, slopes=slopes)
+    x, gradients = values(*shape, seed=seed), values is beside.apart
+    both_or_neither(max_pool2d, max_pool2d_backward, F.max_pool2d, x, options=options, gradients=gradients)
 
 
 @settings(max_examples=120)
 @given(shape=MAPS, options=windows(), include=st.booleans(), seed=SEEDS)
 def test_average_pooling(shape, options, include, seed):
     x, options = beside.normal(*shape, seed=seed), {**options, "count_include_pad": include}
-    both_or_neither(avg_pool2d, avg_pool2d_backward, F.avg_pool2d, x, options=options, slopes=True)
+    both_or_neither(avg_pool2d, avg_pool2d_backward, F.avg_pool2d, x, options=options, gradients=True)
 
 
 @settings(max_examples=60)
@@ -100,7 +100,7 @@ def test_adaptive_max_pooling(values, shape, size, seed):
         partial(adaptive_max_pool2d_backward, size=size),
         partial(F.adaptive_max_pool2d, output_size=size),
         values(*shape, seed=seed),
-        slopes=values is beside.apart,
+        gradients=values is beside.apart,
     )
 
 
@@ -115,10 +115,20 @@ def test_global_pooling(shape, seed):
 @pytest.mark.parametrize("size", range(1, 12))
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
 def test_the_last_window_of_ceil_mode_is_torchs(size, kernel):
-    # Every stride and padding along one axis: where a window that hangs over is kept, and where it is dropped.
+    # Every stride and padding along one axis: where a window that hangs over is kept, and where it is
+    # dropped.
     x = np.arange(size, dtype=np.float64).reshape(1, 1, 1, size)
     for stride in range(1, 7):
         for padding in range(kernel // 2 + 1):
-            options = {"stride": (1, stride), "padding": (0, padding), "ceil_mode": True, "kernel": (1, kernel)}
-            both_or_neither(max_pool2d, max_pool2d_backward, F.max_pool2d, x, options=options, slopes=False)
-            both_or_neither(avg_pool2d, avg_pool2d_backward, F.avg_pool2d, x, options=options, slopes=False)
+            options = {
+                "stride": (1, stride),
+                "padding": (0, padding),
+                "ceil_mode": True,
+                "kernel": (1, kernel),
+            }
+            both_or_neither(
+                max_pool2d, max_pool2d_backward, F.max_pool2d, x, options=options, gradients=False
+            )
+            both_or_neither(
+                avg_pool2d, avg_pool2d_backward, F.avg_pool2d, x, options=options, gradients=False
+            )

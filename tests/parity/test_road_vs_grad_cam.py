@@ -15,7 +15,9 @@ from pytorch_grad_cam.metrics.road import NoisyLinearImputer  # noqa: E402
 from convscope.explanation.faithfulness.road import imputed  # noqa: E402
 
 
-@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # the package asks NumPy about a tensor
+@pytest.mark.filterwarnings(
+    "ignore:__array_wrap__:DeprecationWarning"
+)  # the package asks NumPy about a tensor
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (24, 31, 3)])
 def test_without_noise_both_fill_in_the_same(height, width, channels, share):
@@ -34,6 +36,7 @@ def test_other_weights_would_be_noticed(monkeypatch):
     image, gone = rng.random((20, 20, 1)), rng.random((20, 20)) < 0.5
     right = imputed(image, gone)
     monkeypatch.setattr(
-        "convscope.explanation.faithfulness.road.NEIGHBOURS", [(0, 1, 0.5), (0, -1, 0.5), (1, 0, 0.5), (-1, 0, 0.5)]
+        "convscope.explanation.faithfulness.road.NEIGHBOURS",
+        [(0, 1, 0.5), (0, -1, 0.5), (1, 0, 0.5), (-1, 0, 0.5)],
     )
     assert np.abs(imputed(image, gone) - right).max() > 1e-2

@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-import tiny
+import small_data
 from convscope import cli
 from convscope.cli import main
 from convscope.core.errors import Failure, UserError
@@ -28,7 +28,11 @@ def app_that_raises(problem):
         (UserError("bad\nname"), 2, "error: bad name\n"),
         (Failure("full"), 1, "error: full\n"),
         (KeyboardInterrupt(), 130, "error: stopped by Ctrl-C\n"),
-        (ZeroDivisionError("x"), 1, "error: ZeroDivisionError: x; this is a fault of convscope, see it with --debug\n"),
+        (
+            ZeroDivisionError("x"),
+            1,
+            "error: ZeroDivisionError: x; this is a fault of convscope, see it with --debug\n",
+        ),
     ],
 )
 def test_whatever_happens_is_one_line_and_a_code(monkeypatch, capsys, problem, code, line):
@@ -83,7 +87,9 @@ def environment(**more):
 
 def test_a_reader_that_goes_away_is_no_error():
     for words in (["summary"], ["summary", "--json"]):
-        with subprocess.Popen([*START, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as p:
+        with subprocess.Popen(
+            [*START, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        ) as p:
             p.stdout.close()
             assert (p.wait(), p.stderr.read()) == (0, b"")
 
@@ -95,11 +101,23 @@ def test_a_terminal_without_these_signs_gets_others():
 
 
 def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
-    data = tiny.write_npz(tmp_path / "tiny.npz", train=600)
+    data = small_data.write_npz(tmp_path / "small_data.npz", train=600)
     out = tmp_path / "run"
-    words = [*START, "train", str(data), "--out", str(out), "--epochs", "2000", "--set", "train.precision=float32"]
+    words = [
+        *START,
+        "train",
+        str(data),
+        "--out",
+        str(out),
+        "--epochs",
+        "2000",
+        "--set",
+        "train.precision=float32",
+    ]
     words += ["--model", "simple_cnn", "--set", "data.quarantine=none", "--set", "train.batch_size=64"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as process:
         until = time.monotonic() + 60
         while not (out / "history.jsonl").exists() and time.monotonic() < until:
             time.sleep(0.05)

@@ -8,29 +8,32 @@ from typing import Literal
 
 from convscope.core.config import RunConfig
 from convscope.core.errors import Failure
-from convscope.evaluation.figures import rate_curve, save_figure
-from convscope.training.checkpoint import State
+from convscope.core.plotting import save_figure
+from convscope.core.run.display import Display
 from convscope.training.defaults import settle
-from convscope.training.material import gather_material
-from convscope.training.overfit import STEPS, overfit_one_batch
-from convscope.training.progress import Display
-from convscope.training.rate_finder import find_rate
-from convscope.training.torch_loop import Job
-from convscope.training.train import look_at, start_or_resume
+from convscope.training.plots import rate_curve
+from convscope.training.prepare_data import prepare_data
+from convscope.training.pytorch.checkpoint import State
+from convscope.training.pytorch.loop import Job
+from convscope.training.pytorch.overfit import STEPS, overfit_one_batch
+from convscope.training.pytorch.rate_finder import find_rate
+from convscope.training.train import open_data, start_or_resume
 
 PLAIN = {"train": {"label_smoothing": 0.0, "imbalance": "none", "accumulate": 1, "ema": 0.0}}
 
 
 def run_check(config: RunConfig, check: Literal["lr", "overfit"], out: Path | None) -> None:
-    """Run one check and say what it found. No run folder is made; the curve of "lr" goes to `out` where given."""
+    """Run one check and say what it found. No run folder is made; the curve of "lr" goes to `out` where
+    given.
+    """
     with tempfile.TemporaryDirectory() as scratch, Display() as display:
         plain = config.merge(PLAIN)
-        source, choice = look_at(plain, display)
+        source, choice = open_data(plain, display)
         plain = settle(plain, choice, source)
         folder = Path(scratch)
-        material = gather_material(source, choice, plain.data, seed=plain.seed, folder=folder, display=display)
-        begun = start_or_resume(plain, material, choice.start, folder=folder, display=display)
-        job, state = begun.job, begun.state
+        prepared = prepare_data(source, choice, plain.data, seed=plain.seed, folder=folder, display=display)
+        session = start_or_resume(plain, prepared, choice.start, folder=folder, display=display)
+        job, state = session.job, session.state
         _rate(job, state, out, display) if check == "lr" else _overfit(job, state, job.config.lr, display)
 
 
@@ -48,7 +51,8 @@ def _overfit(job: Job, state: State, rate: float, display: Display) -> None:
     first, last = found.losses[0], found.losses[-1]
     if not found.learnt:
         raise Failure(
-            f"one batch was not learnt by heart in {STEPS} steps: loss {first:.3f} → {last:.3f} with rate {rate:g}; "
+            f"one batch was not learnt by heart in {STEPS} steps: loss {first:.3f} → {last:.3f} with rate "
+            f"{rate:g}; "
             "look for a rate with --check lr, then at labels and normalisation"
         )
     display.say(f"one batch is learnt by heart: loss {first:.3f} → {last:.3f} in {len(found.losses)} steps")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, write_json
+from convscope.commands.output import console, write_json
 from convscope.core.errors import Failure, UserError
 
 if TYPE_CHECKING:
-    from convscope.evaluation.contest import Contest
+    from convscope.experiments.benchmark import Benchmark
 
 
 def compare(
@@ -23,28 +23,31 @@ def compare(
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Set runs side by side, or, with --data, train networks on one data set under one budget and compare those.
+    """Set runs side by side, or, with --data, train networks on one data set under one budget and compare
+    those.
 
-    Runs: their figures, and the settings in which they differ. Runs that differ in the seed alone are one row, with
-    mean ± standard deviation.
+    Runs: their figures, and the settings in which they differ. Runs that differ in the seed alone are one
+    row, with mean ± standard deviation.
 
-    Networks: parameters, accuracy and speed go into a table, comparison.json and comparison.png; the exit code is 1
-    where one of them failed.
+    Networks: parameters, accuracy and speed go into a table, comparison.json and comparison.png; the exit
+    code is 1 where one of them failed.
 
     Parameters
     ----------
     names
-        Two run folders or more; with --data, two networks or more: names from `convscope summary`, or FILE.py:CLASS.
+        Two run folders or more; with --data, two networks or more: names from `convscope summary`, or
+        FILE.py:CLASS.
     data
-        Train the networks on this, from scratch and with the same settings, and measure parameters, accuracy and speed:
-        a name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ, Parquet). The same
-        command again goes on where it was stopped, and trains nothing that is finished.
+        Train the networks on this, from scratch and with the same settings, and measure parameters, accuracy
+        and speed: a name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ,
+        Parquet). The same command again goes on where it was stopped, and trains nothing that is finished.
     epochs
         How often each network sees every training image.
     seeds
         Train each network that often, and give mean ± standard deviation.
     out
-        The folder for all of it. Left out: artifacts/compare_DATA, with -2, -3, … where other settings took that.
+        The folder for all of it. Left out: artifacts/compare_DATA, with -2, -3, … where other settings took
+        that.
     settings
         One setting that holds for all networks, such as --set train.lr=0.05; may be given again and again.
     json
@@ -55,22 +58,25 @@ def compare(
         idle = [option for option, value in given.items() if value is not None]
         if idle:
             raise UserError(
-                f"{idle[0]} is for training; say on what with --data, or leave it out to set runs side by side"
+                f"{idle[0]} is for training; say on what with --data, or leave it out to set runs side by "
+                f"side"
             )
         _set_side_by_side(names, json)
     else:
         from convscope.core.config import RunConfig, parse_settings
-        from convscope.training.compete import compete
-        from convscope.training.progress import Display
+        from convscope.core.run.display import Display
+        from convscope.experiments.benchmark_run import benchmark_networks
 
         config = RunConfig().merge({"data": {"source": data}, "train": {"epochs": epochs}})
         config = config.merge(parse_settings(list(settings)))
-        contest = compete(names, config, seeds=1 if seeds is None else seeds, out=out, display=Display(quiet=json))
-        _tell(contest, json)
+        benchmark = benchmark_networks(
+            names, config, seeds=1 if seeds is None else seeds, out=out, display=Display(quiet=json)
+        )
+        _tell(benchmark, json)
 
 
 def _set_side_by_side(names: tuple[str, ...], json: bool) -> None:
-    from convscope.evaluation.compare import compare as compare_runs
+    from convscope.experiments.compare import compare as compare_runs
 
     try:
         comparison = compare_runs(names)
@@ -87,28 +93,31 @@ def _set_side_by_side(names: tuple[str, ...], json: bool) -> None:
 
 
 def _is_network(name: str) -> bool:
-    from convscope.models.pytorch.own_network import is_own_network
+    from convscope.models.pytorch.custom_model import is_custom_model
     from convscope.models.pytorch.zoo import networks
 
-    return name in networks or is_own_network(name)
+    return name in networks or is_custom_model(name)
 
 
-def _tell(contest: Contest, json: bool) -> None:
+def _tell(benchmark: Benchmark, json: bool) -> None:
     """The table, and an exit code that says whether every network came to its end."""
-    from convscope.evaluation.contest import PICTURE_FILE
+    from convscope.experiments.benchmark import PICTURE_FILE
 
     if json:
-        write_json(contest.to_dict())
+        write_json(benchmark.to_dict())
     else:
         screen = console()
         screen.print()
-        screen.print(contest.table())
-        for remark in ("", *contest.remarks, f"picture: {contest.folder / PICTURE_FILE}"):
+        screen.print(benchmark.table())
+        for remark in ("", *benchmark.remarks, f"picture: {benchmark.folder / PICTURE_FILE}"):
             screen.print(remark, soft_wrap=True)
-        if contest.interrupted:
+        if benchmark.interrupted:
             screen.print("stopped; the same command goes on from here", soft_wrap=True)
-    if contest.interrupted:
+    if benchmark.interrupted:
         raise KeyboardInterrupt
-    if contest.failed:
-        names = ", ".join(entrant.name for entrant in contest.failed)
-        raise Failure(f"{len(contest.failed)} of {len(contest.entrants)} networks failed: {names}; the others are kept")
+    if benchmark.failed:
+        names = ", ".join(entry.name for entry in benchmark.failed)
+        raise Failure(
+            f"{len(benchmark.failed)} of {len(benchmark.entries)} networks failed: {names}; the others are "
+            f"kept"
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, counted, write_json
+from convscope.commands.output import console, counted, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +32,8 @@ def evaluate(
     report: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Measure a trained network and how far to trust it; write figures, every prediction and pictures to files.
+    """Measure a trained network and how far to trust it; write figures, every prediction and pictures to
+    files.
 
     Parameters
     ----------
@@ -47,15 +48,16 @@ def evaluate(
     out
         Where the files go; left out, evaluation/ in the run folder, or evaluation_DATA/ for other images.
     robustness
-        Also measure up to 1,000 of the images (200 photographs) under noise, blur and six other kinds of damage.
+        Also measure up to 1,000 of the images (200 photographs) under noise, blur and six other kinds of
+        damage.
     report
         Also write all of it, and what the network looks at, to one HTML page that opens anywhere.
     json
         Print JSON instead of a table.
     """
+    from convscope.core.run.display import Display
     from convscope.evaluation.evaluate import evaluate as measure
-    from convscope.evaluation.robustness import robustness_table
-    from convscope.training.progress import Display
+    from convscope.evaluation.robustness.measure import robustness_table
 
     with Display(quiet=json) as display:
         if report:
@@ -64,7 +66,9 @@ def evaluate(
             page = write_report(run, data, split=split, model=model, out=out, tell=display.work)
             result = page.evaluation
         else:
-            result = measure(run, data, split=split, model=model, out=out, robustness=robustness, tell=display.work)
+            result = measure(
+                run, data, split=split, model=model, out=out, robustness=robustness, tell=display.work
+            )
     if json:
         write_json(page.to_dict() if report else result.to_dict())
         return
@@ -77,7 +81,8 @@ def evaluate(
         screen.print(robustness_table(result.robustness, narrow=screen.width < ROOMY))
         clean, mean = result.robustness.clean, result.robustness.mean
         screen.print(
-            f"{counted(result.robustness.images, 'image')}: {clean:.1%} clean, {mean:.1%} on average when damaged"
+            f"{counted(result.robustness.images, 'image')}: {clean:.1%} clean, {mean:.1%} on average when "
+            f"damaged"
         )
     screen.print(f"predictions and pictures: {result.folder}", soft_wrap=True)
     if report:
@@ -85,7 +90,9 @@ def evaluate(
 
 
 def _lines(result: Evaluation) -> Iterator[str]:
-    """What is said below the table: what is not counted, the figures with their intervals, and where it fails."""
+    """What is said below the table: what is not counted, the figures with their intervals, and where it
+    fails.
+    """
     metrics, found = result.metrics, result.findings
     yield from (f"note: {note}" for note in metrics.notes)
     for name, reason in result.failed[:EXAMPLES]:
@@ -103,7 +110,11 @@ def _lines(result: Evaluation) -> Iterator[str]:
         f"{result.decision.temperature:g}; chance alone gives up to {sure.chance:.2%}"
     )
     if found.selective.threshold is not None:
-        kept = "" if found.selective.risk is None else f"; of the others {1 - found.selective.risk:.2%} are right"
+        kept = (
+            ""
+            if found.selective.risk is None
+            else f"; of the others {1 - found.selective.risk:.2%} are right"
+        )
         yield f"answered unknown: {1 - found.selective.coverage:.1%}{kept}"
     yield from (f"fails more often on {weak}" for weak in found.slices[:SLICES])
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, write_json
+from convscope.commands.output import console, write_json
 from convscope.core.errors import Failure, UserError
 
 if TYPE_CHECKING:
-    from convscope.explanation.reading import Explanation
+    from convscope.explanation.results import Explanation
 
 LISTED = 20
 """Answers that are printed; all of them are in explanation.json."""
@@ -24,7 +24,9 @@ class ExplainOptions:
     """The options of `convscope explain`."""
 
     method: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    """A method, several with commas, auto for the one that is most faithful on this network, or all. Left out: four."""
+    """A method, several with commas, auto for the one that is most faithful on this network, or all. Left
+    out: four.
+    """
 
     class_: Annotated[str | None, Parameter(name="--class")] = None
     """The class to explain. Left out: the answer for each image."""
@@ -33,7 +35,8 @@ class ExplainOptions:
     """The layer that class activation looks at. Left out: the last that has more than one place."""
 
     show: Literal["filters", "maps", "units", "field", "embedding"] | None = None
-    """Show what the network learned: filters, maps, what excites a unit, what a place sees, where images lie."""
+    """Show what the network learned: filters, maps, what excites a unit, what a place sees, where images lie.
+    """
 
     unit: str | None = None
     """With --show maps a layer; with units a class or LAYER:NUMBER; with embedding pca, tsne or umap."""
@@ -54,10 +57,11 @@ class ExplainOptions:
 def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()) -> None:
     """Look inside a network: why it answers so for an image, or, with --show, what it learned.
 
-    For each image a picture with a heat map of each method, and numbers that say how far to believe it. Insertion: how
-    sure the network becomes as the pixels come back in the order of the map; high is good. Deletion: how sure it stays
-    as they go; low is good. ROAD: the same without painted patches; above 0 is good. Untrained: how like the map is to
-    that of the same network before it learned anything; near 0 is good. ★ marks the most faithful.
+    For each image a picture with a heat map of each method, and numbers that say how far to believe it.
+    Insertion: how sure the network becomes as the pixels come back in the order of the map; high is good.
+    Deletion: how sure it stays as they go; low is good. ROAD: the same without painted patches; above 0 is
+    good. Untrained: how like the map is to that of the same network before it learned anything; near 0 is
+    good. ★ marks the most faithful.
 
     Parameters
     ----------
@@ -79,8 +83,8 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
             f"no image was given; for heat maps name files or folders: explain {run} a.jpg folder/; "
             f"for what the network learned: explain {run} --show filters (or maps, units, field, embedding)"
         )
+    from convscope.core.run.display import Display
     from convscope.explanation.explain import explain as explain_run
-    from convscope.training.progress import Display
 
     methods = [name.strip() for word in options.method for name in word.split(",") if name.strip()]
     if options.method and not methods:
@@ -101,15 +105,19 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
     else:
         _print(result)
     if not result.pictures:
-        raise Failure(f"none of the {len(result.images)} files could be read as an image; the reasons stand above")
+        raise Failure(
+            f"none of the {len(result.images)} files could be read as an image; the reasons stand above"
+        )
 
 
 def _show(run: Path, images: tuple[Path, ...], options: ExplainOptions) -> None:
     idle = _first_given({"--method": options.method, "--class": options.class_, "--layer": options.layer})
     if idle:
-        raise UserError(f"{idle} is for heat maps of images and does not go with --show; a layer or unit is --unit")
-    from convscope.explanation.learned.show import show
-    from convscope.training.progress import Display
+        raise UserError(
+            f"{idle} is for heat maps of images and does not go with --show; a layer or unit is --unit"
+        )
+    from convscope.core.run.display import Display
+    from convscope.explanation.feature_visualisation.show import show
 
     with Display(quiet=options.json) as display:
         result = show(
@@ -135,10 +143,10 @@ def _first_given(values: dict[str, object]) -> str | None:
 
 
 def _print(result: Explanation) -> None:
-    from convscope.evaluation.answer_text import answers_table
+    from convscope.inference.prediction_text import predictions_table
 
     screen = console()
-    screen.print(answers_table(result.answers[:LISTED]))
+    screen.print(predictions_table(result.answers[:LISTED]))
     if len(result.images) > LISTED:
         screen.print(f"… and {len(result.images) - LISTED:,} more, in explanation.json")
     if not result.pictures:

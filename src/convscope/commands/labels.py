@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, counted, write_json
+from convscope.commands.output import console, counted, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from convscope.evaluation.label_report import LabelReport
+    from convscope.label_audit.label_report import LabelReport
 
 SHOWN = 20
 """Rows of the table; the sheet has --top images and labels.csv all."""
@@ -26,16 +26,19 @@ class LabelOptions:
     """The options of `convscope labels`."""
 
     model: str | None = None
-    """A name from `convscope summary`, or FILE.py:CLASS for a network of your own. Left out, the data decide."""
+    """A name from `convscope summary`, or FILE.py:CLASS for a network of your own. Left out, the data decide.
+    """
 
-    mode: Literal["head", "finetune", "scratch"] | None = None
-    """With trained weights: learn a head on their features (head), everything (finetune), or ignore them (scratch)."""
+    mode: Literal["probe", "finetune", "scratch", "head"] | None = None
+    """With trained weights: learn a head on their features (probe), everything (finetune), or ignore them
+    (scratch).
+    """
 
     split: Literal["train", "validation", "test"] = "train"
     """Which official split is looked at; of data that are not split, train is all of it."""
 
     folds: int = 5
-    """Into how many parts the images are dealt; each is judged by a network trained on the others."""
+    """Into how many parts the images are fold_of; each is val_metrics by a network trained on the others."""
 
     top: int = 40
     """Images on the sheet, most suspicious first."""
@@ -44,7 +47,9 @@ class LabelOptions:
     """Decides every random choice: the same seed finds the same labels on the same machine."""
 
     out: Path | None = None
-    """The folder for everything. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took that."""
+    """The folder for everything. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took
+    that.
+    """
 
     config: Path | None = None
     """A TOML file with sections data, model, transfer, augment and train."""
@@ -59,8 +64,8 @@ class LabelOptions:
 def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
     """Find images whose labels are probably wrong, by networks that were not trained on them.
 
-    A table, labels.csv, labels.json and a sheet of images are made. Nothing is changed or deleted. The same command
-    again goes on where it was stopped.
+    A table, labels.csv, labels.json and a sheet of images are made. Nothing is changed or deleted. The same
+    command again goes on where it was stopped.
 
     Parameters
     ----------
@@ -70,10 +75,14 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
         Everything else; each has its own help.
     """
     from convscope.core.config import RunConfig, parse_settings, read_toml
-    from convscope.training.label_check import check_labels
-    from convscope.training.progress import Display
+    from convscope.core.run.display import Display
+    from convscope.label_audit.audit import check_labels
 
-    config = RunConfig().merge(read_toml(options.config) if options.config else {}).merge({"data": {"source": data}})
+    config = (
+        RunConfig()
+        .merge(read_toml(options.config) if options.config else {})
+        .merge({"data": {"source": data}})
+    )
     if options.model is not None:
         config = config.merge({"model": {"name": options.model}})
     if options.mode is not None:
@@ -96,7 +105,7 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
 
 
 def _tell(report: LabelReport, screen: Console) -> None:
-    from convscope.training.label_check import SHEET_FILE, TABLE_FILE
+    from convscope.label_audit.audit import SHEET_FILE, TABLE_FILE
 
     if report.conflicts:
         screen.print("\none picture, several labels: at least one is wrong", style="bold", soft_wrap=True)
@@ -109,13 +118,18 @@ def _tell(report: LabelReport, screen: Console) -> None:
         screen.print(f"… and {more:,} more in {TABLE_FILE}")
     lines = [
         f"{report.data}, {report.split}, {counted(report.images, 'image')}: under several labels "
-        f"{counted(len(report.conflicts), 'picture')}, in doubt {counted(len(report.doubtful), 'more label')}; "
+        f"{counted(len(report.conflicts), 'picture')}, in doubt "
+        f"{counted(len(report.doubtful), 'more label')}; "
         f"by estimate {report.wrong_share:.1%} of all labels are wrong",
-        f"networks that never saw an image gave it its label in {report.accuracy:.1%}; the less that is, the more of "
+        f"networks that never saw an image gave it its label in {report.accuracy:.1%}; the less that is, "
+        f"the more of "
         "the labels in doubt are only hard",
     ]
     if report.conflicts or report.doubtful:
-        lines += [f"look at them: {report.folder / SHEET_FILE}, all: {report.folder / TABLE_FILE}", report.advice]
+        lines += [
+            f"look at them: {report.folder / SHEET_FILE}, all: {report.folder / TABLE_FILE}",
+            report.advice,
+        ]
     for line in lines:
         screen.print(line, soft_wrap=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from convscope.commands.shown import console, write_out
+from convscope.commands.output import console, write_out
 
 
 def predict(
@@ -15,7 +15,7 @@ def predict(
     format: Literal["table", "json", "csv"] = "table",
     model: str | None = None,
 ) -> None:
-    """Answer for image files and for every image in folders.
+    """Prediction for image files and for every image in folders.
 
     Parameters
     ----------
@@ -31,17 +31,19 @@ def predict(
         FILE.py:CLASS, for a network of your own.
     """
     from convscope.core.errors import Failure, UserError
-    from convscope.evaluation.answer_text import answers_csv, answers_json, answers_table
-    from convscope.evaluation.load import load
+    from convscope.inference.load import load
+    from convscope.inference.prediction_text import predictions_csv, predictions_json, predictions_table
 
     if not images:
-        raise UserError(f"no image was given; name files or folders after the run: predict {run} a.jpg folder/")
+        raise UserError(
+            f"no image was given; name files or folders after the run: predict {run} a.jpg folder/"
+        )
     if top < 1:
         raise UserError(f"--top {top} was given; give 1 or more")
     answers = load(run, model).classify(list(images), top=top)
     if format == "table":
-        console().print(answers_table(answers, top=top))
+        console().print(predictions_table(answers, top=top))
     else:
-        write_out(answers_json(answers) if format == "json" else answers_csv(answers))
+        write_out(predictions_json(answers) if format == "json" else predictions_csv(answers))
     if all(answer.error for answer in answers):
         raise Failure(f"none of the {len(answers)} files got an answer; the reasons stand above")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, write_json
+from convscope.commands.output import console, write_json
 
 
 def scan(data: str, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
@@ -19,10 +19,10 @@ def scan(data: str, *, json: Annotated[bool, Parameter(negative="")] = False) ->
     json
         Print everything that was found as JSON; the table shows the first examples.
     """
+    from convscope.core.run.display import Display
     from convscope.data.scanning.scan import scan_source
     from convscope.data.scanning.scan_table import scan_table
     from convscope.data.source import open_source
-    from convscope.training.progress import Display
 
     with Display(quiet=json) as display:
         source = open_source(data, progress=lambda done, total: display.work("download", done, total))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import console, write_json
+from convscope.commands.output import console, write_json
 from convscope.core.errors import UserError
 from convscope.models.spec import ModelSpec
 from convscope.models.spec_text import facts, short_count, short_paper
@@ -21,10 +21,11 @@ def summary(
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Show a network layer by layer: output shape, parameters, multiply-accumulates, stride and receptive field.
+    """Show a network layer by layer: output shape, parameters, multiply-accumulates, stride and receptive
+    field.
 
-    Below the layers stands what is known of a network of the list: its paper and the figures there, and where ours
-    is another.
+    Below the layers stands what is known of a network of the list: its paper and the figures there, and where
+    ours is another.
 
     Parameters
     ----------
@@ -57,12 +58,14 @@ def summary(
 def _shape(text: str) -> tuple[int, ...]:
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
-        raise UserError(f"--input {text!r} is no image shape; give channels × height × width, such as 3x32x32")
+        raise UserError(
+            f"--input {text!r} is no image shape; give channels × height × width, such as 3x32x32"
+        )
     return tuple(int(part) for part in parts)
 
 
 def _list(json: bool) -> None:
-    from convscope.models.pytorch.shapes import times
+    from convscope.models.pytorch.shapes import format_shape
     from convscope.models.pytorch.zoo import networks
 
     specs = [networks[name].spec for name in networks]
@@ -71,7 +74,8 @@ def _list(json: bool) -> None:
         return
     screen = console()
     screen.print(
-        f"{len(specs)} networks in the form that each was designed in. MACs: multiplications for one image. Sees: "
+        f"{len(specs)} networks in the form that each was designed in. MACs: multiplications for one image. "
+        f"Sees: "
         "pixels a side that a value of the last map depends on. All about one: convscope summary NAME\n"
     )
     screen.print(f"  {_line('network', 'image', 'parameters', 'MACs', 'sees')}", style="bold")
@@ -79,8 +83,8 @@ def _list(json: bool) -> None:
         screen.print(heading)
         for spec in group:
             count = f"{spec.parameters:,}" if spec.parameters else "–"
-            sees = f"{spec.field} px" if spec.field else "–"
-            line = _line(spec.name, times(spec.input_shape), count, short_count(spec.macs), sees)
+            sees = f"{spec.receptive_field} px" if spec.receptive_field else "–"
+            line = _line(spec.name, format_shape(spec.input_shape), count, short_count(spec.macs), sees)
             screen.print(f"  {line}", style="bold")
 
 
@@ -97,10 +101,10 @@ def _facts(model: str, name: str) -> None:
     """What is known of a network of the list beside its layers; a file of one's own may use the same name."""
     from rich.table import Table
 
-    from convscope.models.pytorch.own_network import is_own_network
+    from convscope.models.pytorch.custom_model import is_custom_model
     from convscope.models.pytorch.zoo import networks
 
-    if name not in networks or is_own_network(model):
+    if name not in networks or is_custom_model(model):
         return
     table = Table(box=None, show_header=False)
     for heading, text in facts(networks[name].spec):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.shown import program, write_out
+from convscope.commands.output import program, write_out
 
 if TYPE_CHECKING:
     from convscope.core.config import RunConfig
-    from convscope.training.finish import Run
+    from convscope.training.finalise import Run
 
 
 @Parameter(name="*")
@@ -22,13 +22,18 @@ class TrainOptions:
     """The options of `convscope train`."""
 
     model: str | None = None
-    """A name from `convscope summary`, or FILE.py:CLASS for a network of your own. Left out, the data decide."""
+    """A name from `convscope summary`, or FILE.py:CLASS for a network of your own. Left out, the data decide.
+    """
 
     pretrained: str | None = None
-    """Trained weights to start from: a network of `convscope summary`, torchvision:NAME, timm:NAME, a run or a file."""
+    """Trained weights to start from: a network of `convscope summary`, torchvision:NAME, timm:NAME, a run or
+    a file.
+    """
 
-    mode: Literal["head", "finetune", "scratch"] | None = None
-    """With trained weights: learn a head on their features (head), everything (finetune), or ignore them (scratch)."""
+    mode: Literal["probe", "finetune", "scratch", "head"] | None = None
+    """With trained weights: learn a head on their features (probe), everything (finetune), or ignore them
+    (scratch).
+    """
 
     recipe: str | None = None
     """A named experiment whose settings are taken over; an unknown name lists them."""
@@ -55,7 +60,9 @@ class TrainOptions:
     """One setting, such as --set train.lr=0.05; may be given again and again."""
 
     check: Literal["lr", "overfit"] | None = None
-    """Train nothing: look for a learning rate (lr), or see whether one batch can be learnt by heart (overfit)."""
+    """Train nothing: look for a learning rate (lr), or see whether one batch can be learnt by heart
+    (overfit).
+    """
 
 
 def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) -> None:
@@ -76,7 +83,7 @@ def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) ->
 
         run_check(config, options.check, options.out)
     elif options.seeds != 1:
-        from convscope.training.repeat import repeat
+        from convscope.experiments.repeat import repeat
 
         repeated = repeat(config, options.seeds, out=options.out, resume=options.resume)
         for run in repeated.runs:
@@ -84,7 +91,8 @@ def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) ->
         if len(repeated.runs) == options.seeds:
             mean, deviation = repeated.spread()
             write_out(
-                f"\n{options.seeds} seeds: test accuracy {mean:.2%} ± {deviation:.2%} (mean ± standard deviation)"
+                f"\n{options.seeds} seeds: test accuracy {mean:.2%} ± {deviation:.2%} (mean ± standard "
+                f"deviation)"
             )
     else:
         from convscope.training.train import train_run
@@ -122,22 +130,25 @@ def _result(run: Run) -> None:
     if "test" in run.metrics:
         test = run.metrics["test"]
         write_out(
-            f"\ntest accuracy {test['top1']:.2%}   macro-F1 {test['macro_f1']:.3f}   loss {test['loss']:.3f}\n"
+            f"\ntest accuracy {test['top1']:.2%}   macro-F1 {test['macro_f1']:.3f}   loss "
+            f"{test['loss']:.3f}\n"
             f"{_unknown(test.get('selective', {}))}"
             f"run folder    {run.folder}\n"
             f"next          {words} evaluate {shlex.quote(str(run.folder))}"
         )
     elif "validation" in run.metrics:
         write_out(
-            f"\nstopped with validation accuracy {run.metrics['validation']['top1']:.2%}; run folder {run.folder}; "
+            f"\nstopped with validation accuracy {run.metrics['validation']['top1']:.2%}; run folder "
+            f"{run.folder}; "
             "go on with the same words and --resume"
         )
-    if run.ending == "interrupted":
+    if run.status == "interrupted":
         raise KeyboardInterrupt  # what was reached is kept; the exit code says that it is not all
 
 
 def _unknown(selective: dict[str, Any]) -> str:
-    """The line about *unknown*; none where every answer stands, and for a run from before there was a threshold.
+    """The line about *unknown*; none where every answer stands, and for a run from before there was a
+    threshold.
 
     >>> print(_unknown({"threshold": 0.61, "coverage": 0.95, "risk": 0.04}), end="")
     unknown       5.0% of the answers, the least sure; of the others 96.00% are right

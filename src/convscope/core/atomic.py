@@ -1,7 +1,7 @@
 """Files that are either the old one or the new one, never half of each.
 
-Everything Convscope writes that a later step reads goes through here: the bytes go to a temporary file beside the
-target, are forced to the disk, and take the target's name in one step of the file system.
+Everything Convscope writes that a later step reads goes through here: the bytes go to a temporary file beside
+the target, are forced to the disk, and take the target's name in one step of the file system.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The bundle: everything a network needs to answer, in one safetensors file.
 
-Tensors are the weights; the file's metadata holds one JSON document: the network's name and options, preprocessing,
-class names, decision, metrics and provenance. One file is saved in one atomic step and cannot lose a part on its way to
-somebody else. Nothing in it is code and nothing is ever unpickled.
+Tensors are the weights; the file's metadata holds one JSON document: the network's name and options,
+preprocessing, class names, decision, metrics and provenance. One file is saved in one atomic step and cannot
+lose a part on its way to somebody else. Nothing in it is code and nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ DECISION = {key.name for key in fields(Decision)}
 class Bundle:
     """A trained network on disk or on its way there.
 
-    `weights`: arrays by parameter name. `model`: name, options, input_shape (C, H, W) and, for a person's own network,
-    source path and hash. `preprocess`: the one preprocessing as a dictionary. `classes`: the K names. `decision`: from
-    logits to an answer. `metrics`: figures by split. `provenance`: data, command, seed, versions, hardware, date.
+    `weights`: arrays by parameter name. `model`: name, options, input_shape (C, H, W) and, for a person's own
+    network, source path and hash. `preprocess`: the one preprocessing as a dictionary. `classes`: the K
+    names. `decision`: from logits to an answer. `metrics`: figures by split. `provenance`: data, command,
+    seed, versions, hardware, date.
     """
 
     weights: dict[str, NDArray[np.generic]]
@@ -53,7 +54,8 @@ class Bundle:
     def save(self, path: Path | str) -> Path:
         """Write the bundle to `path` in one atomic step and return the path.
 
-        Raises UserError for a read-only folder and Failure for a full disk; a bundle that was there stays whole.
+        Raises UserError for a read-only folder and Failure for a full disk; a bundle that was there stays
+        whole.
         """
         from safetensors.numpy import save
 
@@ -65,7 +67,7 @@ class Bundle:
             "decision": self.decision.to_dict(),
             "metrics": self.metrics,
             "provenance": self.provenance,
-            "weights_sha256": weights_digest(self.weights),
+            "weights_sha256": weights_fingerprint(self.weights),
         }
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
         target = Path(path)
@@ -76,8 +78,8 @@ class Bundle:
     def load(cls, path: Path | str) -> Bundle:
         """Read a bundle: its file, or the run folder that holds one.
 
-        Raises UserError when there is none, when the file is not a bundle or is damaged, and when it was written in a
-        newer format than this version reads.
+        Raises UserError when there is none, when the file is not a bundle or is damaged, and when it was
+        written in a newer format than this version reads.
         """
         target = find_bundle(Path(path))
         document, weights = _read(target)
@@ -87,7 +89,7 @@ class Bundle:
                 "update with: pip install --upgrade convscope"
             )
         _check_whole(target, document)
-        if document.get("weights_sha256") != weights_digest(weights):
+        if document.get("weights_sha256") != weights_fingerprint(weights):
             raise UserError(
                 f"the weights in {target} are not those that were saved; copy it again from where it was made"
             )
@@ -102,7 +104,7 @@ class Bundle:
         )
 
 
-def weights_digest(weights: dict[str, NDArray[np.generic]]) -> str:
+def weights_fingerprint(weights: dict[str, NDArray[np.generic]]) -> str:
     """SHA-256 over the names, shapes and bytes of all weights: a flipped bit would answer without a word."""
     digest = hashlib.sha256()
     for name in sorted(weights):
@@ -116,7 +118,9 @@ def find_bundle(path: Path) -> Path:
     if path.is_dir():
         if not (path / FILE_NAME).is_file():
             if (path / "checkpoint.safetensors").is_file():
-                raise UserError(f"{path} is a run that has not ended; go on with it: the same train words and --resume")
+                raise UserError(
+                    f"{path} is a run that has not ended; go on with it: the same train words and --resume"
+                )
             raise UserError(f"{path} holds no {FILE_NAME}; give a run folder that a finished training wrote")
         return path / FILE_NAME
     if not path.is_file():
@@ -139,7 +143,9 @@ def _check_whole(path: Path, document: dict[str, Any]) -> None:
     } | {name: isinstance(document.get(name), dict) for name in ("preprocess", "metrics", "provenance")}
     wrong = [name for name, right in sound.items() if not right]
     if wrong:
-        raise UserError(f"{path} is not a whole bundle: {', '.join(wrong)} missing or wrong; train or copy it again")
+        raise UserError(
+            f"{path} is not a whole bundle: {', '.join(wrong)} missing or wrong; train or copy it again"
+        )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:

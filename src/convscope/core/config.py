@@ -1,6 +1,8 @@
-"""What a run is made from: frozen dataclasses, filled from defaults, a recipe, a TOML file and `--set`, in that order.
+"""What a run is made from: frozen dataclasses, filled from defaults, a recipe, a TOML file and `--set`, in
+that order.
 
-Every value is checked for its type and range, and an unknown name is an error that says the nearest right one.
+Every value is checked for its type and range, and an unknown name is an error that says the nearest right
+one.
 """
 
 from __future__ import annotations
@@ -19,6 +21,13 @@ Score: TypeAlias = Literal["probability", "energy"]
 SCORES: tuple[Score, ...] = get_args(Score)
 
 STRICT = {"extra": "forbid", "allow_inf_nan": False}
+RENAMED_KEYS = {
+    "data.share": "data.train_fraction",
+    "transfer.thaw": "transfer.unfreeze_every",
+    "transfer.weights_digest": "transfer.weights_fingerprint",
+}
+RENAMED_VALUES = {("transfer.mode", "head"): "probe"}
+"""Keys and values of version 0.1, which are read (never written) until 0.3."""
 NONE_IS_A_VALUE = {"augment.policy"}
 """Keys whose value none says: do nothing; elsewhere it leaves the choice open."""
 
@@ -28,11 +37,12 @@ class DataConfig:
     """Which images, and how they reach the network.
 
     `size`: pixels a side, None for the images' own (128 for photographs), or for what trained weights expect.
-    `channels`: 1 or 3, None for the images' own. `normalise`: "statistics" of the training split, "symmetric" to
-    [−1, 1], or "weights" for what trained weights expect; None for "weights" where there are some, else "statistics".
-    `validation` and `test`: the share to carve where the source has no such split; validation None for a tenth, but no
-    more than 2,500 images. `share`: of the training images, stratified, to see what fewer would have done.
-    `quarantine`: "auto" leaves out what a scan finds harmful, "none" keeps every image that can be decoded.
+    `channels`: 1 or 3, None for the images' own. `normalise`: "statistics" of the training split, "symmetric"
+    to [−1, 1], or "weights" for what trained weights expect; None for "weights" where there are some, else
+    "statistics". `validation` and `test`: the share to stratified_split where the source has no such split;
+    validation None for a tenth, but no more than 2,500 images. `train_fraction`: how much of the training
+    images is used, stratified, to see what fewer would have done. `quarantine`: "auto" leaves out what a scan
+    finds harmful, "none" keeps every image that can be decoded.
     """
 
     __pydantic_config__ = STRICT
@@ -43,13 +53,15 @@ class DataConfig:
     normalise: Literal["statistics", "symmetric", "weights"] | None = None
     validation: Annotated[float, Gt(0), Lt(1)] | None = None
     test: Annotated[float, Gt(0), Lt(1)] = 0.15
-    share: Annotated[float, Gt(0), Le(1)] = 1.0
+    train_fraction: Annotated[float, Gt(0), Le(1)] = 1.0
     quarantine: Literal["auto", "none"] = "auto"
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network. `name` None lets the data choose; `options` are those of the network, see `convscope summary`."""
+    """Which network. `name` None lets the data choose; `options` are those of the network, see `convscope
+    summary`.
+    """
 
     __pydantic_config__ = STRICT
     name: str | None = None
@@ -60,32 +72,33 @@ class ModelConfig:
 class TransferConfig:
     """Starting from trained weights.
 
-    `pretrained`: a network of `convscope summary`, torchvision:NAME, timm:NAME, a run, a bundle or a weight file; None
-    for SqueezeNet 1.0, which is in the package, where images are photographs and no network is named, else for no
-    weights. `mode`: "head" trains a linear layer on features that are computed once, "finetune" trains everything after
-    that, "scratch" takes the network and leaves the weights; None for head where there are weights. In fine-tuning,
-    `layer_decay`: the learning rate of a stage is that of the next one times this. `thaw`: epochs until one stage more
-    is trained, from the last to the first; 0 trains all from the start. `freeze_norms`: batch norms keep the statistics
-    that they came with. `weights_digest`: of the weights, which training fills in; other weights are refused then.
+    `pretrained`: a network of `convscope summary`, torchvision:NAME, timm:NAME, a run, a bundle or a weight
+    file; None for SqueezeNet 1.0, which is in the package, where images are photographs and no network is
+    named, else for no weights. `mode`: "probe" trains a linear layer on features that are computed once,
+    "finetune" trains everything after that, "scratch" takes the network and leaves the weights; None for
+    probe where there are weights. In fine-tuning, `layer_decay`: the learning rate of a stage is that of the
+    next one times this. `unfreeze_every`: epochs until one stage more is trained, from the last to the first;
+    0 trains all from the start. `freeze_norms`: batch norms keep the statistics that they came with.
+    `weights_fingerprint`: of the weights, which training fills in; other weights are refused then.
     """
 
     __pydantic_config__ = STRICT
     pretrained: str | None = None
-    mode: Literal["head", "finetune", "scratch"] | None = None
+    mode: Literal["probe", "finetune", "scratch"] | None = None
     layer_decay: Annotated[float, Gt(0), Le(1)] = 0.8
-    thaw: Annotated[int, Ge(0)] = 0
+    unfreeze_every: Annotated[int, Ge(0)] = 0
     freeze_norms: bool = True
-    weights_digest: str | None = None
+    weights_fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
     """Random changes to training images.
 
-    `policy`: none, basic, strong, auto, one operation such as cutout, or several joined by +; None for
-    basic, or flip where images are small and grey. `flip`: may an image be
-    mirrored? None for yes, except with mnist; digits and text of one's own need false. `mix`: mixup, cutmix, both (one
-    of the two for each batch) or none.
+    `policy`: none, basic, strong, auto, one operation such as cutout, or several joined by +; None for basic,
+    or flip where images are small and grey. `flip`: may an image be mirrored? None for yes, except with
+    mnist; digits and text of one's own need false. `mix`: mixup, cutmix, both (one of the two for each batch)
+    or none.
     """
 
     __pydantic_config__ = STRICT
@@ -98,13 +111,14 @@ class AugmentConfig:
 class TrainConfig:
     """How the weights are found.
 
-    `epochs`: None for 12, 40 of a head, 8 of fine-tuning. `lr`: the peak rate, None for 0.1 (0.01 for networks without
-    batch norm), 0.02 and 0.001. `batch_size`: None for 128, or 32 where images are larger than 64 pixels a side and
-    memory would run out. `warmup`: share of all steps in which the rate rises. `clip`: largest gradient norm, 0 for no
-    limit. `accumulate`: batches added up before a step. `ema`: decay of the averaged weights, 0 for none. `patience`:
-    epochs without a better validation accuracy before the run stops, 0 for never. `checkpoint_seconds`: time between
-    checkpoints within an epoch; there is one at the end of each epoch in any case. `gradient_norms`: write the last
-    gradient's norm of every parameter into each row of history.jsonl. `tensorboard`: draw the rows in TensorBoard, too.
+    `epochs`: None for 12, 40 of a head, 8 of fine-tuning. `lr`: the peak rate, None for 0.1 (0.01 for
+    networks without batch norm), 0.02 and 0.001. `batch_size`: None for 128, or 32 where images are larger
+    than 64 pixels a side and memory would run out. `warmup`: share of all steps in which the rate rises.
+    `clip`: largest gradient norm, 0 for no limit. `accumulate`: batches added up before a step. `ema`: decay
+    of the averaged weights, 0 for none. `patience`: epochs without a better validation accuracy before the
+    run stops, 0 for never. `checkpoint_seconds`: time between checkpoints within an epoch; there is one at
+    the end of each epoch in any case. `gradient_norms`: write the last gradient's norm of every parameter
+    into each row of history.jsonl. `tensorboard`: draw the rows in TensorBoard, too.
     """
 
     __pydantic_config__ = STRICT
@@ -147,8 +161,9 @@ class SettledTrain(TrainConfig):
 class DecisionConfig:
     """When the trained network answers *unknown*.
 
-    `coverage`: share of validation images that keep their answer; the threshold is the score that so many of them
-    reach, and 1 gives none. `score`: what tells how sure an answer is, the largest probability or the energy.
+    `coverage`: share of validation images that keep their answer; the threshold is the score that so many of
+    them reach, and 1 gives none. `score`: what tells how sure an answer is, the largest probability or the
+    energy.
     """
 
     __pydantic_config__ = STRICT
@@ -158,7 +173,9 @@ class DecisionConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run. Two runs with equal RunConfigs on one machine give equal weights on a CPU."""
+    """Everything that decides a run. Two runs with equal RunConfigs on one machine give equal weights on a
+    CPU.
+    """
 
     __pydantic_config__ = STRICT
     data: DataConfig = field(default_factory=DataConfig)
@@ -183,13 +200,43 @@ class RunConfig:
         from pydantic import TypeAdapter, ValidationError
 
         try:
-            return TypeAdapter(cls).validate_python(value)
+            return TypeAdapter(cls).validate_python(with_current_names(value)[0])
         except ValidationError as error:
             raise _explain(error.errors()[0]) from None
 
     def merge(self, changes: dict[str, Any]) -> RunConfig:
         """The configuration with nested `changes` applied over it and checked."""
-        return RunConfig.from_dict(_merged(self.to_dict(), changes))
+        return RunConfig.from_dict(_merged(self.to_dict(), with_current_names(changes)[0]))
+
+
+def with_current_names(values: Any) -> tuple[Any, list[str]]:
+    """Nested values under the names of this version, and a line for each name of an earlier one.
+
+    Raises UserError where a value is given under both names.
+
+    >>> with_current_names({"transfer": {"mode": "head", "thaw": 2}})
+    ({'transfer': {'mode': 'probe', 'unfreeze_every': 2}}, ['transfer.thaw is now transfer.unfreeze_every', \
+'transfer.mode=head is now transfer.mode=probe'])
+    """
+    if not isinstance(values, dict):
+        return values, []  # validation says what is wrong with it
+    current = {name: dict(part) if isinstance(part, dict) else part for name, part in values.items()}
+    notes = []
+    for old, new in RENAMED_KEYS.items():
+        section, _, key = old.partition(".")
+        part, name = current.get(section), new.partition(".")[2]
+        if isinstance(part, dict) and key in part:
+            if name in part:
+                raise UserError(f"{old} and {new} were both given, and mean the same; leave {old} out")
+            part[name] = part.pop(key)
+            notes.append(f"{old} is now {new}")
+    for (dotted, value), word in RENAMED_VALUES.items():
+        section, _, key = dotted.partition(".")
+        part = current.get(section)
+        if isinstance(part, dict) and part.get(key) == value:
+            part[key] = word
+            notes.append(f"{dotted}={value} is now {dotted}={word}")
+    return current, notes
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
@@ -249,7 +296,9 @@ def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     result: dict[str, Any] = {}
     for key, item in value.items():
-        result |= flat(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
+        result |= (
+            flat(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
+        )
     return result
 
 
@@ -276,7 +325,9 @@ def _explain(problem: Any) -> UserError:
     """One teaching line from the first problem that validation found."""
     path = [str(part) for part in problem["loc"]]
     sections = {f.name: f.default_factory for f in dataclasses.fields(RunConfig) if f.name != "seed"}
-    dotted = ".".join(p for p in path if not p.startswith(("constrained", "function-", "literal", "int", "none")))
+    dotted = ".".join(
+        p for p in path if not p.startswith(("constrained", "function-", "literal", "int", "none"))
+    )
     if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         if len(path) > 1:
             allowed = [f"{path[0]}.{key}" for key in _keys(sections[path[0]])]

@@ -3,9 +3,9 @@
     N  images in a batch        C  channels (1 or 3)
     H  height in pixels         W  width in pixels         K  classes
 
-Images are uint8 and N×H×W×C outside a network (as files decode, and channels-last in memory), and float and N×C×H×W
-inside one. The Model contract needs tensors, so it lives in `models/pytorch/network.py`; the Bundle is in
-`core/bundle.py`.
+Images are uint8 and N×H×W×C outside a network (as files decode, and channels-last in memory), and float and
+N×C×H×W inside one. The Model contract needs tensors, so it lives in `models/pytorch/network.py`; the Bundle
+is in `core/bundle.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ Tell: TypeAlias = Callable[[str, int, int], None]
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Images with what is to be said of each. For classification the target is an int, an index into `classes`."""
+    """Images with what is to be said of each. For classification the target is an int, an index into
+    `classes`.
+    """
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -42,7 +44,9 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class EncodedDataset(Dataset, Protocol):
-    """A Dataset whose images lie encoded (JPEG, PNG, …) in files or table cells; they are decoded when asked for."""
+    """A Dataset whose images lie encoded (JPEG, PNG, …) in files or table cells; they are decoded when asked
+    for.
+    """
 
     def encoded(self, index: int) -> bytes:
         """The bytes of one image as they are stored."""

@@ -1,4 +1,6 @@
-"""From logits to an answer, or to none: the one value that every form of a network applies in the same way."""
+"""From logits to an answer, or to none: the one value that every form of a network applies in the same
+way.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ from convscope.core.errors import UserError, unknown_name
 class Decision:
     """How logits become probabilities, and when the answer is *unknown*.
 
-    `temperature` (> 0) divides the logits before the softmax; fitted on the validation split at the end of training
-    (Guo and others 2017, arXiv 1706.04599). It changes how sure an answer is, never which answer it is. `score` says
-    how sure: "probability" is the largest probability, "energy" log Σ exp(logit), whose negative is the energy of Liu
-    and others 2020, arXiv 2010.03759. An answer whose score lies below `threshold` is unknown; None lets every answer
-    stand.
+    `temperature` (> 0) divides the logits before the softmax; fitted on the validation split at the end of
+    training (Guo and others 2017, arXiv 1706.04599). It changes how sure an answer is, never which answer it
+    is. `score` says how sure: "probability" is the largest probability, "energy" log Σ exp(logit), whose
+    negative is the energy of Liu and others 2020, arXiv 2010.03759. An answer whose score lies below
+    `threshold` is unknown; None lets every answer stand.
     """
 
     temperature: float = 1.0

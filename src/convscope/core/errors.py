@@ -1,7 +1,7 @@
 """What goes wrong, said so that a person knows what to do next.
 
-Two families. A `UserError` is a mistake in what was asked for (exit code 2); a `Failure` is something that went wrong
-while doing it (exit code 1). Both carry one line: what was given, what is allowed, what to do.
+Two families. A `UserError` is a mistake in what was asked for (exit code 2); a `Failure` is something that
+went wrong while doing it (exit code 1). Both carry one line: what was given, what is allowed, what to do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 
 class ConvscopeError(Exception):
-    """The parent of every error that Convscope raises on purpose; `exit_code` is what the command line returns."""
+    """The parent of every error that Convscope raises on purpose; `exit_code` is what the command line
+    returns.
+    """
 
     exit_code = 1
 
@@ -23,7 +25,9 @@ class UserError(ConvscopeError):
 
 
 class ShapeError(UserError):
-    """An image or an array does not fit a layer; the message names the layer, what it got and what it needs."""
+    """An image or an array does not fit a layer; the message names the layer, what it got and what it
+    needs.
+    """
 
 
 class Failure(ConvscopeError):  # noqa: N818 (a sentence: UserError or Failure)

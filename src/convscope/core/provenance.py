@@ -15,7 +15,9 @@ PACKAGES = ("convscope", "torch", "numpy", "pillow", "safetensors", "pyarrow")
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide a result; a package that is missing is left out."""
+    """The versions of Python and of the packages that decide a result; a package that is missing is left
+    out.
+    """
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -36,7 +38,12 @@ def processor() -> str:
 
 def hardware() -> dict[str, Any]:
     """The machine in words that mean the same elsewhere."""
-    return {"system": platform.system(), "machine": platform.machine(), "cpu": processor(), "cores": os.cpu_count()}
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpu": processor(),
+        "cores": os.cpu_count(),
+    }
 
 
 def command() -> str:

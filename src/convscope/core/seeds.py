@@ -1,7 +1,8 @@
 """Random numbers as pure functions of the seed and of where they are used.
 
-A training step draws from a generator made from (seed, what for, step). Nothing depends on how many numbers were drawn
-before, so a run that was killed at any step goes on exactly as if it had not been, with no generator state to store.
+A training step draws from a generator made from (seed, what for, step). Nothing depends on how many numbers
+were drawn before, so a run that was killed at any step goes on exactly as if it had not been, with no
+generator state to store.
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
-"""From a path to batches: sources, scan, split, the one preprocessing, the cache, augmentation, the loader."""
+"""From a path to batches: sources, scan, split, the one preprocessing, the cache, augmentation, the
+loader.
+"""

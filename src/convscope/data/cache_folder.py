@@ -1,4 +1,6 @@
-"""Where Convscope keeps what it can fetch or compute again: downloads, decoded images, the results of scans."""
+"""Where Convscope keeps what it can fetch or compute again: downloads, decoded images, the results of
+scans.
+"""
 
 from __future__ import annotations
 

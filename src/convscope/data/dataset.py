@@ -1,7 +1,8 @@
-"""The data sets that sources open: images in an array, in files, or encoded in the cells of a table; and a part of one.
+"""The data sets that sources open: images in an array, in files, or encoded in the cells of a table; and a
+part of one.
 
-All satisfy the Dataset contract of `core/contracts.py`. Beyond it each has `name(i)`, what a person calls an image,
-unique within its source, and `fingerprint()`, a SHA-256 that changes when the images may have changed.
+All satisfy the Dataset contract of `core/contracts.py`. Beyond it each has `name(i)`, what a person calls an
+image, unique within its source, and `fingerprint()`, a SHA-256 that changes when the images may have changed.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from numpy.typing import NDArray
 
 from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import UserError
-from convscope.data.decode import decode, read_bytes
+from convscope.data.preparing.decode import decode, read_bytes
 
 
 def checked_labels(labels: Any, classes: Sequence[str], count: int) -> NDArray[np.int64]:
-    """The labels as int64 of length `count`, each an index into `classes`; else a UserError says which is not.
+    """The labels as int64 of length `count`, each an index into `classes`; else a UserError says which is
+    not.
 
     >>> checked_labels([0, 1, 1], ("cat", "dog"), 3)
     array([0, 1, 1])
     """
     found = np.asarray(labels)
     if found.shape != (count,) or (count and found.dtype.kind not in "iu"):
-        raise UserError(f"{count} images need {count} whole-number labels; got {found.dtype} of shape {found.shape}")
+        raise UserError(
+            f"{count} images need {count} whole-number labels; got {found.dtype} of shape {found.shape}"
+        )
     wrong = np.flatnonzero((found < 0) | (found >= len(classes)))
     if wrong.size:
         raise UserError(
@@ -40,7 +44,8 @@ def checked_labels(labels: Any, classes: Sequence[str], count: int) -> NDArray[n
 
 
 def hash_of_stats(paths: Iterable[Path], names: Iterable[str]) -> str:
-    """SHA-256 over the name, size in bytes and modification time in nanoseconds of each file; a missing one counts -1.
+    """SHA-256 over the name, size in bytes and modification time in nanoseconds of each file; a missing one
+    counts -1.
 
     >>> len(hash_of_stats([], []))
     64
@@ -72,7 +77,9 @@ class ArrayDataset:
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
-            raise UserError(f"images must be uint8 N×H×W×C; got {self.images.dtype} of shape {self.images.shape}")
+            raise UserError(
+                f"images must be uint8 N×H×W×C; got {self.images.dtype} of shape {self.images.shape}"
+            )
         object.__setattr__(self, "labels", checked_labels(self.labels, self.classes, len(self.images)))
 
     def __len__(self) -> int:
@@ -113,7 +120,9 @@ class _Decoded:
 
 @dataclass(frozen=True, eq=False)
 class FileDataset(_Decoded):
-    """Images in files. `paths` are relative to `root` (or absolute) and, in posix form, are the names as well."""
+    """Images in files. `paths` are relative to `root` (or absolute) and, in posix form, are the names as
+    well.
+    """
 
     paths: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -142,7 +151,8 @@ class FileDataset(_Decoded):
 
 @dataclass(frozen=True, eq=False)
 class CellDataset(_Decoded):
-    """Encoded images in the cells of a table: `cell(row)` gives the bytes, `row_name(row)` the name of a table row.
+    """Encoded images in the cells of a table: `cell(row)` gives the bytes, `row_name(row)` the name of a
+    table row.
 
     `rows` are the table's rows that belong to this data set; `mark()` is a hash of the table.
     """
@@ -176,7 +186,8 @@ class CellDataset(_Decoded):
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """The images of `dataset` at `indices`, in that order. A subset of encoded images is itself an EncodedDataset.
+    """The images of `dataset` at `indices`, in that order. A subset of encoded images is itself an
+    EncodedDataset.
 
     >>> whole = ArrayDataset(np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 1, 0]), ("cat", "dog"), "train")
     >>> part = Subset(whole, np.array([2, 1]))
@@ -195,7 +206,9 @@ class Subset:
     def __post_init__(self) -> None:
         indices = np.asarray(self.indices, np.int64).reshape(-1)
         if indices.size and (indices.min() < 0 or indices.max() >= len(self.dataset)):
-            raise UserError(f"indices {indices.min()} to {indices.max()} reach outside 0 to {len(self.dataset) - 1}")
+            raise UserError(
+                f"indices {indices.min()} to {indices.max()} reach outside 0 to {len(self.dataset) - 1}"
+            )
         object.__setattr__(self, "indices", indices)
 
     @property

@@ -28,10 +28,12 @@ _KINDS = "a folder of class folders, of IDX or of Parquet files, or a .csv, .npz
 
 
 def open_source(data: str | Path, *, progress: Progress | None = None) -> Source:
-    """The source that `data` means: a data set's name ("fashion_mnist", "cifar10", … in any spelling), or a path.
+    """The source that `data` means: a data set's name ("fashion_mnist", "cifar10", … in any spelling), or a
+    path.
 
-    A path is a folder of class folders, of IDX or of Parquet files, or a .csv, .npz or .parquet file. No image is read
-    here. `progress(done, total)` in bytes follows a download. A UserError names the nearest name or path.
+    A path is a folder of class folders, of IDX or of Parquet files, or a .csv, .npz or .parquet file. No
+    image is read here. `progress(done, total)` in bytes follows a download. A UserError names the nearest
+    name or path.
 
     >>> open_source("Fashion-MNIST").split_names
     ('train', 'test')
@@ -69,7 +71,9 @@ def _open_path(path: Path) -> Source:
 
 
 def _open_folder(folder: Path) -> Source:
-    """Class folders where there are any, for a stray file beside them is likelier than stray class folders."""
+    """Class folders where there are any, for a stray file beside them is likelier than stray class
+    folders.
+    """
     pairs, shards = find_idx(folder), find_parquet(folder)
     try:
         source = folder_source(folder)
@@ -91,10 +95,16 @@ def _open_folder(folder: Path) -> Source:
 def _missing(path: Path) -> UserError:
     parent = path.parent
     try:
-        beside = {entry.name: str(parent / entry.name) for entry in parent.iterdir() if not entry.name.startswith(".")}
+        beside = {
+            entry.name: str(parent / entry.name)
+            for entry in parent.iterdir()
+            if not entry.name.startswith(".")
+        }
     except OSError:
         beside = {}
     names = {} if len(path.parts) > 1 else {name: name for name in NAMES}
     guess = nearest(path.name, [*names, *beside])
     hint = f"did you mean {({**beside, **names})[guess]!r}? " if guess else ""
-    return UserError(f"there is no data set or path {str(path)!r}; {hint}allowed: {', '.join(NAMES)}, or {_KINDS}")
+    return UserError(
+        f"there is no data set or path {str(path)!r}; {hint}allowed: {', '.join(NAMES)}, or {_KINDS}"
+    )

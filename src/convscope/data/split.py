@@ -1,4 +1,6 @@
-"""Train, validation and test of a source: the official splits where there are any, carved from train where not."""
+"""Train, validation and test of a source: the official splits where there are any, held_out from train where
+not.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +13,28 @@ from numpy.typing import NDArray
 
 from convscope.core.contracts import Dataset
 from convscope.core.errors import UserError
-from convscope.data.carve import carve
 from convscope.data.dataset import Subset, image_name
 from convscope.data.sources.origin import Source
+from convscope.data.stratified_split import stratified_split
 
 Indices = NDArray[np.int64]
-Carved = Literal["validation", "test"]
+HeldOut = Literal["validation", "test"]
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
     """What training sees, and the test split behind a door: nothing of it is read before `open_test()`.
 
-    `carved` holds, for each split taken from train, the indices into the source's train split and their fraction.
+    `held_out` holds, for each split taken from train, the indices into the source's train split and their
+    fraction.
     """
 
     train: Dataset
     validation: Dataset
     open_test: Callable[[], Dataset]
     seed: int
-    fractions: Mapping[Carved, float]
-    carved: Mapping[Carved, Indices]
+    fractions: Mapping[HeldOut, float]
+    held_out: Mapping[HeldOut, Indices]
     exclude: tuple[str, ...]
     official: Dataset
     source: Source
@@ -46,15 +49,21 @@ class Splits:
             "source_train_images": len(self.official),
             "splits": {"train": {"origin": "official", "images": len(self.train)}},
         }
-        if self.carved:
-            record["splits"]["train"]["origin"] = f"official less {' and '.join(sorted(self.carved))}"
+        if self.held_out:
+            record["splits"]["train"]["origin"] = f"official less {' and '.join(sorted(self.held_out))}"
         for split in ("validation", "test"):
-            if split not in self.carved:
+            if split not in self.held_out:
                 record["splits"][split] = {"origin": "official"}
                 continue
-            indices = self.carved[split].tolist()
-            entry = {"origin": "carved from train", "fraction": self.fractions[split], "images": len(indices)}
-            which = {"names": [image_name(self.official, i) for i in indices]} if names else {"indices": indices}
+            indices = self.held_out[split].tolist()
+            entry = {
+                "origin": "held_out from train",
+                "fraction": self.fractions[split],
+                "images": len(indices),
+            }
+            which = (
+                {"names": [image_name(self.official, i) for i in indices]} if names else {"indices": indices}
+            )
             record["splits"][split] = entry | which
         return record
 
@@ -68,11 +77,11 @@ def split_source(
     exclude: Collection[str] = (),
     groups: Mapping[str, int] | None = None,
 ) -> Splits:
-    """The splits of a source; a missing validation or test split is carved, stratified, from train.
+    """The splits of a source; a missing validation or test split is held_out, stratified, from train.
 
-    `validation` and `test` are fractions of the source's train split. Images named in `exclude` are dropped from every
-    split. Images that `groups` gives the same number (duplicates) are never torn apart. A class with too few images to
-    be in every part is a UserError that names it.
+    `validation` and `test` are fractions of the source's train split. Images named in `exclude` are dropped
+    from every split. Images that `groups` gives the same number (duplicates) are never torn apart. A class
+    with too few images to be in every part is a UserError that names it.
 
     >>> from convscope.data.source import open_source
     >>> splits = split_source(open_source("fashion_mnist"), seed=0)
@@ -84,54 +93,65 @@ def split_source(
     wanted = _wanted(source, validation=validation, test=test)
     _check_classes(official, rest, parts=1 + len(wanted), source=source)
     units = _groups(official, groups)
-    carved: dict[Carved, Indices] = {}
+    held_out: dict[HeldOut, Indices] = {}
     left = 1.0
     for stream, (split, fraction) in enumerate(wanted.items()):
         labels = np.asarray(official.labels)[rest]
         share = fraction / left
-        kept, taken = carve(labels, fraction=share, seed=(seed, stream), groups=None if units is None else units[rest])
-        carved[split], rest, left = rest[taken], rest[kept], left - fraction
-    return _assemble(source, official, carved, seed=seed, fractions=wanted, exclude=exclude)
+        kept, taken = stratified_split(
+            labels, fraction=share, seed=(seed, stream), groups=None if units is None else units[rest]
+        )
+        held_out[split], rest, left = rest[taken], rest[kept], left - fraction
+    return _assemble(source, official, held_out, seed=seed, fractions=wanted, exclude=exclude)
 
 
 def from_record(source: Source, record: Mapping[str, Any]) -> Splits:
-    """The splits that `record()` described, of the same source; a UserError where the images have changed since."""
+    """The splits that `record()` described, of the same source; a UserError where the images have changed
+    since.
+    """
     official = _opened_train(source)
     if len(official) != record["source_train_images"]:
         raise UserError(
-            f"{source.location} has {len(official)} training images and had {record['source_train_images']} when this "
+            f"{source.location} has {len(official)} training images and had {record['source_train_images']} "
+            f"when this "
             "run was split; give back the files it had, or start a new run with --out"
         )
-    fractions: dict[Carved, float] = {}
-    carved: dict[Carved, Indices] = {}
-    for split in _CARVING_ORDER:
+    fractions: dict[HeldOut, float] = {}
+    held_out: dict[HeldOut, Indices] = {}
+    for split in _HOLD_OUT_ORDER:
         entry = record["splits"][split]
         if entry["origin"] == "official":
             if split not in source.splits:
-                raise UserError(f"{source.location} had an official {split} split when this run began; it is gone now")
+                raise UserError(
+                    f"{source.location} had an official {split} split when this run began; it is gone now"
+                )
             continue
         fractions[split] = entry["fraction"]
-        carved[split] = _recorded(official, entry, source)
+        held_out[split] = _recorded(official, entry, source)
     return _assemble(
-        source, official, carved, seed=record["seed"], fractions=fractions, exclude=tuple(record["exclude"])
+        source, official, held_out, seed=record["seed"], fractions=fractions, exclude=tuple(record["exclude"])
     )
 
 
 # Test first: it is then the same images whatever fraction validation takes.
-_CARVING_ORDER: tuple[Carved, ...] = ("test", "validation")
+_HOLD_OUT_ORDER: tuple[HeldOut, ...] = ("test", "validation")
 
 
 def _opened_train(source: Source) -> Dataset:
     if "train" not in source.splits:
-        raise UserError(f"{source.name} has no train split to learn from; it has: {', '.join(source.split_names)}")
+        raise UserError(
+            f"{source.name} has no train split to learn from; it has: {', '.join(source.split_names)}"
+        )
     return source.open("train")
 
 
-def _wanted(source: Source, *, validation: float, test: float) -> dict[Carved, float]:
-    fractions: dict[Carved, float] = {"test": test, "validation": validation}
-    wanted = {split: fractions[split] for split in _CARVING_ORDER if split not in source.splits}
+def _wanted(source: Source, *, validation: float, test: float) -> dict[HeldOut, float]:
+    fractions: dict[HeldOut, float] = {"test": test, "validation": validation}
+    wanted = {split: fractions[split] for split in _HOLD_OUT_ORDER if split not in source.splits}
     if any(not 0 < fraction < 1 for fraction in wanted.values()) or sum(wanted.values()) >= 1:
-        raise UserError(f"fractions to carve from train must be above 0 and sum to less than 1; got {wanted}")
+        raise UserError(
+            f"fractions to stratified_split from train must be above 0 and sum to less than 1; got {wanted}"
+        )
     return wanted
 
 
@@ -149,8 +169,10 @@ def _check_classes(official: Dataset, rest: Indices, *, parts: int, source: Sour
         named = ", ".join(f"{official.classes[k]!r} ({counts[k]})" for k in few[:5])
         more = f" and {few.size - 5} more" if few.size > 5 else ""
         raise UserError(
-            f"{source.location}: each class needs at least {parts} usable training image{'s'[: parts > 1]}, one for "
-            f"each part that is split off and one to learn from; too few in {named}{more}: add images or take it out"
+            f"{source.location}: each class needs at least {parts} usable training image{'s'[: parts > 1]}, "
+            f"one for "
+            f"each part that is split off and one to learn from; too few in {named}{more}: add images or "
+            f"take it out"
         )
 
 
@@ -165,22 +187,24 @@ def _groups(official: Dataset, groups: Mapping[str, int] | None) -> Indices | No
 def _assemble(
     source: Source,
     official: Dataset,
-    carved: Mapping[Carved, Indices],
+    held_out: Mapping[HeldOut, Indices],
     *,
     seed: int,
-    fractions: Mapping[Carved, float],
+    fractions: Mapping[HeldOut, float],
     exclude: Collection[str],
 ) -> Splits:
     usable = _without(official, exclude)
-    taken = np.concatenate([np.empty(0, np.int64), *carved.values()])
+    taken = np.concatenate([np.empty(0, np.int64), *held_out.values()])
     rest = np.setdiff1d(usable, taken, assume_unique=True)
 
-    def part(split: Carved) -> Dataset:
-        if split in carved:
-            return Subset(official, carved[split])
+    def part(split: HeldOut) -> Dataset:
+        if split in held_out:
+            return Subset(official, held_out[split])
         opened = source.open(split)
         if opened.classes != official.classes:
-            raise UserError(f"{source.location}: the {split} split has other classes than train: {opened.classes}")
+            raise UserError(
+                f"{source.location}: the {split} split has other classes than train: {opened.classes}"
+            )
         return _narrowed(opened, _without(opened, exclude))
 
     return Splits(
@@ -189,7 +213,7 @@ def _assemble(
         open_test=lambda: part("test"),
         seed=seed,
         fractions=dict(fractions),
-        carved=dict(carved),
+        held_out=dict(held_out),
         exclude=tuple(sorted(exclude)),
         official=official,
         source=source,

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from convscope.explanation.attribution import (
-    cam,
-    class_activation,
-    gradients,
-    guided,
-    integrated,
-    occlusion,
-    rise,
-    smooth,
-)
+from convscope.explanation.attribution import cam, occlusion, rise
 from convscope.explanation.method import Method, enter, methods
+from convscope.explanation.pytorch import class_activation, gradients, guided, integrated, smooth
 
 __all__ = ["methods"]
 
@@ -32,7 +24,7 @@ enter(
         "maps",
         "Selvaraju and others 2017, arXiv 1610.02391",
         class_activation.from_gradients(cam.grad_cam),
-        rectified=True,
+        relu=True,
     )
 )
 enter(
@@ -42,7 +34,7 @@ enter(
         "maps",
         "Chattopadhay and others 2018, arXiv 1710.11063",
         class_activation.from_gradients(cam.grad_cam_plus_plus),
-        rectified=True,
+        relu=True,
     )
 )
 enter(
@@ -52,7 +44,7 @@ enter(
         "maps",
         "Jiang and others 2021, IEEE Transactions on Image Processing 30",
         class_activation.from_gradients(cam.layer_cam),
-        rectified=True,
+        relu=True,
     )
 )
 enter(
@@ -62,7 +54,7 @@ enter(
         "maps",
         "Wang and others 2020, arXiv 1910.01279",
         class_activation.score_cam,
-        rectified=True,
+        relu=True,
     )
 )
 enter(
@@ -72,11 +64,15 @@ enter(
         "maps",
         "Muhammad and Yeasin 2020, arXiv 2008.00299",
         class_activation.eigen_cam,
-        class_blind=True,
+        class_agnostic=True,
     )
 )
 
-enter(Method("saliency", "Saliency", "gradients", "Simonyan and others 2013, arXiv 1312.6034", gradients.saliency))
+enter(
+    Method(
+        "saliency", "Saliency", "gradients", "Simonyan and others 2013, arXiv 1312.6034", gradients.saliency
+    )
+)
 enter(
     Method(
         "gradient_x_input",
@@ -95,7 +91,15 @@ enter(
         guided.guided_backprop,
     )
 )
-enter(Method("smooth_grad", "SmoothGrad", "gradients", "Smilkov and others 2017, arXiv 1706.03825", smooth.smooth_grad))
+enter(
+    Method(
+        "smooth_grad",
+        "SmoothGrad",
+        "gradients",
+        "Smilkov and others 2017, arXiv 1706.03825",
+        smooth.smooth_grad,
+    )
+)
 enter(
     Method(
         "integrated_gradients",
@@ -106,5 +110,13 @@ enter(
         when_nan=integrated.JUMPS,
     )
 )
-enter(Method("occlusion", "Occlusion", "answers", "Zeiler and Fergus 2013, arXiv 1311.2901", occlusion.occlusion_map))
+enter(
+    Method(
+        "occlusion",
+        "Occlusion",
+        "answers",
+        "Zeiler and Fergus 2013, arXiv 1311.2901",
+        occlusion.occlusion_map,
+    )
+)
 enter(Method("rise", "RISE", "answers", "Petsiuk and others 2018, arXiv 1806.07421", rise.rise_map))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convscope.core.atomic import write_bytes
-from convscope.evaluation.answer import printable
-from convscope.evaluation.figures import draw_figure
+from convscope.core.plotting import draw_figure
+from convscope.inference.prediction import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +23,8 @@ SOURCE = "Source"
 class PictureFiles:
     """Names of pictures in `folder`, one an image.
 
-    The same image gets the same name again, in this call and in later ones; an image of the same name elsewhere gets
-    the suffix -2, and so on.
+    The same image gets the same name again, in this call and in later ones; an image of the same name
+    elsewhere gets the suffix -2, and so on.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,6 @@
-"""The picture of an explanation: the image with its answer, and beside it what each method says, in colours."""
+"""The picture of an explanation: the image with its answer, and beside it what each method says, in
+colours.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.evaluation.figures import new_figure, short_name
+from convscope.core.plotting import new_figure, short_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -43,7 +45,8 @@ class Panel:
 
 
 def strength(map: Floats, *, signed: bool) -> Floats:
-    """A map H×W on the scale of its colours: −1 to 1 around zero where `signed`, else 0 to 1 from its smallest value.
+    """A map H×W on the scale of its colours: −1 to 1 around zero where `signed`, else 0 to 1 from its
+    smallest value.
 
     The 99th percentile of what is there has the full colour.
 
@@ -64,8 +67,8 @@ def strength(map: Floats, *, signed: bool) -> Floats:
 def overlay(image: NDArray[np.uint8], map: Floats, *, signed: bool) -> NDArray[np.uint8]:
     """A map H×W in colours over its image, uint8 H×W×C, in grey: uint8 H×W×3.
 
-    Signed maps: red speaks for the class, blue against it, and what is white or grey does neither. Others: from dark
-    violet, which counts least, to yellow.
+    Signed maps: red speaks for the class, blue against it, and what is white or grey does neither. Others:
+    from dark violet, which counts least, to yellow.
 
     >>> overlay(np.zeros((2, 2, 1), np.uint8), np.eye(2), signed=True).shape
     (2, 2, 3)
@@ -76,8 +79,11 @@ def overlay(image: NDArray[np.uint8], map: Floats, *, signed: bool) -> NDArray[n
     return (255 * mixed).round().astype(np.uint8)
 
 
-def explanation_figure(image: NDArray[np.uint8], heading: str, panels: Sequence[Panel], *, label: str) -> Figure:
-    """An image, uint8 H×W×C, under its `heading`, then a panel a method; `label` is the class that is explained.
+def explanation_figure(
+    image: NDArray[np.uint8], heading: str, panels: Sequence[Panel], *, label: str
+) -> Figure:
+    """An image, uint8 H×W×C, under its `heading`, then a panel a method; `label` is the class that is
+    explained.
 
     What a colour means stands below. Small images are enlarged without smoothing: a pixel stays a square.
     """
@@ -108,14 +114,18 @@ def _draw(axes: Any, image: NDArray[np.uint8], panel: Panel) -> None:
     if panel.refused is not None:
         axes.imshow(np.full_like(image[..., :1], 240).repeat(3, axis=2))
         words = textwrap.fill(panel.refused, 30, max_lines=11, placeholder=" …").replace("$", r"\$")
-        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", fontsize=7.5, color="#444444")
+        axes.text(
+            0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", fontsize=7.5, color="#444444"
+        )
         return
     axes.imshow(overlay(image, panel.map, signed=panel.signed), interpolation=_interpolation(image))
     axes.text(0.5, -0.03, panel.numbers, transform=axes.transAxes, ha="center", va="top", fontsize=7.5)
 
 
 def _colours(values: Floats, signed: bool) -> Floats:
-    """Strengths, −1 to 1 where `signed` and else 0 to 1, as red, green and blue, 0 to 1, on a new last axis."""
+    """Strengths, −1 to 1 where `signed` and else 0 to 1, as red, green and blue, 0 to 1, on a new last
+    axis.
+    """
     from matplotlib import colormaps
 
     if signed:
@@ -125,7 +135,9 @@ def _colours(values: Floats, signed: bool) -> Floats:
 
 
 def _interpolation(image: NDArray[np.uint8]) -> str:
-    """Squares for small images; large ones may be shrunk, and dropping pixels would make patterns of its own."""
+    """Squares for small images; large ones may be shrunk, and dropping pixels would make patterns of its
+    own.
+    """
     return "nearest" if max(image.shape[:2]) <= SMALL else "auto"
 
 
@@ -136,6 +148,8 @@ def _explain_colours(figure: SubFigure, kinds: Sequence[bool], label: str) -> No
     for axes, signed in zip(figure.subplots(1, len(kinds), squeeze=False).ravel(), kinds, strict=True):
         axes.imshow(_colours(np.linspace(-1 if signed else 0, 1, 256)[None], signed), aspect="auto")
         axes.set_axis_off()
-        words = (f"against {label}", "neither", f"for {label}") if signed else ("counts least", "", "counts most")
+        words = (
+            (f"against {label}", "neither", f"for {label}") if signed else ("counts least", "", "counts most")
+        )
         for place, word, side in zip((0, 0.5, 1), words, ("left", "center", "right"), strict=True):
             axes.text(place, -0.25, word, transform=axes.transAxes, ha=side, va="top", fontsize=7.5)

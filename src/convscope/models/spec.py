@@ -1,4 +1,6 @@
-"""What a network is, before any framework builds it: its name, where it comes from, its options, input and classes."""
+"""What a network is, before any framework builds it: its name, where it comes from, its options, input and
+classes.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +15,35 @@ Shape = tuple[int, int, int]
 Option = bool | int | float | str | tuple[int, ...]
 
 LARGEST_SIDE = 4096
-"""Pixels that an input's height and width may have; the activations of one larger image fill a machine's memory."""
+"""Pixels that an input's height and width may have; the activations of one larger image fill a machine's
+memory.
+"""
 
 LARGEST_NUMBER = 65_536
-"""Layers, maps or whatever else an option counts; a network with more of them fills a machine's memory, too."""
+"""Layers, maps or whatever else an option counts; a network with more of them fills a machine's memory, too.
+"""
+
+RENAMED = {"field": "receptive_field"}
+"""Names of version 0.1, which are read in a bundle for ever."""
 
 SMALL_SIDE = 64
-"""Pixels up to which the shorter side of an image makes a network designed for photographs take its small form."""
+"""Pixels up to which the shorter side of an image makes a network designed for photographs take its small
+form.
+"""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """One network: what it is called and comes from, and all that its builder needs to know.
 
-    `input_shape` is (C, H, W), `classes` is K. `parameters`, `macs` (multiply-accumulates an image) and `field` (the
-    receptive field of the last map, in pixels) are exact, in the form the network was designed in; None where nobody
-    counted. The paper's own rounded figures stand beside them with their place, and `deviations` says where ours is not
-    what the paper wrote. `small_form` says what is different for images of up to 64 pixels; empty for networks that
-    were designed small. `rate` is the peak learning rate from scratch: a network without batch norm, or with ReLU on
-    its logits, goes silent at the usual 0.1. `head` is "own", or "linear" for the standardised mean of each map and one
-    linear layer, which is what transfer learning trains. `source` and `source_sha256` name the file of a person's own
-    network.
+    `input_shape` is (C, H, W), `classes` is K. `parameters`, `macs` (multiply-accumulates an image) and
+    `receptive_field` (the receptive field of the last map, in pixels) are exact, in the form the network was
+    designed in; None where nobody counted. The paper's own rounded figures stand beside them with their
+    place, and `deviations` says where ours is not what the paper wrote. `small_form` says what is different
+    for images of up to 64 pixels; empty for networks that were designed small. `rate` is the peak learning
+    rate from scratch: a network without batch norm, or with ReLU on its logits, goes silent at the usual 0.1.
+    `head` is "own", or "linear" for the standardised mean of each map and one linear layer, which is what
+    transfer learning trains. `source` and `source_sha256` name the file of a person's own network.
 
     >>> spec = ModelSpec("tiny", input_shape=(3, 8, 8), classes=2, options={"width": 4})
     >>> spec.with_changes(input_shape=(1, 8, 8), classes=5, options={"width": 8}).options["width"]
@@ -50,7 +60,7 @@ class ModelSpec:
     options: Mapping[str, Option] = field(default_factory=dict)
     parameters: int | None = None
     macs: int | None = None
-    field: int | None = None
+    receptive_field: int | None = None
     published_parameters: float | None = None
     published_macs: float | None = None
     published_in: str = ""
@@ -64,11 +74,14 @@ class ModelSpec:
     def __post_init__(self) -> None:
         check_shape(self.input_shape)
         if isinstance(self.classes, bool) or not isinstance(self.classes, int) or self.classes < 2:
-            raise UserError(f"{self.name} was given classes={self.classes!r}; a classifier needs an int of 2 or more")
+            raise UserError(
+                f"{self.name} was given classes={self.classes!r}; a classifier needs an int of 2 or more"
+            )
 
     @property
     def small(self) -> bool:
-        """Is the network built in its small form, for images whose shorter side has up to `SMALL_SIDE` pixels?
+        """Is the network built in its small form, for images whose shorter side has up to `SMALL_SIDE`
+        pixels?
 
         >>> ModelSpec("tiny", input_shape=(3, 32, 32), small_form="no pooling in the stem").small
         True
@@ -83,7 +96,9 @@ class ModelSpec:
         options: Mapping[str, Any] | None = None,
         head: Literal["own", "linear"] | None = None,
     ) -> ModelSpec:
-        """The same network for another input, classes, options or head; UserError where one is not allowed."""
+        """The same network for another input, classes, options or head; UserError where one is not
+        allowed.
+        """
         return replace(
             self,
             input_shape=self.input_shape if input_shape is None else check_shape(input_shape),
@@ -105,17 +120,18 @@ class ModelSpec:
         True
         """
         known = {f.name for f in fields(cls)}
-        for name in values:
+        for name in (RENAMED.get(name, name) for name in values):
             if name not in known:
                 raise unknown_name("field of a network's spec", name, known)
-        given = dict(values)
+        given = {RENAMED.get(name, name): value for name, value in values.items()}
         given["input_shape"] = check_shape(given.get("input_shape", (3, 32, 32)))
         given["options"] = {name: _frozen(value) for name, value in given.get("options", {}).items()}
         return cls(**given)
 
 
 def check_shape(shape: Sequence[int]) -> Shape:
-    """`shape` as (C, H, W); a UserError unless it is three ints with C 1 or 3 and H, W from 1 to `LARGEST_SIDE`.
+    """`shape` as (C, H, W); a UserError unless it is three ints with C 1 or 3 and H, W from 1 to
+    `LARGEST_SIDE`.
 
     >>> check_shape([3, 32, 32])
     (3, 32, 32)
@@ -164,7 +180,9 @@ def _as_kind_of(default: Option, value: Any, what: str) -> Option:
         value = (value,) if _is_int(value) else value
         if isinstance(value, tuple) and value and all(_counts(v) for v in value):
             return value
-        raise UserError(f"{what} is {value!r}; give one or more whole numbers {bounds}, such as {list(default)}")
+        raise UserError(
+            f"{what} is {value!r}; give one or more whole numbers {bounds}, such as {list(default)}"
+        )
     if isinstance(default, float):
         if (_is_int(value) or isinstance(value, float)) and math.isfinite(value):
             return float(value)

@@ -1,4 +1,6 @@
-"""A network's spec in words short enough for a list: counts with a unit, papers by author and year, what to know."""
+"""A network's spec in words short enough for a list: counts with a unit, papers by author and year, what to
+know.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ def _designed(spec: ModelSpec) -> str:
     counts = [
         f"{spec.parameters:,} parameters" if spec.parameters else "",
         f"{short_count(spec.macs)} MACs" if spec.macs else "",
-        f"the last map sees {spec.field} px" if spec.field else "",
+        f"the last map sees {spec.receptive_field} px" if spec.receptive_field else "",
     ]
     form = f"{'×'.join(map(str, spec.input_shape))} images, {spec.classes:,} classes"
     return ": ".join(part for part in (form, ", ".join(filter(None, counts))) if part)

@@ -1,4 +1,5 @@
-"""What are trained weights worth? Scratch, a head and fine-tuning, with all and with a tenth of the training images.
+"""What are trained weights worth? Scratch, a head and fine-tuning, with all and with a tenth of the training
+images.
 
 command   python -m convscope.recipes.transfer_vs_scratch PHOTOS
 minutes   about 75 of training on one thread beside other work; a head alone takes 20 seconds on two
@@ -10,10 +11,10 @@ score     TrashNet, test accuracy, n = 3 (benchmarks/results/transfer.json):
               head             84.8 ± 1.2 %    72.4 ± 1.8 %
               finetune         86.4 ± 0.4 %    74.0 ± 1.1 %
 
-Scratch is `deeper_cnn`, the network for photographs where no weights are wanted; head and fine-tuning start from
-SqueezeNet 1.0. With a tenth of the images scratch and fine-tuning see each five times as often, so that no way is short
-of steps. Leaves a run folder for each of the 18 runs, `transfer.png`, `transfer.md` and `transfer.json`; started again,
-it goes on where it was stopped.
+Scratch is `deeper_cnn`, the network for photographs where no weights are wanted; head and fine-tuning start
+from SqueezeNet 1.0. With a tenth of the images scratch and fine-tuning see each five times as often, so that
+no way is short of steps. Leaves a run folder for each of the 18 runs, `transfer.png`, `transfer.md` and
+`transfer.json`; started again, it goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -26,18 +27,20 @@ from typing import Any
 
 from convscope.core.atomic import make_folder, write_bytes, write_json
 from convscope.core.config import RunConfig
-from convscope.evaluation.figures import BLUE, GREY, ORANGE
-from convscope.training.progress import Display
-from convscope.training.repeat import repeat
+from convscope.core.plotting import BLUE, GREY, ORANGE
+from convscope.core.run.display import Display
+from convscope.experiments.repeat import repeat
 
-WAYS = ("scratch", "head", "finetune")
+WAYS = ("scratch", "probe", "finetune")
 SHARES = (1.0, 0.1)
 EPOCHS = {("scratch", 1.0): 12, ("scratch", 0.1): 60, ("finetune", 1.0): 4, ("finetune", 0.1): 20}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way with one share of the images: test accuracies by seed, mean, deviation, and mean seconds of training."""
+    """One way with one share of the images: test accuracies by seed, mean, deviation, and mean seconds of
+    training.
+    """
 
     way: str
     share: float
@@ -57,7 +60,9 @@ def transfer_vs_scratch(
     """
     folder = make_folder(Path(out))
     rows = [
-        _row(data, way, share, folder=folder, seeds=seeds, changes=changes or {}) for share in SHARES for way in WAYS
+        _row(data, way, share, folder=folder, seeds=seeds, changes=changes or {})
+        for share in SHARES
+        for way in WAYS
     ]
     write_json(folder / "transfer.json", [asdict(row) for row in rows])
     write_bytes(folder / "transfer.md", table(rows).encode())
@@ -92,9 +97,16 @@ def picture(rows: Sequence[Row], path: Path) -> Path:
         means, deviations = [100 * row.mean for row in some], [100 * row.sd for row in some]
         axes.bar(places, means, 0.36, yerr=deviations, color=colour, ecolor=GREY, capsize=4, label=label)
         for place, row in zip(places, some, strict=True):
-            axes.plot([place] * len(row.accuracies), [100 * a for a in row.accuracies], ".", color="black", ms=4)
+            axes.plot(
+                [place] * len(row.accuracies), [100 * a for a in row.accuracies], ".", color="black", ms=4
+            )
             axes.text(
-                place, 100 * (row.mean - row.sd) - 2, f"{100 * row.mean:.1f}", ha="center", va="top", color="white"
+                place,
+                100 * (row.mean - row.sd) - 2,
+                f"{100 * row.mean:.1f}",
+                ha="center",
+                va="top",
+                color="white",
             )
     axes.set_xticks(range(len(WAYS)), WAYS)
     axes.set_ylim(0, 100)
@@ -107,12 +119,18 @@ def picture(rows: Sequence[Row], path: Path) -> Path:
     return path
 
 
-def _row(data: str | Path, way: str, share: float, *, folder: Path, seeds: int, changes: dict[str, Any]) -> Row:
-    config = RunConfig.from_dict({"data": {"source": str(data), "share": share}, "transfer": {"mode": way}})
+def _row(
+    data: str | Path, way: str, share: float, *, folder: Path, seeds: int, changes: dict[str, Any]
+) -> Row:
+    config = RunConfig.from_dict(
+        {"data": {"source": str(data), "train_fraction": share}, "transfer": {"mode": way}}
+    )
     config = config.merge({"train": {"epochs": EPOCHS.get((way, share))}}).merge(changes)
     with Display() as display:
         display.say(f"\n{way} with {share:.0%} of the training images")
-        runs = repeat(config, seeds, out=folder / f"{way}_{share:.0%}".rstrip("%"), resume=True, display=display).runs
+        runs = repeat(
+            config, seeds, out=folder / f"{way}_{share:.0%}".rstrip("%"), resume=True, display=display
+        ).runs
     accuracies = tuple(run.metrics["test"]["top1"] for run in runs if "test" in run.metrics)
     if len(accuracies) < seeds:
         raise KeyboardInterrupt
@@ -137,7 +155,9 @@ def main() -> None:
 
     if len(sys.argv) < 2:
         sys.exit("give the photographs: python -m convscope.recipes.transfer_vs_scratch PHOTOS [OUT]")
-    rows = transfer_vs_scratch(sys.argv[1], out=sys.argv[2] if len(sys.argv) > 2 else "artifacts/transfer_vs_scratch")
+    rows = transfer_vs_scratch(
+        sys.argv[1], out=sys.argv[2] if len(sys.argv) > 2 else "artifacts/transfer_vs_scratch"
+    )
     sys.stdout.write(table(rows))
 
 

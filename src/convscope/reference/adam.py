@@ -13,7 +13,9 @@ from convscope.reference.weights import Weights, check_gradients
 
 @dataclass(frozen=True)
 class Moments:
-    """What Adam remembers: `first`, the running mean of g, `second`, that of g², and the steps that went into them."""
+    """What Adam remembers: `first`, the running mean of g, `second`, that of g², and the steps that went into
+    them.
+    """
 
     step: int
     first: Weights
@@ -35,9 +37,9 @@ def adam(
         g = gradient + λ·w;  m ← β₁·m + (1 − β₁)·g;  v ← β₂·v + (1 − β₂)·g²
         m̂ = m/(1 − β₁^t);    v̂ = v/(1 − β₂^t),       t = 1, 2, …
 
-    m is a mean over the last 1/(1 − β₁) gradients or so, v over their squares. Both start at 0, so are small at first:
-    in step t the coefficients of the gradients sum to 1 − β^t, so m̂ and v̂ are divided by it. Where the gradient is
-    steady |m̂| = √v̂, and the weight moves by the rate, whatever the scale of the loss.
+    m is a mean over the last 1/(1 − β₁) gradients or so, v over their squares. Both start at 0, so are small
+    at first: in step t the coefficients of the gradients sum to 1 − β^t, so m̂ and v̂ are divided by it.
+    Where the gradient is steady |m̂| = √v̂, and the weight moves by the rate, whatever the scale of the loss.
 
     Args:
         weights: arrays by name, float32 or float64; they are not changed.
@@ -78,10 +80,11 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> tuple[Weights, Moments]:
-    """Adam with the decay beside it: w ← (1 − rate·λ)·w − rate·m̂/(√v̂ + ε), m̂ and v̂ from the plain gradient.
+    """Adam with the decay beside it: w ← (1 − rate·λ)·w − rate·m̂/(√v̂ + ε), m̂ and v̂ from the plain
+    gradient.
 
-    In `adam` a weight with large gradients hardly decays, since λ·w is divided by their size. Taken from the weight
-    itself the decay is the same share for all.
+    In `adam` a weight with large gradients hardly decays, since λ·w is divided by their size. Taken from the
+    weight itself the decay is the same share for all.
 
     Args:
         weights: arrays by name, float32 or float64; they are not changed.
@@ -108,7 +111,9 @@ def adamw(
     _check_numbers(rate, betas, eps, weight_decay)
     moments = _remember(gradients, state, betas)
     keep = 1 - rate * weight_decay
-    return {name: keep * w - rate * _direction(moments, name, betas, eps) for name, w in weights.items()}, moments
+    return {
+        name: keep * w - rate * _direction(moments, name, betas, eps) for name, w in weights.items()
+    }, moments
 
 
 def _remember(gradients: Weights, state: Moments | None, betas: tuple[float, float]) -> Moments:

@@ -1,8 +1,9 @@
 """Adaptive pooling: the size of the result is given, and the windows follow from it.
 
-Cell i of o along an axis of H pixels covers the pixels from ⌊i·H/o⌋ up to, and without, ⌈(i+1)·H/o⌉: the smallest run
-of whole pixels that holds the i-th of o equal parts. Where o does not divide H neighbours share a pixel. A head
-behind it then fits every image size (He and others 2014, arXiv 1406.4729, with several such grids side by side).
+Cell i of o along an axis of H pixels covers the pixels from ⌊i·H/o⌋ up to, and without, ⌈(i+1)·H/o⌉: the
+smallest run of whole pixels that holds the i-th of o equal parts. Where o does not divide H neighbours share
+a pixel. A head behind it then fits every image size (He and others 2014, arXiv 1406.4729, with several such
+grids side by side).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Cell = tuple[int, int, slice, slice]
 
 
 def cells(shape: tuple[int, int], size: tuple[int, int]) -> Iterator[Cell]:
-    """The cells of a map of `shape` pixels: row and column in a result of `size`, then the rows and columns covered.
+    """The cells of a map of `shape` pixels: row and column in a result of `size`, then the rows and columns
+    covered.
 
     >>> [rows for _, _, rows, _ in cells((5, 1), (2, 1))]
     [slice(0, 3, None), slice(2, 5, None)]
@@ -102,7 +104,8 @@ def adaptive_max_pool2d(x: ArrayLike, size: Pair) -> Array:
 
 
 def adaptive_max_pool2d_backward(dy: ArrayLike, x: ArrayLike, size: Pair) -> Array:
-    """The gradient of `adaptive_max_pool2d`: dx[m] = Σ dy over the cells that pixel m won, of equals the first one.
+    """The gradient of `adaptive_max_pool2d`: dx[m] = Σ dy over the cells that pixel m won, of equals the
+    first one.
 
     Args:
         dy: ∂L/∂y, N×C×H_out×W_out.

@@ -23,8 +23,9 @@ def avg_pool2d(
 
     y[n, c, i, j] = 1/q · Σ over (a, b) of x[n, c, i·s − p + a, j·s − p + b], a < kH and b < kW
 
-    A pixel outside the image counts as 0 in the sum. q is the number of pixels of the window: all of them with
-    `count_include_pad`, else those inside the image. What ceil mode lets hang over the padding is never counted.
+    A pixel outside the image counts as 0 in the sum. q is the number of pixels of the window: all of them
+    with `count_include_pad`, else those inside the image. What ceil mode lets hang over the padding is never
+    counted.
 
     Args:
         x: maps, N×C×H×W.
@@ -68,10 +69,11 @@ def avg_pool2d_backward(
 ) -> Array:
     """The gradient of `avg_pool2d`: dy/q of each window, added at every pixel it saw.
 
-    y is linear in x with the coefficient 1/q for each pixel of the window, so dx[m] = Σ dy/q over the windows with m.
+    y is linear in x with the coefficient 1/q for each pixel of the window, so dx[m] = Σ dy/q over the windows
+    with m.
 
-    dy is ∂L/∂y, of the shape of y; of x, N×C×H×W, only the shape matters; the other arguments are as they were. dx
-    is N×C×H×W.
+    dy is ∂L/∂y, of the shape of y; of x, N×C×H×W, only the shape matters; the other arguments are as they
+    were. dx is N×C×H×W.
 
     >>> avg_pool2d_backward([[[[8]]]], [[[[1, 2], [3, 6]]]], 2).tolist()
     [[[[2.0, 2.0], [2.0, 2.0]]]]
@@ -87,7 +89,9 @@ def avg_pool2d_backward(
 
 
 def _counts(where: Windows, count_include_pad: bool) -> Array:
-    """The q of each place, H_out×W_out: pixels of the window in the image, or in the image and the padding."""
+    """The q of each place, H_out×W_out: pixels of the window in the image, or in the image and the
+    padding.
+    """
     counted = []
     for axis in (0, 1):
         size, pad = where.size[axis], where.padding[axis]

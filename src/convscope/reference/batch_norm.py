@@ -1,12 +1,12 @@
 """Batch norm: each channel gets mean 0 and variance 1 over the batch, then a scale and a shift of its own.
 
-Why it helps is disputed. Ioffe and Szegedy 2015 (arXiv 1502.03167) meant it to steady the distribution that each
-layer sees; Santurkar and others 2018 (arXiv 1805.11604) upset those distributions on purpose and found no harm, and
-explain the gain by smoother losses that bear larger steps. Undisputed is what follows from the formula: the scale of
-the weights in front of it does not matter any more.
+Why it helps is disputed. Ioffe and Szegedy 2015 (arXiv 1502.03167) meant it to steady the distribution that
+each layer sees; Santurkar and others 2018 (arXiv 1805.11604) upset those distributions on purpose and found
+no harm, and explain the gain by smoother losses that bear larger steps. Undisputed is what follows from the
+formula: the scale of the weights in front of it does not matter any more.
 
-In training an image is judged beside the others of its batch. An answer must not depend on them, so training keeps
-running statistics, and evaluation uses these.
+In training an image is val_metrics beside the others of its batch. An answer must not depend on them, so
+training keeps running statistics, and evaluation uses these.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """The gradients of `batch_norm`: dγ = Σ dy·x̂, dβ = Σ dy, dx = γ/σ · (dy − mean(dy) − x̂·mean(dy·x̂)).
 
-    The chain rule, backwards through the two steps: first `scale_and_shift`, which gives dγ, dβ and dx̂ = γ·dy, then
-    `standardise`, whose docstring derives the bracket. In it mean(dy) = dβ/m and mean(dy·x̂) = dγ/m, m numbers a
-    channel.
+    The chain rule, backwards through the two steps: first `scale_and_shift`, which gives dγ, dβ and dx̂ =
+    γ·dy, then `standardise`, whose docstring derives the bracket. In it mean(dy) = dβ/m and mean(dy·x̂) =
+    dγ/m, m numbers a channel.
 
-    dy is ∂L/∂y, of the shape of x; the other arguments are as they were. Returns (dx, dγ, dβ), of the shapes of x, γ
-    and γ.
+    dy is ∂L/∂y, of the shape of x; the other arguments are as they were. Returns (dx, dγ, dβ), of the shapes
+    of x, γ and γ.
 
     >>> dx, dgamma, dbeta = batch_norm_backward([[1.0], [0.0]], [[1.0], [3.0]], [2.0], eps=0.0)
     >>> dx.tolist(), dgamma.tolist(), dbeta.tolist()
@@ -68,13 +68,15 @@ def batch_norm_backward(
     return standardise_backward(dx_hat, x, axes, eps=eps), dgamma, dbeta
 
 
-def running_statistics(x: ArrayLike, mean: ArrayLike, var: ArrayLike, *, momentum: float = 0.1) -> tuple[Array, Array]:
+def running_statistics(
+    x: ArrayLike, mean: ArrayLike, var: ArrayLike, *, momentum: float = 0.1
+) -> tuple[Array, Array]:
     """The mean and the variance that evaluation will use, a step nearer to those of this batch.
 
     mean ← (1 − a)·mean + a·μ;  var ← (1 − a)·var + a·σ²·m/(m − 1)
 
-    With m numbers a channel, σ²·m/(m − 1) is the unbiased estimate of the variance, for one batch underestimates it. An
-    old batch weighs (1 − a)^steps: the statistics follow the weights and forget.
+    With m numbers a channel, σ²·m/(m − 1) is the unbiased estimate of the variance, for one batch
+    underestimates it. An old batch weighs (1 − a)^steps: the statistics follow the weights and forget.
 
     Args:
         x: what `batch_norm` got, N×C×H×W or N×C.
@@ -95,11 +97,15 @@ def running_statistics(x: ArrayLike, mean: ArrayLike, var: ArrayLike, *, momentu
     x, mean, var = as_floats(x, mean, var)
     axes = _over(x)
     if not 0.0 <= momentum <= 1.0:
-        raise ValueError(f"momentum is {momentum}; it is the share of the new batch, from 0 to 1, such as 0.1")
+        raise ValueError(
+            f"momentum is {momentum}; it is the share of the new batch, from 0 to 1, such as 0.1"
+        )
     _check_statistics(x, mean, var)
     m = x.size // x.shape[1]
     if m < 2:
-        raise ShapeError(f"a variance of m = {m} number(s) a channel has no estimate: m - 1 divides; give more images")
+        raise ShapeError(
+            f"a variance of m = {m} number(s) a channel has no estimate: m - 1 divides; give more images"
+        )
     unbiased = x.var(axis=axes) * (m / (m - 1))
     return (1 - momentum) * mean + momentum * x.mean(axis=axes), (1 - momentum) * var + momentum * unbiased
 
@@ -109,8 +115,8 @@ def batch_norm_eval(
 ) -> Array:
     """Each channel by its running statistics, in evaluation: y = γ·(x − mean)/√(var + ε) + β.
 
-    A scale and a shift of each channel. Being linear it can be folded into the convolution in front of it, which is
-    how networks are made quick.
+    A scale and a shift of each channel. Being linear it can be folded into the convolution in front of it,
+    which is how networks are made quick.
 
     Args:
         x: N×C×H×W or N×C.
@@ -134,8 +140,8 @@ def batch_norm_eval_backward(
 ) -> tuple[Array, Array, Array]:
     """The gradients of `batch_norm_eval`: dx = γ·dy/√(var + ε), dγ = Σ dy·x̂, dβ = Σ dy.
 
-    The statistics are numbers from the past and do not depend on x, so the bracket of training falls away. It is what
-    fine-tuning with frozen statistics uses.
+    The statistics are numbers from the past and do not depend on x, so the bracket of training falls away. It
+    is what fine-tuning with frozen statistics uses.
 
     Returns (dx, dγ, dβ), of the shapes of x, γ and γ.
 
@@ -153,7 +159,8 @@ def _with_statistics(x: ArrayLike, mean: ArrayLike, var: ArrayLike, eps: float) 
     x, mean, var = as_floats(x, mean, var)
     _over(x)
     _check_statistics(x, mean, var)
-    # x − mean first: x·scale − mean·scale would be the difference of two large numbers where the mean is large.
+    # x − mean first: x·scale − mean·scale would be the difference of two large numbers where the mean is
+    # large.
     centred = scale_and_shift(x, np.ones_like(mean), -mean, axes=(1,))
     return scale_and_shift(centred, 1 / np.sqrt(var + eps), np.zeros_like(var), axes=(1,))
 

@@ -1,15 +1,17 @@
 """Convolution by Fourier transform: sliding a filter over an image becomes one product a frequency.
 
-With the transform X[f] = Σ_u x[u]·e^(−2πi·f·u/L) over L pixels, the sum y[i] = Σ_a w[a]·x[i + a] has the transform
+With the transform X[f] = Σ_u x[u]·e^(−2πi·f·u/L) over L pixels, the sum y[i] = Σ_a w[a]·x[i + a] has the
+transform
 
     Y[f] = Σ_a w[a] · Σ_i x[i + a]·e^(−2πi·f·i/L) = Σ_a w[a]·e^(+2πi·f·a/L) · X[f] = conj(W[f]) · X[f]
 
-for real w, if i + a is counted modulo L: the image is taken as a ring. The places that a window may stand on have
-i + a ≤ H − 1, so they never come round, and L = H is long enough. What a network calls convolution is correlation; true
-convolution has w[−a], and W[f] without the conj.
+for real w, if i + a is counted modulo L: the image is taken as a ring. The places that a window may stand on
+have i + a ≤ H − 1, so they never come round, and L = H is long enough. What a network calls convolution is
+correlation; true convolution has w[−a], and W[f] without the conj.
 
-A product a pixel instead of kH·kW: worth it for large kernels, from about 13×13 on for 8 images of 64×56×56. For 3×3 it
-takes ten times as long as the matrix product, most of it for the transforms, one for each channel of each filter.
+A product a pixel instead of kH·kW: worth it for large kernels, from about 13×13 on for 8 images of 64×56×56.
+For 3×3 it takes ten times as long as the matrix product, most of it for the transforms, one for each channel
+of each filter.
 
 Source: Mathieu, Henaff and LeCun, Fast Training of Convolutional Networks through FFTs (2013).
 """
@@ -24,9 +26,11 @@ from convscope.reference.windows import Two, under_tap
 
 
 def conv2d_fft(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1) -> Array:
-    """Transform, multiply, transform back: F⁻¹( Σ_c conj(F w) · F x ); Σ_c is a matrix product at each frequency.
+    """Transform, multiply, transform back: F⁻¹( Σ_c conj(F w) · F x ); Σ_c is a matrix product at each
+    frequency.
 
-    A dilated filter is one with zeros between its taps; of a strided result all places are computed and some are kept.
+    A dilated filter is one with zeros between its taps; of a strided result all places are computed and some
+    are kept.
 
     Args:
         x: padded images, N×C_in×H×W.
@@ -63,7 +67,8 @@ def _spread(w: Array, dilation: Two) -> Array:
 
 
 def fast_length(size: int) -> int:
-    """The smallest length from `size` on without a prime factor above 5; a transform of it divides and divides again.
+    """The smallest length from `size` on without a prime factor above 5; a transform of it divides and
+    divides again.
 
     >>> fast_length(58), fast_length(31)
     (60, 32)

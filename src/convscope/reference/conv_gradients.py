@@ -1,4 +1,6 @@
-"""The two gradients of a convolution, in the matrices of im2col; both serve the transposed convolution as well."""
+"""The two gradients of a convolution, in the matrices of im2col; both serve the transposed convolution as
+well.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ def weight_gradient(
 ) -> Array:
     """The gradient of the filters, dY · colsᵀ.
 
-    Y = W·cols is Y[o, p] = Σ_q W[o, q]·cols[q, p], hence ∂L/∂W[o, q] = Σ_p dY[o, p]·cols[q, p], a matrix product again.
-    Spelt out, ∂L/∂w[o, c, a, b] = Σ_n Σ_i Σ_j dy[n, o, i, j] · x[n, c, s·i + d·a, s·j + d·b]: a tap answers for each
-    pixel that it met, times what came of it.
+    Y = W·cols is Y[o, p] = Σ_q W[o, q]·cols[q, p], hence ∂L/∂W[o, q] = Σ_p dY[o, p]·cols[q, p], a matrix
+    product again. Spelt out, ∂L/∂w[o, c, a, b] = Σ_n Σ_i Σ_j dy[n, o, i, j] · x[n, c, s·i + d·a, s·j + d·b]:
+    a tap answers for each pixel that it met, times what came of it.
 
     Args:
         dy: ∂L/∂y, N×C_out×H′×W′.
@@ -45,8 +47,8 @@ def input_gradient(
 ) -> Array:
     """The gradient of the images, Wᵀ · dY, each number added to the pixel that it was copied from (col2im).
 
-    From Y = W·cols follows ∂L/∂cols[q, p] = Σ_o W[o, q]·dY[o, p]. A pixel that was copied into several columns moves L
-    through all of them, so that its gradient is the sum of theirs:
+    From Y = W·cols follows ∂L/∂cols[q, p] = Σ_o W[o, q]·dY[o, p]. A pixel that was copied into several
+    columns moves L through all of them, so that its gradient is the sum of theirs:
 
         ∂L/∂x[n, c, u, v] = Σ_a Σ_b Σ_o w[o, c, a, b] · dy[n, o, i, j]   where s·i + d·a = u and s·j + d·b = v
 
@@ -78,5 +80,7 @@ def input_gradient(
 
 
 def result_matrix(dy: Array, groups: int) -> Array:
-    """Results images × C_out × rows × W′ in the order of the matrices: groups × C_out/groups × images·rows·W′."""
+    """Results images × C_out × rows × W′ in the order of the matrices: groups × C_out/groups ×
+    images·rows·W′.
+    """
     return dy.swapaxes(0, 1).reshape(groups, dy.shape[1] // groups, -1)

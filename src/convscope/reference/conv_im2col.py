@@ -4,11 +4,12 @@
     W[o, (c, a, b)]            = w[o, c, a, b]                        C_out × C·kH·kW
     Y = W · cols                                                      C_out × N·H′·W′
 
-The sum is the one of the loops; written so, it is the product that matrix libraries have been tuned for since 1979.
-The price is memory: with a 3×3 kernel each pixel is written nine times. So only as many columns are made at a time as
-stay in the processor's cache; they are multiplied there and overwritten by the next.
+The sum is the one of the loops; written so, it is the product that matrix libraries have been tuned for since
+1979. The price is memory: with a 3×3 kernel each pixel is written nine times. So only as many columns are
+made at a time as stay in the processor's cache; they are multiplied there and overwritten by the next.
 
-Source: Chellapilla, Puri and Simard, High Performance Convolutional Neural Networks for Document Processing (2006).
+Source: Chellapilla, Puri and Simard, High Performance Convolutional Neural Networks for Document Processing
+(2006).
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ import numpy as np
 from convscope.reference.precision import Array
 from convscope.reference.windows import Two, windows
 
-# Bytes of columns at a time, about a core's second-level cache: 33 ms for the layer of benchmarks/convolution.py, where
-# 8 MiB took 36 and half a MiB 34.
+# Bytes of columns at a time, about a core's second-level cache: 33 ms for the layer of
+# benchmarks/convolution.py, where 8 MiB took 36 and half a MiB 34.
 CACHE = 2 << 20
 
 
-def conv2d_im2col(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1) -> Array:
+def conv2d_im2col(
+    x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1
+) -> Array:
     """The product W · cols, block by block; with groups one product for each.
 
     Args:
@@ -56,7 +59,9 @@ def conv2d_im2col(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (
 
 
 def filter_matrix(w: Array, groups: int) -> Array:
-    """W for each group: groups × C_out/groups × C·kH·kW, stored column by column (BLAS then reads it 8 % faster)."""
+    """W for each group: groups × C_out/groups × C·kH·kW, stored column by column (BLAS then reads it 8 %
+    faster).
+    """
     matrix = w.reshape(groups, w.shape[0] // groups, -1)
     return np.ascontiguousarray(matrix.swapaxes(1, 2)).swapaxes(1, 2)
 
@@ -69,8 +74,8 @@ def column_blocks(view: Array, groups: int) -> Iterator[tuple[slice, slice, Arra
         groups: parts that the channels are divided into.
 
     Yields:
-        which images and which rows of the result, and their columns, groups × C/groups·kH·kW × images·rows·W′, to be
-        used before the next block is asked for.
+        which images and which rows of the result, and their columns, groups × C/groups·kH·kW ×
+        images·rows·W′, to be used before the next block is asked for.
     """
     n, c, *kernel, rows, columns = view.shape
     column = c * math.prod(kernel)

@@ -9,13 +9,16 @@ from convscope.reference.shapes import output_shape
 from convscope.reference.windows import Two
 
 
-def conv2d_naive(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1) -> Array:
+def conv2d_naive(
+    x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1
+) -> Array:
     """Seven loops: images, filters, rows and columns of the result; channels, rows and columns of the filter.
 
         y[n, o, i, j] = Σ_c Σ_a Σ_b w[o, c, a, b] · x[n, g·C + c, s·i + d·a, s·j + d·b]
 
-    with C = C_in/groups channels a filter and g the group that filter o belongs to. Each number of the result costs
-    C·kH·kW multiplications; in Python one takes most of a microsecond, in which the processor can do fifty thousand.
+    with C = C_in/groups channels a filter and g the group that filter o belongs to. Each number of the result
+    costs C·kH·kW multiplications; in Python one takes most of a microsecond, in which the processor can do
+    fifty thousand.
 
     Args:
         x: padded images, N×C_in×H×W.

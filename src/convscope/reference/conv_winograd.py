@@ -1,19 +1,21 @@
 """Winograd's convolution F(2×2, 3×3): four results from 16 multiplications instead of 36.
 
-Two neighbouring results of three taps, y₀ = d₀g₀ + d₁g₁ + d₂g₂ and y₁ = d₁g₀ + d₂g₁ + d₃g₂, are six products. Four do:
+Two neighbouring results of three taps, y₀ = d₀g₀ + d₁g₁ + d₂g₂ and y₁ = d₁g₀ + d₂g₁ + d₃g₂, are six products.
+Four do:
 
     m₁ = (d₀ − d₂)·g₀                        y₀ = m₁ + m₂ + m₃
     m₂ = (d₁ + d₂)·(g₀ + g₁ + g₂)/2          y₁ = m₂ − m₃ − m₄
     m₃ = (d₂ − d₁)·(g₀ − g₁ + g₂)/2
     m₄ = (d₁ − d₃)·g₂
 
-because m₂ + m₃ = d₁g₁ + d₂(g₀ + g₂) and m₂ − m₃ = d₁(g₀ + g₂) + d₂g₁. As matrices this is y = Aᵀ[(G g) ∘ (Bᵀ d)], with
-∘ number by number; along the rows and then along the columns, Y = Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A for a tile d of 4×4 pixels.
-Tiles lie two pixels apart and overlap by two.
+because m₂ + m₃ = d₁g₁ + d₂(g₀ + g₂) and m₂ − m₃ = d₁(g₀ + g₂) + d₂g₁. As matrices this is y = Aᵀ[(G g) ∘ (Bᵀ
+d)], with ∘ number by number; along the rows and then along the columns, Y = Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A for a
+tile d of 4×4 pixels. Tiles lie two pixels apart and overlap by two.
 
-The sum over channels may be taken before Aᵀ, because Aᵀ is linear. Then ∘ becomes 16 matrix products, C_out×C by
-C×tiles, one for each number of a tile: 4/9 of the multiplications of im2col. The filters, too, are transformed, once.
-Larger tiles save more and round worse: F(4×4, 3×3) multiplies by numbers up to 8 and loses a digit of float32.
+The sum over channels may be taken before Aᵀ, because Aᵀ is linear. Then ∘ becomes 16 matrix products, C_out×C
+by C×tiles, one for each number of a tile: 4/9 of the multiplications of im2col. The filters, too, are
+transformed, once. Larger tiles save more and round worse: F(4×4, 3×3) multiplies by numbers up to 8 and loses
+a digit of float32.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015); Winograd (1980).
 """
@@ -32,11 +34,14 @@ G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 A_T = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
 
 
-def conv2d_winograd(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1) -> Array:
+def conv2d_winograd(
+    x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1
+) -> Array:
     """Y = Aᵀ[ Σ_c (G g Gᵀ) ∘ (Bᵀ d B) ]A for each tile of 2×2 results.
 
-    Written in a row, the 16 numbers of Bᵀ d B are (Bᵀ ⊗ Bᵀ)·d: one matrix for all tiles, and the same with G and A.
-    Where the result has an odd side, a row or column of zeros completes the last tiles, and what it gives is cut off.
+    Written in a row, the 16 numbers of Bᵀ d B are (Bᵀ ⊗ Bᵀ)·d: one matrix for all tiles, and the same with G
+    and A. Where the result has an odd side, a row or column of zeros completes the last tiles, and what it
+    gives is cut off.
 
     Args:
         x: padded images, N×C_in×H×W.

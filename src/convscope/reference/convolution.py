@@ -1,6 +1,7 @@
 """Two-dimensional convolution, forward by four methods and backward.
 
-Legend: N images, C_in channels of H rows and W columns; C_out filters of kH×kW taps; stride s, padding p, dilation d.
+Legend: N images, C_in channels of H rows and W columns; C_out filters of kH×kW taps; stride s, padding p,
+dilation d.
 """
 
 from __future__ import annotations
@@ -49,16 +50,18 @@ def conv2d(
 
         y[n, o, i, j] = bias[o] + Σ_c Σ_a Σ_b w[o, c, a, b] · x[n, g·C + c, s·i + d·a − p, s·j + d·b − p]
 
-    with x = 0 outside the image, C = C_in/groups, and g = ⌊o·groups/C_out⌋ the group of filter o. H′ is
-    ⌊(H + 2p − d(kH − 1) − 1)/s⌋ + 1, W′ likewise. A weight is used at every place, so that a shifted image gives a
-    shifted result (equivariance), and their number does not depend on the size of the image. Mathematicians call this
-    correlation; their convolution mirrors the filter, which makes no difference to one that is learned.
+    with x = 0 outside the image, C = C_in/groups, and g = ⌊o·groups/C_out⌋ the group of filter o. H′ is ⌊(H +
+    2p − d(kH − 1) − 1)/s⌋ + 1, W′ likewise. A weight is used at every place, so that a shifted image gives a
+    shifted result (equivariance), and their number does not depend on the size of the image. Mathematicians
+    call this correlation; their convolution mirrors the filter, which makes no difference to one that is
+    learned.
 
     Args:
         x: images, N×C_in×H×W; N may be 0.
         w: filters, C_out×(C_in/groups)×kH×kW.
         b: a number added to each map, C_out; nothing when None.
-        stride: s, pixels from one place to the next, at least 1; an integer, or one for rows and one for columns.
+        stride: s, pixels from one place to the next, at least 1; an integer, or one for rows and one for
+            columns.
         padding: p, zeros around the image; an integer, two, "valid" (none) or "same" (H′ = H, stride 1 only).
         dilation: d, pixels from one tap to the next, at least 1.
         groups: parts that channels and filters are divided into; a filter sees its own part only.
@@ -100,17 +103,20 @@ def conv2d_backward(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The gradients of `conv2d`, by the chain rule: what each input adds to the loss L through all outputs it entered.
+    """The gradients of `conv2d`, by the chain rule: what each input adds to the loss L through all outputs it
+    entered.
 
-    y is linear in each of b, w and x, so that ∂y/∂(one of them) is what it is multiplied with in the definition:
+    y is linear in each of b, w and x, so that ∂y/∂(one of them) is what it is multiplied with in the
+    definition:
 
         ∂L/∂bias[o]       = Σ_n Σ_i Σ_j dy[n, o, i, j]
         ∂L/∂w[o, c, a, b] = Σ_n Σ_i Σ_j dy[n, o, i, j] · x[n, g·C + c, s·i + d·a − p, s·j + d·b − p]
         ∂L/∂x[n, c, u, v] = Σ_o Σ_a Σ_b dy[n, o, i, j] · w[o, c, a, b]
 
-    the last over all i, j with s·i + d·a − p = u and s·j + d·b − p = v, and o in the group of c. The second is x
-    convolved with dy as the filter; the third, for s = 1, dy convolved with the mirrored filter. `conv_gradients`
-    writes both as matrix products. What falls on the padding is cut off: its zeros are no variables.
+    the last over all i, j with s·i + d·a − p = u and s·j + d·b − p = v, and o in the group of c. The second
+    is x convolved with dy as the filter; the third, for s = 1, dy convolved with the mirrored filter.
+    `conv_gradients` writes both as matrix products. What falls on the padding is cut off: its zeros are no
+    variables.
 
     Args:
         dy: ∂L/∂y, N×C_out×H′×W′.
@@ -136,7 +142,9 @@ def conv2d_backward(
     check_filters(image.shape, filters.shape, groups=groups)
     size, kernel = (image.shape[2], image.shape[3]), (filters.shape[2], filters.shape[3])
     places = output_shape(size, kernel, stride=stride, padding=padding, dilation=dilation)
-    check_same(error.shape, (len(image), len(filters), *places), name="dy", why=f"N×C_out×H′×W′, H′ = {FORMULA}")
+    check_same(
+        error.shape, (len(image), len(filters), *places), name="dy", why=f"N×C_out×H′×W′, H′ = {FORMULA}"
+    )
     sides = border(padding, kernel, stride=stride, dilation=dilation)
     padded = pad_images(image, sides)
     steps = {"stride": pair(stride), "dilation": pair(dilation)}

@@ -1,4 +1,6 @@
-"""Cross-entropy: how surprised a network is by the true classes, and the gradient from which all learning starts."""
+"""Cross-entropy: how surprised a network is by the true classes, and the gradient from which all learning
+starts.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,10 @@ def cross_entropy(
 ) -> float:
     """L = −Σ_n Σ_k w_k·q_nk·log p_nk / Σ_n w_label(n), with p = softmax(logits), in nats.
 
-    q_n is what p_n should be: 1 for the label, 0 else. Smoothing takes ε off the label and spreads it evenly over all
-    K classes, q = (1 − ε)·one-hot + ε/K, so that no logit has to run off to infinity. A weight w_k makes the images
-    of class k count as that many. The mean is a weighted one, as PyTorch has it: with ε = 0 and one class, its weight
-    cancels.
+    q_n is what p_n should be: 1 for the label, 0 else. Smoothing takes ε off the label and spreads it evenly
+    over all K classes, q = (1 − ε)·one-hot + ε/K, so that no logit has to run off to infinity. A weight w_k
+    makes the images of class k count as that many. The mean is a weighted one, as PyTorch has it: with ε = 0
+    and one class, its weight cancels.
 
     Args:
         logits: N×K.
@@ -43,7 +45,12 @@ def cross_entropy(
 
 
 def cross_entropy_backward(
-    dy: float, logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None, smoothing: float = 0.0
+    dy: float,
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    smoothing: float = 0.0,
 ) -> Array:
     """The gradient of `cross_entropy`: dlogits_nk = dy·(p_nk·Σ_j w_j·q_nj − w_k·q_nk) / Σ_n w_label(n).
 
@@ -63,7 +70,9 @@ def cross_entropy_backward(
     return dlogits
 
 
-def weights_of(labels: NDArray[np.int64], classes: int, weights: ArrayLike | None) -> tuple[NDArray[np.float64], float]:
+def weights_of(
+    labels: NDArray[np.int64], classes: int, weights: ArrayLike | None
+) -> tuple[NDArray[np.float64], float]:
     """The K weights, all 1 where none are given, and Σ_n w_label(n), by which a weighted mean divides.
 
     Raises:
@@ -79,7 +88,9 @@ def weights_of(labels: NDArray[np.int64], classes: int, weights: ArrayLike | Non
         raise ValueError(f"weights of classes are finite and at least 0; given: {values.tolist()}")
     total = float(values[labels].sum())
     if not total > 0:
-        raise ValueError(f"a weighted mean over {len(labels)} images divides by their weights, which sum to {total}")
+        raise ValueError(
+            f"a weighted mean over {len(labels)} images divides by their weights, which sum to {total}"
+        )
     return values, total
 
 
@@ -91,7 +102,9 @@ def check_logits(logits: ArrayLike) -> Array:
     """
     (logits,) = as_floats(logits)
     if logits.ndim != 2 or 0 in logits.shape:
-        raise ShapeError(f"logits are N×K, images by classes, and a mean needs N of 1 or more; given: {logits.shape}")
+        raise ShapeError(
+            f"logits are N×K, images by classes, and a mean needs N of 1 or more; given: {logits.shape}"
+        )
     return logits
 
 
@@ -104,7 +117,9 @@ def _checked(
     index = class_labels(labels, n, k)
     w, total = weights_of(index, k, weights)
     if not 0.0 <= smoothing <= 1.0:
-        raise ValueError(f"smoothing is {smoothing}; it is the share taken off the label, from 0 to 1, such as 0.1")
+        raise ValueError(
+            f"smoothing is {smoothing}; it is the share taken off the label, from 0 to 1, such as 0.1"
+        )
     q = np.full((n, k), smoothing / k)
     q[np.arange(n), index] += 1 - smoothing
     return logits, (w * q).astype(logits.dtype), total

@@ -1,9 +1,11 @@
 """Depthwise convolution: every channel has filters of its own, and no sum runs over channels.
 
-It is `conv2d` with groups = C_in. There is no matrix product worth the name in it (each channel's matrix has C_out/C_in
-rows, often one), so it is computed as what it is: a sum over kH·kW taps, of a weight times the image moved by that tap.
+It is `conv2d` with groups = C_in. There is no matrix product worth the name in it (each channel's matrix has
+C_out/C_in rows, often one), so it is computed as what it is: a sum over kH·kW taps, of a weight times the
+image moved by that tap.
 
-Source: Sifre (2014); Howard and others, MobileNets (2017), where a 1×1 convolution behind it mixes the channels.
+Source: Sifre (2014); Howard and others, MobileNets (2017), where a 1×1 convolution behind it mixes the
+channels.
 """
 
 from __future__ import annotations
@@ -41,9 +43,11 @@ def depthwise_conv2d(
 ) -> Array:
     """Filter each channel by itself, m times with m filters.
 
-        y[n, c·m + q, i, j] = bias[c·m + q] + Σ_a Σ_b w[c·m + q, 0, a, b] · x[n, c, s·i + d·a − p, s·j + d·b − p]
+        y[n, c·m + q, i, j] = bias[c·m + q] + Σ_a Σ_b w[c·m + q, 0, a, b] · x[n, c, s·i + d·a − p, s·j + d·b −
+        p]
 
-    It costs C·m·kH·kW multiplications a place, where the whole convolution to as many maps costs C times that.
+    It costs C·m·kH·kW multiplications a place, where the whole convolution to as many maps costs C times
+    that.
 
     Args:
         x: images, N×C×H×W; N may be 0.
@@ -77,8 +81,9 @@ def depthwise_conv2d_backward(
 ) -> tuple[Array, Array, Array]:
     """The gradients of `depthwise_conv2d`, tap by tap.
 
-    A tap adds w·(moved image) to the result, a product: the gradient of either factor is the other one times dy, summed
-    over what shares it. A weight is shared by all places of all images, a pixel by the m filters of its channel:
+    A tap adds w·(moved image) to the result, a product: the gradient of either factor is the other one times
+    dy, summed over what shares it. A weight is shared by all places of all images, a pixel by the m filters
+    of its channel:
 
         ∂L/∂w[c·m + q, 0, a, b] = Σ_n Σ_i Σ_j dy[n, c·m + q, i, j] · x[n, c, s·i + d·a − p, s·j + d·b − p]
         ∂L/∂x[n, c, u, v]       = Σ_a Σ_b Σ_q w[c·m + q, 0, a, b] · dy[n, c·m + q, i, j]
@@ -106,13 +111,16 @@ def depthwise_conv2d_backward(
     """
     error, image, filters = as_floats(dy, x, w)
     places, sides = _places(image, filters, stride=stride, padding=padding, dilation=dilation)
-    check_same(error.shape, (len(image), len(filters), *places), name="dy", why=f"N×C·m×H′×W′, H′ = {FORMULA}")
+    check_same(
+        error.shape, (len(image), len(filters), *places), name="dy", why=f"N×C·m×H′×W′, H′ = {FORMULA}"
+    )
     padded, taps = pad_images(image, sides), _by_channel(filters, image)
     error = error.reshape(*image.shape[:2], taps.shape[1], *places)
     dx, dw = np.zeros_like(padded), np.empty_like(taps)
     for tap in np.ndindex(*taps.shape[2:]):
         moved, met = (
-            under_tap(of, tap, places=places, stride=pair(stride), dilation=pair(dilation)) for of in (padded, dx)
+            under_tap(of, tap, places=places, stride=pair(stride), dilation=pair(dilation))
+            for of in (padded, dx)
         )
         dw[:, :, *tap] = np.einsum("ncqij,ncij->cq", error, moved)
         met += np.einsum("ncqij,cq->ncij", error, taps[:, :, *tap])

@@ -1,8 +1,8 @@
 """Dropout: in training, numbers are struck out at random, so that none can rely on its neighbours.
 
-Srivastava and others 2014, Journal of Machine Learning Research 15; whole channels: Tompson and others 2014, arXiv
-1411.4280. Chance and arithmetic are kept apart: a mask is drawn, and what it does is a pure function. In evaluation
-nothing is struck out, so there is nothing to call.
+Srivastava and others 2014, Journal of Machine Learning Research 15; whole channels: Tompson and others 2014,
+arXiv 1411.4280. Chance and arithmetic are kept apart: a mask is drawn, and what it does is a pure function.
+In evaluation nothing is struck out, so there is nothing to call.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def dropout_mask(shape: tuple[int, ...], rng: np.random.Generator, *, p: float =
 
 
 def channel_dropout_mask(shape: tuple[int, ...], rng: np.random.Generator, *, p: float = 0.5) -> Array:
-    """Which maps are kept: bool N×C×1×1. A pixel alone is not missed, since its neighbours look much the same.
+    """Which maps are kept: bool N×C×1×1. A pixel alone is not missed, since its neighbours look much the
+    same.
 
     Args:
         shape: that of x, N×C×H×W.
@@ -47,7 +48,9 @@ def channel_dropout_mask(shape: tuple[int, ...], rng: np.random.Generator, *, p:
     (2, 3, 1, 1)
     """
     if len(shape) != 4:
-        raise ShapeError(f"channel dropout strikes out maps of N×C×H×W; given: {shape}; for N×C take dropout_mask")
+        raise ShapeError(
+            f"channel dropout strikes out maps of N×C×H×W; given: {shape}; for N×C take dropout_mask"
+        )
     return dropout_mask((*shape[:2], 1, 1), rng, p=p)
 
 
@@ -71,9 +74,13 @@ def dropout(x: ArrayLike, mask: Array, *, p: float = 0.5) -> Array:
     [2.0, 0.0, 6.0, 0.0]
     """
     (x,) = as_floats(x)
-    fits = mask.ndim == x.ndim and all(m in (1, length) for m, length in zip(mask.shape, x.shape, strict=True))
+    fits = mask.ndim == x.ndim and all(
+        m in (1, length) for m, length in zip(mask.shape, x.shape, strict=True)
+    )
     if not fits or mask.dtype != bool:
-        raise ShapeError(f"the mask is bool and of the shape of x, {x.shape}, or 1 along an axis; given: {mask.shape}")
+        raise ShapeError(
+            f"the mask is bool and of the shape of x, {x.shape}, or 1 along an axis; given: {mask.shape}"
+        )
     return x * mask / (1 - _checked(p))
 
 
@@ -90,5 +97,7 @@ def dropout_backward(dy: ArrayLike, mask: Array, *, p: float = 0.5) -> Array:
 
 def _checked(p: float) -> float:
     if not 0.0 <= p < 1.0:
-        raise ValueError(f"p is {p}; it is the probability of striking a number out, from 0 to below 1, such as 0.5")
+        raise ValueError(
+            f"p is {p}; it is the probability of striking a number out, from 0 to below 1, such as 0.5"
+        )
     return p

@@ -1,7 +1,7 @@
 """Focal loss: cross-entropy that turns away from what is easy.
 
-Lin, Goyal, Girshick, He and Dollár 2017, arXiv 1708.02002: among a hundred thousand easy negatives the few hard
-images have no say, however wrong they are. A factor (1 − p)^γ takes weight from what is already right.
+Lin, Goyal, Girshick, He and Dollár 2017, arXiv 1708.02002: among a hundred thousand easy negatives the few
+hard images have no say, however wrong they are. A factor (1 − p)^γ takes weight from what is already right.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from convscope.reference.precision import Array
 from convscope.reference.softmax import log_softmax
 
 
-def focal_loss(logits: ArrayLike, labels: ArrayLike, *, gamma: float = 2.0, weights: ArrayLike | None = None) -> float:
-    """L = −Σ_n w_n·(1 − p_n)^γ·log p_n / Σ_n w_n, with p_n the share of the label in softmax(logits_n), w_n its weight.
+def focal_loss(
+    logits: ArrayLike, labels: ArrayLike, *, gamma: float = 2.0, weights: ArrayLike | None = None
+) -> float:
+    """L = −Σ_n w_n·(1 − p_n)^γ·log p_n / Σ_n w_n, with p_n the share of the label in softmax(logits_n), w_n
+    its weight.
 
     γ = 0 is `cross_entropy`. With γ = 2 an image at p = 0.9 counts a hundredth, one at p = 0.1 four fifths.
 
@@ -44,13 +47,15 @@ def focal_loss_backward(
 ) -> Array:
     """The gradient of `focal_loss`, that of cross-entropy times a factor for each image.
 
-        dlogits_nk = dy·w_n/Σw · (1 − p)^γ·(1 − γ·p·log p/(1 − p)) · (p_nk − [k is the label]), p that of the label
+        dlogits_nk = dy·w_n/Σw · (1 − p)^γ·(1 − γ·p·log p/(1 − p)) · (p_nk − [k is the label]), p that of the
+        label
 
     With l = log p and dp/dl = p, the product rule gives
 
         d/dl of −(1 − p)^γ·l = −(1 − p)^γ + γ·(1 − p)^(γ − 1)·p·l = −(1 − p)^γ·(1 − γ·p·l/(1 − p))
 
-    and ∂l/∂x_k = [k is the label] − p_k. Towards p = 1 the fraction l/(1 − p) tends to −1, which is put in at 1 itself.
+    and ∂l/∂x_k = [k is the label] − p_k. Towards p = 1 the fraction l/(1 − p) tends to −1, which is put in at
+    1 itself.
 
     dy is 1 where nothing is computed from the loss; the other arguments are as they were. dlogits is N×K.
 

@@ -1,6 +1,7 @@
 """GELU: each number times the share of a bell curve that lies below it, a ReLU with a round corner.
 
-Hendrycks and Gimpel 2016, arXiv 1606.08415. Φ is the distribution function of the normal distribution, φ its density:
+Hendrycks and Gimpel 2016, arXiv 1606.08415. Φ is the distribution function of the normal distribution, φ its
+density:
 
     Φ(x) = ½·erfc(−x/√2),  φ(x) = Φ′(x) = e^(−x²/2)/√(2π)
 """
@@ -22,8 +23,8 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 def gelu(x: ArrayLike) -> Array:
     """The exact form, y = x·Φ(x), number by number, for x of any shape.
 
-    erfc, and not ½·(1 + erf(x/√2)), because 1 + erf loses every digit on the far left: at −9 it is 0 already, where Φ
-    is 1·10⁻¹⁹.
+    erfc, and not ½·(1 + erf(x/√2)), because 1 + erf loses every digit on the far left: at −9 it is 0 already,
+    where Φ is 1·10⁻¹⁹.
 
     >>> gelu([-1.0, 0.0, 1.0]).round(4).tolist()
     [-0.1587, 0.0, 0.8413]
@@ -45,10 +46,11 @@ def gelu_backward(dy: ArrayLike, x: ArrayLike) -> Array:
 
 
 def gelu_tanh(x: ArrayLike) -> Array:
-    """The form without erf, within 5·10⁻⁴ of it: y = ½·x·(1 + tanh u), u = √(2/π)·(x + 0.044715·x³), x of any shape.
+    """The form without erf, within 5·10⁻⁴ of it: y = ½·x·(1 + tanh u), u = √(2/π)·(x + 0.044715·x³), x of any
+    shape.
 
-    The factor √(2/π) gives the right slope at 0, where Φ′ = 1/√(2π); 0.044715 was fitted. GPT-2 and much after it was
-    trained with this form, so weights ask for the form they were trained with.
+    The factor √(2/π) gives the right slope at 0, where Φ′ = 1/√(2π); 0.044715 was fitted. GPT-2 and much
+    after it was trained with this form, so weights ask for the form they were trained with.
 
     >>> gelu_tanh([-1.0, 0.0, 1.0]).round(4).tolist()
     [-0.1588, 0.0, 0.8412]
@@ -59,7 +61,8 @@ def gelu_tanh(x: ArrayLike) -> Array:
 
 
 def gelu_tanh_backward(dy: ArrayLike, x: ArrayLike) -> Array:
-    """The gradient of `gelu_tanh`: dx = dy·½·(1 + t + x·(1 − t²)·u′), t = tanh u, u′ = √(2/π)·(1 + 3·0.044715·x²).
+    """The gradient of `gelu_tanh`: dx = dy·½·(1 + t + x·(1 − t²)·u′), t = tanh u, u′ = √(2/π)·(1 +
+    3·0.044715·x²).
 
     The product rule, and tanh′ = 1 − tanh².
 

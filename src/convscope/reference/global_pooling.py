@@ -1,7 +1,7 @@
 """Global pooling: one number a map, which is adaptive pooling to a single cell.
 
-It took the place of dense heads: C numbers fit every image size, and no weight belongs to a place in the image (Lin,
-Chen and Yan 2013, arXiv 1312.4400).
+It took the place of dense heads: C numbers fit every image size, and no weight belongs to a place in the
+image (Lin, Chen and Yan 2013, arXiv 1312.4400).
 """
 
 from __future__ import annotations

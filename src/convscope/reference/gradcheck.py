@@ -5,9 +5,10 @@ A slope is measured by going a small way h to both sides. Taylor's series gives
     f(x + h) = f(x) + h f′(x) + h²/2 f″(x) + h³/6 f‴(x) + …
     (f(x + h) − f(x − h)) / 2h = f′(x) + h²/6 f‴(x) + …
 
-The even terms cancel, so the error of the method falls with h², where that of a one-sided difference falls with h.
-Rounding errs by about ε|f|/h, which rises as h falls; the sum of both is least near h = ε^(1/3), 6·10⁻⁶ in float64, and
-is then about ε^(2/3), 4·10⁻¹¹. In float32 the same reckoning gives 2·10⁻⁵, which hides small mistakes: hence float64.
+The even terms cancel, so the error of the method falls with h², where that of a one-sided difference falls
+with h. Rounding errs by about ε|f|/h, which rises as h falls; the sum of both is least near h = ε^(1/3),
+6·10⁻⁶ in float64, and is then about ε^(2/3), 4·10⁻¹¹. In float32 the same reckoning gives 2·10⁻⁵, which hides
+small mistakes: hence float64.
 """
 
 from __future__ import annotations
@@ -35,20 +36,23 @@ def gradcheck(
 ) -> float:
     """Compare derived gradients with central differences, element by element, in float64.
 
-    A function y = f(x, …) of arrays is made a number L = Σ dy·y with random dy; ∂L/∂x is then what `gradients` has to
-    give for this dy, one number for each element of x. With dy = 1 errors of two outputs could cancel.
+    A function y = f(x, …) of arrays is made a number L = Σ dy·y with random dy; ∂L/∂x is then what
+    `gradients` has to give for this dy, one number for each element of x. With dy = 1 errors of two outputs
+    could cancel.
 
     Args:
         function: f(*arrays) -> y, of any shape; a number for a loss.
-        gradients: g(dy, *arrays) -> one gradient for each array, in their order; an array alone where there is one.
-        arrays: where to compare, of any shapes; stay away from kinks (0 of a ReLU, ties of a maximum). What has no
-            derivative, such as class numbers, belongs into the functions.
-        at_most: the largest error allowed, relative to the largest value of the array's gradient. Central differences
-            are good to about 1e-10 where f is O(1) and smooth.
+        gradients: g(dy, *arrays) -> one gradient for each array, in their order; an array alone where there
+            is one.
+        arrays: where to compare, of any shapes; stay away from kinks (0 of a ReLU, ties of a maximum). What
+            has no derivative, such as class numbers, belongs into the functions.
+        at_most: the largest error allowed, relative to the largest value of the array's gradient. Central
+            differences are good to about 1e-10 where f is O(1) and smooth.
         seed: of dy, drawn from the normal distribution.
 
     Returns:
-        the largest error found beyond what rounding explains, relative to the largest value of the gradient it lies in.
+        the largest error found beyond what rounding explains, relative to the largest value of the gradient
+        it lies in.
 
     Raises:
         GradientError: an error above `at_most`, a gradient of another shape, or another number of gradients.
@@ -68,7 +72,9 @@ def gradcheck(
     derived = gradients(dy, *(point.copy() for point in points))
     listed = [derived] if isinstance(derived, np.ndarray | np.floating) else list(derived)
     if len(listed) != len(points):
-        raise GradientError(f"{len(points)} arrays need {len(points)} gradients, in their order; given: {len(listed)}")
+        raise GradientError(
+            f"{len(points)} arrays need {len(points)} gradients, in their order; given: {len(listed)}"
+        )
     worst = 0.0
     for which, gradient in enumerate(listed):
         measured = _measured(function, points, which, dy=dy)
@@ -86,7 +92,8 @@ def _measured(function: Callable[..., ArrayLike], points: list[Array], which: in
         moved[1][which][place] += step
         # The way really gone: x ± h is rounded, and h²/6 f‴ is smaller than that rounding.
         way = moved[1][which][place] - moved[0][which][place]
-        # Subtracting before summing keeps the rounding of outputs that do not depend on this element out of the sum.
+        # Subtracting before summing keeps the rounding of outputs that do not depend on this element out of
+        # the sum.
         below, above = (np.asarray(function(*values)) for values in moved)
         slopes[place] = np.sum(dy * (above - below)) / way
     return slopes
@@ -94,7 +101,9 @@ def _measured(function: Callable[..., ArrayLike], points: list[Array], which: in
 
 def _compare(derived: Array, measured: Array, which: int, *, at_most: float, noise: float) -> float:
     if derived.shape != measured.shape:
-        raise GradientError(f"the gradient of array {which} has shape {derived.shape}, the array {measured.shape}")
+        raise GradientError(
+            f"the gradient of array {which} has shape {derived.shape}, the array {measured.shape}"
+        )
     if not derived.size:
         return 0.0
     errors = np.maximum(np.abs(derived - measured) - noise, 0)

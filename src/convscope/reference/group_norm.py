@@ -1,8 +1,9 @@
-"""Group norm: the channels of an image in G groups, each group with mean 0 and variance 1. Instance norm: G = C.
+"""Group norm: the channels of an image in G groups, each group with mean 0 and variance 1. Instance norm: G =
+C.
 
-Between layer norm over an image (G = 1) and instance norm, each map for itself (G = C). Unlike batch norm it does not
-care how large the batch is: Wu and He 2018, arXiv 1803.08494. Instance norm takes the contrast out of a picture, as
-style transfer wants it: Ulyanov, Vedaldi and Lempitsky 2016, arXiv 1607.08022.
+Between layer norm over an image (G = 1) and instance norm, each map for itself (G = C). Unlike batch norm it
+does not care how large the batch is: Wu and He 2018, arXiv 1803.08494. Instance norm takes the contrast out
+of a picture, as style transfer wants it: Ulyanov, Vedaldi and Lempitsky 2016, arXiv 1607.08022.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ def group_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, groups: int, 
 def group_norm_backward(
     dy: ArrayLike, x: ArrayLike, gamma: ArrayLike, *, groups: int, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:
-    """The gradients of `group_norm`: with dx̂ = γ·dy, dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))/σ; dγ = Σ dy·x̂, dβ = Σ dy.
+    """The gradients of `group_norm`: with dx̂ = γ·dy, dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))/σ; dγ = Σ
+    dy·x̂, dβ = Σ dy.
 
-    The means run over a group, as `standardise` derives them, the sums over the images and pixels of a channel.
+    The means run over a group, as `standardise` derives them, the sums over the images and pixels of a
+    channel.
 
-    dy is ∂L/∂y, N×C×H×W; the other arguments are as they were. Returns (dx, dγ, dβ), of the shapes of x, γ and γ.
+    dy is ∂L/∂y, N×C×H×W; the other arguments are as they were. Returns (dx, dγ, dβ), of the shapes of x, γ
+    and γ.
 
     >>> x = [[[[1.0, 3.0]], [[10.0, 14.0]]]]
     >>> [g.shape for g in group_norm_backward(x, x, [1, 1], groups=2)]
@@ -69,7 +73,8 @@ def group_norm_backward(
 
 
 def instance_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5) -> Array:
-    """Each map of an image for itself, which is group norm with one channel a group: y = γ·(x − μ)/√(σ² + ε) + β.
+    """Each map of an image for itself, which is group norm with one channel a group: y = γ·(x − μ)/√(σ² + ε)
+    + β.
 
     Args:
         x: maps, N×C×H×W with more than one pixel.

@@ -1,13 +1,14 @@
-"""How large random weights have to be, so that neither signals nor gradients fade or explode from layer to layer.
+"""How large random weights have to be, so that neither signals nor gradients fade or explode from layer to
+layer.
 
-The variance argument. One number of a layer is y = Σ w_i·x_i over its fan-in, the n numbers that it weighs. With
-independent weights of mean 0 and variance v, whatever the x,
+The variance argument. One number of a layer is y = Σ w_i·x_i over its fan-in, the n numbers that it weighs.
+With independent weights of mean 0 and variance v, whatever the x,
 
     Var(y) = n·v·E[x²]
 
-Through L layers the variance is multiplied by (n·v)^L: at n·v = 0.5, twenty layers leave a millionth. It stays where
-n·v = 1. Backwards each x hears from m numbers, its fan-out, and by the same sum the gradients keep their variance
-where m·v = 1.
+Through L layers the variance is multiplied by (n·v)^L: at n·v = 0.5, twenty layers leave a millionth. It
+stays where n·v = 1. Backwards each x hears from m numbers, its fan-out, and by the same sum the gradients
+keep their variance where m·v = 1.
 
 * Xavier takes the middle, v = 2/(n + m), for an activation that is like the identity near 0, such as tanh: Glorot and
   Bengio 2010, AISTATS.
@@ -16,8 +17,8 @@ where m·v = 1.
   1502.01852.
 
 A uniform distribution on (−b, b) has the variance b²/3, so it needs b = √(3·v). Of a convolution w, C_out ×
-C_in/groups × kH × kW, the fan-in is C_in/groups·kH·kW. The fan-out is reckoned as C_out·kH·kW, as PyTorch has it
-(with stride 1 and without groups that many numbers see a pixel).
+C_in/groups × kH × kW, the fan-in is C_in/groups·kH·kW. The fan-out is reckoned as C_out·kH·kW, as PyTorch has
+it (with stride 1 and without groups that many numbers see a pixel).
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     ((120, 84), (150, 400))
     """
     if len(shape) < 2 or 0 in shape:
-        raise ShapeError(f"weights are K×D or C_out×C_in×kH×kW, none of them 0; given: {shape}; biases start at 0")
+        raise ShapeError(
+            f"weights are K×D or C_out×C_in×kH×kW, none of them 0; given: {shape}; biases start at 0"
+        )
     field = math.prod(shape[2:])
     return shape[1] * field, shape[0] * field
 

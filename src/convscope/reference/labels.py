@@ -1,4 +1,6 @@
-"""Labels, looked at before anything is computed: a wrong one, such as −1, would pick another logit in silence."""
+"""Labels, looked at before anything is computed: a wrong one, such as −1, would pick another logit in
+silence.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def class_labels(labels: ArrayLike, count: int, classes: int) -> NDArray[np.int6
     found = np.asarray(labels)
     check_same(found.shape, (count,), name="labels", why="N, one label an image")
     if count and found.dtype.kind not in "iu":
-        raise ValueError(f"labels are whole numbers from 0 to {classes - 1}, one an image; given: {found.dtype}")
+        raise ValueError(
+            f"labels are whole numbers from 0 to {classes - 1}, one an image; given: {found.dtype}"
+        )
     wrong = np.flatnonzero((found < 0) | (found >= classes))
     if wrong.size:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Layer norm: each image for itself gets mean 0 and variance 1, so that no answer depends on the batch.
 
-Ba, Kiros and Hinton 2016, arXiv 1607.06450. In transformers and in ConvNeXt it runs over the channels alone, which
-are then the last axis.
+Ba, Kiros and Hinton 2016, arXiv 1607.06450. In transformers and in ConvNeXt it runs over the channels alone,
+which are then the last axis.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from convscope.reference.standardise import (
 
 
 def layer_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5) -> Array:
-    """Each image (or row) for itself: y = γ·(x − μ)/√(σ² + ε) + β, μ and σ² over the last axes of x, as many as γ has.
+    """Each image (or row) for itself: y = γ·(x − μ)/√(σ² + ε) + β, μ and σ² over the last axes of x, as many
+    as γ has.
 
     Args:
         x: such as N×C×H×W with γ of C×H×W (each image) or of W (the last axis alone: each row).
@@ -43,13 +44,14 @@ def layer_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 
 def layer_norm_backward(
     dy: ArrayLike, x: ArrayLike, gamma: ArrayLike, *, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:
-    """The gradients of `layer_norm`: with dx̂ = γ·dy, dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))/σ; dγ = Σ dy·x̂, dβ = Σ dy.
+    """The gradients of `layer_norm`: with dx̂ = γ·dy, dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))/σ; dγ = Σ
+    dy·x̂, dβ = Σ dy.
 
-    The means run over one image's axes, as `standardise` derives them; unlike in batch norm γ differs within a group,
-    so it stays inside the means. The sums run over everything that shares a γ: the images.
+    The means run over one image's axes, as `standardise` derives them; unlike in batch norm γ differs within
+    a group, so it stays inside the means. The sums run over everything that shares a γ: the images.
 
-    dy is ∂L/∂y, of the shape of x; the other arguments are as they were. Returns (dx, dγ, dβ), of the shapes of x, γ
-    and γ.
+    dy is ∂L/∂y, of the shape of x; the other arguments are as they were. Returns (dx, dγ, dβ), of the shapes
+    of x, γ and γ.
 
     >>> layer_norm_backward([[1, 0, 0]], [[0, 3, 6]], [1, 1, 1])[2].tolist()
     [1.0, 0.0, 0.0]

@@ -1,7 +1,9 @@
-"""Layers: the pure functions of this folder, each with the weights that it learns and the input that it remembers.
+"""Layers: the pure functions of this folder, each with the weights that it learns and the input that it
+remembers.
 
-A layer does three things. `start` draws its weights. `forward` computes y and, in training, keeps x. `backward` takes
-∂L/∂y, leaves the gradients of its weights in `gradients` and returns ∂L/∂x, which is ∂L/∂y of the layer in front.
+A layer does three things. `start` draws its weights. `forward` computes y and, in training, keeps x.
+`backward` takes ∂L/∂y, leaves the gradients of its weights in `gradients` and returns ∂L/∂x, which is ∂L/∂y
+of the layer in front.
 """
 
 from __future__ import annotations
@@ -13,7 +15,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convscope.reference.average_pooling import avg_pool2d, avg_pool2d_backward
-from convscope.reference.batch_norm import batch_norm, batch_norm_backward, batch_norm_eval, running_statistics
+from convscope.reference.batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_eval,
+    running_statistics,
+)
 from convscope.reference.convolution import conv2d, conv2d_backward
 from convscope.reference.dropout import dropout, dropout_backward, dropout_mask
 from convscope.reference.initialisation import he_normal
@@ -26,7 +33,9 @@ from convscope.reference.weights import Weights
 
 
 class Layer:
-    """What all layers share; `weights` and `gradients` are arrays by the same names, empty where nothing is learned."""
+    """What all layers share; `weights` and `gradients` are arrays by the same names, empty where nothing is
+    learned.
+    """
 
     def __init__(self) -> None:
         self.weights: Weights = {}
@@ -61,7 +70,9 @@ class Unweighted(Layer):
     [0.0, 2.0]
     """
 
-    def __init__(self, function: Callable[..., Array], gradient: Callable[..., Array], **options: Any) -> None:
+    def __init__(
+        self, function: Callable[..., Array], gradient: Callable[..., Array], **options: Any
+    ) -> None:
         super().__init__()
         self.function, self.gradient, self.options = function, gradient, options
 
@@ -122,7 +133,12 @@ class AvgPool2d(Unweighted):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+        options = {
+            "stride": stride,
+            "padding": padding,
+            "ceil_mode": ceil_mode,
+            "count_include_pad": count_include_pad,
+        }
         super().__init__(avg_pool2d, avg_pool2d_backward, kernel=kernel, **options)
 
 
@@ -149,7 +165,12 @@ class Conv2d(Layer):
         super().__init__()
         check_groups(groups, in_channels, name="C_in")
         self.shape = (out_channels, in_channels // groups, *pair(kernel, name="kernel", at_least=1))
-        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        self.options: dict[str, Any] = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+        }
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:
         """Draw the filters."""
@@ -191,7 +212,8 @@ class Linear(Layer):
 
 
 class BatchNorm2d(Layer):
-    """Batch norm of C channels; in training by the batch, in evaluation by the running statistics `mean` and `var`.
+    """Batch norm of C channels; in training by the batch, in evaluation by the running statistics `mean` and
+    `var`.
 
     >>> layer = BatchNorm2d(3)
     >>> layer.start(np.random.default_rng(0), np.float64)
@@ -238,7 +260,9 @@ class Dropout(Layer):
         self._mask = np.ones((), bool)
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:  # noqa: ARG002
-        """Take a stream of chance of its own, so that a layer more or less does not change that of the others."""
+        """Take a stream of chance of its own, so that a layer more or less does not change that of the
+        others.
+        """
         (self._rng,) = rng.spawn(1)
 
     def _forward(self, x: Array, training: bool) -> Array:

@@ -1,9 +1,9 @@
 """LeNet-5 in NumPy alone: the network that read the digits of bank cheques (LeCun and others 1998).
 
-Six filters find strokes, pooling forgets where exactly they lay, sixteen filters find arrangements of strokes, and
-three dense layers read them: 61,706 weights. With what became usual since: ReLU in place of tanh, max pooling in place
-of averages with weights, logits in place of distances to drawn digits, and each map of the second convolution sees all
-six of the first.
+Six filters find strokes, pooling forgets where exactly they lay, sixteen filters find arrangements of
+strokes, and three dense layers read them: 61,706 weights. With what became usual since: ReLU in place of
+tanh, max pooling in place of averages with weights, logits in place of distances to drawn digits, and each
+map of the second convolution sees all six of the first.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from convscope.reference.net import Net
 def lenet5(*, channels: int = 1, classes: int = 10, seed: int = 0, dtype: DTypeLike = np.float32) -> Net:
     """LeNet-5 for images of 28×28 pixels, N×C×28×28 → N×K.
 
-    C1 pads by 2, since the paper puts its 28×28 digits in the middle of a 32×32 field. Pooling stands before ReLU:
-    max(relu(x)) = relu(max(x)) exactly, and ReLU then touches a quarter of the numbers.
+    C1 pads by 2, since the paper puts its 28×28 digits in the middle of a 32×32 field. Pooling stands before
+    ReLU: max(relu(x)) = relu(max(x)) exactly, and ReLU then touches a quarter of the numbers.
 
     Args:
         channels: C, 1 for grey images, 3 for colours.

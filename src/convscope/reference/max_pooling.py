@@ -23,8 +23,8 @@ def max_pool2d(
 
     y[n, c, i, j] = max over (a, b) of x[n, c, i·s − p + a·d, j·s − p + b·d], a < kH and b < kW
 
-    A pixel outside the image counts as −∞, so padding never wins. A strong answer of a filter survives wherever in the
-    window it lay: a little invariance against shifts, for the price of not knowing where.
+    A pixel outside the image counts as −∞, so padding never wins. A strong answer of a filter survives
+    wherever in the window it lay: a little invariance against shifts, for the price of not knowing where.
 
     Args:
         x: maps, N×C×H×W.
@@ -70,7 +70,8 @@ def max_pool2d_backward(
 
         ∂y/∂x[m] = 1 where m = argmax, 0 elsewhere;  dx[m] = Σ dy over the windows that m won.
 
-    Of equal numbers the first one wins, row by row, as in PyTorch; any share among them would be a subgradient.
+    Of equal numbers the first one wins, row by row, as in PyTorch; any share among them would be a
+    subgradient.
 
     dy is ∂L/∂y, of the shape of y; x and the other arguments are as they were. dx is N×C×H×W.
 

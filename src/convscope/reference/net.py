@@ -1,7 +1,8 @@
 """A network: layers in a row, trained by gradient descent. Everything that a training loop is, in NumPy.
 
-`fit` shuffles the images and takes them batch by batch. Each batch goes forward through the layers to logits, the loss
-says how wrong these are, its gradient goes backward through the layers, and the optimiser moves the weights.
+`fit` shuffles the images and takes them batch by batch. Each batch goes forward through the layers to logits,
+the loss says how wrong these are, its gradient goes backward through the layers, and the optimiser moves the
+weights.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class DivergedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the images gave: mean loss and share of right answers while training, last rate, seconds.
+    """What one pass over the images gave: mean loss and share of right answers while training, last rate,
+    seconds.
 
     >>> print(Epoch(1, loss=0.6931, accuracy=0.5, rate=0.05, seconds=12.3))
     epoch   1   loss 0.6931   accuracy 50.0 %   rate 0.05   12.3 s
@@ -94,7 +96,9 @@ class Net:
     @property
     def gradients(self) -> Weights:
         """The gradients that `backward` left, by the names of the weights."""
-        return {f"{i}.{name}": g for i, layer in enumerate(self.layers) for name, g in layer.gradients.items()}
+        return {
+            f"{i}.{name}": g for i, layer in enumerate(self.layers) for name, g in layer.gradients.items()
+        }
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Images through all layers; a ShapeError says in which layer sizes do not fit."""
@@ -106,7 +110,9 @@ class Net:
         return x
 
     def backward(self, dy: Array) -> Array:
-        """The gradient of the loss back through all layers, the last one first; returns that of the images."""
+        """The gradient of the loss back through all layers, the last one first; returns that of the
+        images.
+        """
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy
@@ -204,9 +210,12 @@ def _check_finite(loss: float, weights: Weights, x: Array, *, step: int, rate: f
     if math.isfinite(loss) and all(np.isfinite(w).all() for w in weights.values()):
         return
     if not np.isfinite(x).all():
-        raise DivergedError(f"a pixel in the batch of step {step} is infinite or not a number; mend the images")
+        raise DivergedError(
+            f"a pixel in the batch of step {step} is infinite or not a number; mend the images"
+        )
     raise DivergedError(
-        f"training diverged in step {step}: the loss is {loss:.3g}, and a loss or weight is infinite or not a number. "
+        f"training diverged in step {step}: the loss is {loss:.3g}, and a loss or weight is infinite or not "
+        f"a number. "
         f"Lower the rate, {rate:.3g}, to a tenth, and scale the images to mean 0 and deviation 1 "
         f"(in this batch {x.mean():.3g} and {x.std():.3g})"
     )

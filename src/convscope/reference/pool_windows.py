@@ -4,8 +4,9 @@ Along one axis, a window of k pixels, d apart, in steps of s over H pixels with 
 
     ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1 places,
 
-and with ceil mode one more where pixels are left over: ⌈ ⌉ in place of ⌊ ⌋. That last window hangs over the end. It is
-dropped again where it would begin behind the image, (places − 1)·s ≥ H + p, since it would see nothing but padding.
+and with ceil mode one more where pixels are left over: ⌈ ⌉ in place of ⌊ ⌋. That last window hangs over the
+end. It is dropped again where it would begin behind the image, (places − 1)·s ≥ H + p, since it would see
+nothing but padding.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def pooled_size(
     """
     if 2 * padding > kernel:
         raise ShapeError(
-            f"padding is {padding} and the kernel {kernel}; padding is at most half the kernel, {kernel // 2}, or the "
+            f"padding is {padding} and the kernel {kernel}; padding is at most half the kernel, "
+            f"{kernel // 2}, or the "
             "first window would see little else"
         )
     if not ceil_mode:
@@ -56,7 +58,9 @@ def pooled_size(
 
 @dataclass(frozen=True)
 class Windows:
-    """All windows of one pooling. Each field is (rows, columns): `size` the image's, `places` the result's."""
+    """All windows of one pooling. Each field is (rows, columns): `size` the image's, `places` the
+    result's.
+    """
 
     size: tuple[int, int]
     kernel: tuple[int, int]
@@ -67,7 +71,10 @@ class Windows:
 
     def pad(self, x: Array, value: float) -> Array:
         """N×C×H×W with `value` around it, at the end as much as the last window hangs over."""
-        last = [self.stride[a] * (self.places[a] - 1) + self.dilation[a] * (self.kernel[a] - 1) + 1 for a in (0, 1)]
+        last = [
+            self.stride[a] * (self.places[a] - 1) + self.dilation[a] * (self.kernel[a] - 1) + 1
+            for a in (0, 1)
+        ]
         behind = [max(last[a] - self.size[a] - self.padding[a], 0) for a in (0, 1)]
         return pad_images(x, ((self.padding[0], behind[0]), (self.padding[1], behind[1])), value=value)
 
@@ -77,10 +84,11 @@ class Windows:
         return padded[:, :, top : top + h, left : left + w]
 
     def pixels(self) -> Iterator[Place]:
-        """For each of the kH·kW pixels of a window, row by row: where all windows have it in the padded image.
+        """For each of the kH·kW pixels of a window, row by row: where all windows have it in the padded
+        image.
 
-        Such a place cuts an N×C×H_out×W_out view out of the padded image, so that a loop over the few pixels of a
-        window stands in for one over its many places.
+        Such a place cuts an N×C×H_out×W_out view out of the padded image, so that a loop over the few pixels
+        of a window stands in for one over its many places.
         """
         everything = slice(None)
         for i in range(self.kernel[0]):
@@ -118,11 +126,14 @@ def windows(
 
 def _check_sight(found: Windows, axis: int) -> None:
     """Refuse windows that see no pixel, as those of a dilated kernel may that straddles a small image."""
-    k, s, p, d, size = (v[axis] for v in (found.kernel, found.stride, found.padding, found.dilation, found.size))
+    k, s, p, d, size = (
+        v[axis] for v in (found.kernel, found.stride, found.padding, found.dilation, found.size)
+    )
     seen = np.arange(found.places[axis])[:, None] * s - p + np.arange(k) * d
     blind = ~((seen >= 0) & (seen < size)).any(axis=1)
     if blind.any():
         raise ShapeError(
-            f"window {blind.argmax()} looks at {seen[blind][0].tolist()}, i*s - p + a*d for a < {k}, and the image has "
+            f"window {blind.argmax()} looks at {seen[blind][0].tolist()}, i*s - p + a*d for a < {k}, and "
+            f"the image has "
             f"pixels 0 to {size - 1}: it would see padding alone; give less padding or dilation"
         )

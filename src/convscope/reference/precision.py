@@ -1,4 +1,6 @@
-"""Which numbers the reference computes with: float32 stays float32, float64 stays float64, integers become float64."""
+"""Which numbers the reference computes with: float32 stays float32, float64 stays float64, integers become
+float64.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ Array = NDArray[Any]
 def as_floats(*values: ArrayLike) -> list[Array]:
     """The arrays in one floating type: float32 where all are, else float64.
 
-    Integers and truth values become float64. An array of integers would cut off what is behind the point of each result
-    written into it, without a word.
+    Integers and truth values become float64. An array of integers would cut off what is behind the point of
+    each result written into it, without a word.
 
     Raises:
         TypeError: numbers of another type (half precision, complex, objects).
@@ -27,7 +29,8 @@ def as_floats(*values: ArrayLike) -> list[Array]:
     for array in arrays:
         if array.dtype.kind not in "iub" and array.dtype not in (np.float32, np.float64):
             raise TypeError(
-                f"the reference computes in float32 and float64, from these or from integers, not {array.dtype}"
+                f"the reference computes in float32 and float64, from these or from integers, not "
+                f"{array.dtype}"
             )
     common = np.float32 if all(array.dtype == np.float32 for array in arrays) else np.float64
     return [array.astype(common, copy=False) for array in arrays]

@@ -12,8 +12,8 @@ from convscope.reference.shapes import check_same
 def relu(x: ArrayLike) -> Array:
     """What is positive stays, the rest is 0: y = max(x, 0), number by number, for x of any shape.
 
-    Where x > 0 the slope is 1 whatever the depth, so gradients do not fade as they do behind a sigmoid, whose slope
-    is at most 1/4.
+    Where x > 0 the slope is 1 whatever the depth, so gradients do not fade as they do behind a sigmoid, whose
+    slope is at most 1/4.
 
     >>> relu([-2, 0, 3]).tolist()
     [0.0, 0.0, 3.0]
@@ -25,7 +25,8 @@ def relu(x: ArrayLike) -> Array:
 
 
 def relu_backward(dy: ArrayLike, x: ArrayLike) -> Array:
-    """The gradient of `relu`: dx = dy where x > 0, else 0. At the kink every slope from 0 to 1 is one; 0 is taken.
+    """The gradient of `relu`: dx = dy where x > 0, else 0. At the kink every slope from 0 to 1 is one; 0 is
+    taken.
 
     >>> relu_backward([5, 5, 5], [-2, 0, 3]).tolist()
     [0.0, 0.0, 5.0]

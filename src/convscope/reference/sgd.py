@@ -17,11 +17,12 @@ def sgd(
     nesterov: bool = False,
     weight_decay: float = 0.0,
 ) -> tuple[Weights, Velocity]:
-    """One step downhill: g = gradient + λ·w;  v ← µ·v + g;  w ← w − rate·v, or with Nesterov w ← w − rate·(g + µ·v).
+    """One step downhill: g = gradient + λ·w;  v ← µ·v + g;  w ← w − rate·v, or with Nesterov w ← w − rate·(g
+    + µ·v).
 
-    λ·w is the gradient of λ/2·|w|², a pull towards 0. v is a running sum of gradients in which one of k steps ago still
-    counts µ^k: on a slope that stays it grows to 1/(1 − µ) times the gradient, and what changes its sign cancels out.
-    Nesterov looks ahead: the step is taken along the v of the next step, as if g stayed.
+    λ·w is the gradient of λ/2·|w|², a pull towards 0. v is a running sum of gradients in which one of k steps
+    ago still counts µ^k: on a slope that stays it grows to 1/(1 − µ) times the gradient, and what changes its
+    sign cancels out. Nesterov looks ahead: the step is taken along the v of the next step, as if g stayed.
 
     Args:
         weights: arrays by name, float32 or float64; they are not changed.
@@ -45,12 +46,14 @@ def sgd(
     >>> weights["w"].round(6).tolist(), state["w"].tolist()
     ([0.5], [3.0])
 
-    Source: Polyak 1964; Nesterov's form after Sutskever, Martens, Dahl and Hinton 2013, ICML, as PyTorch writes it.
+    Source: Polyak 1964; Nesterov's form after Sutskever, Martens, Dahl and Hinton 2013, ICML, as PyTorch
+    writes it.
     """
     check_gradients(weights, gradients)
     if not (rate >= 0 and 0 <= momentum < 1 and weight_decay >= 0):
         raise ValueError(
-            f"rate {rate} and weight decay {weight_decay} are at least 0, momentum {momentum} from 0 to below 1"
+            f"rate {rate} and weight decay {weight_decay} are at least 0, momentum {momentum} from 0 to "
+            f"below 1"
         )
     if nesterov and not momentum:
         raise ValueError("Nesterov looks along the momentum, which is 0; give momentum, such as 0.9")

@@ -1,4 +1,5 @@
-"""Which sizes fit together, and what comes out: N images, C channels, H rows, W columns, k kernel, s stride, p padding.
+"""Which sizes fit together, and what comes out: N images, C channels, H rows, W columns, k kernel, s stride,
+p padding.
 
 A window of k pixels, d apart, reaches over d(k−1) + 1 pixels. Slid over H + 2p pixels in steps of s it finds
 ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1 places: the first one, and one more for each whole step that is left.
@@ -71,7 +72,8 @@ def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, di
     places = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     if places < 1:
         raise ShapeError(
-            f"a kernel of {kernel} (dilation {dilation}) reaches over {dilation * (kernel - 1) + 1} pixels, and with "
+            f"a kernel of {kernel} (dilation {dilation}) reaches over {dilation * (kernel - 1) + 1} pixels, "
+            f"and with "
             f"padding {padding} there are {size + 2 * padding}: {FORMULA} = "
             f"floor(({size} + 2*{padding} - {dilation}*{kernel - 1} - 1)/{stride}) + 1 = {places}; "
             "give a larger image or more padding, or a smaller kernel or dilation"
@@ -82,7 +84,8 @@ def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, di
 def output_shape(
     size: tuple[int, int], kernel: Pair, *, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1
 ) -> tuple[int, int]:
-    """Rows and columns that a window gives, `output_size` along each axis; with padding "same" those of the image.
+    """Rows and columns that a window gives, `output_size` along each axis; with padding "same" those of the
+    image.
 
     >>> output_shape((28, 20), 5, stride=(1, 2))
     (24, 8)
@@ -94,7 +97,8 @@ def output_shape(
         return size
     k, s, d = pair(kernel, name="kernel", at_least=1), pair(stride), pair(dilation)
     rows, columns = (
-        output_size(size[axis], k[axis], stride=s[axis], padding=sides[axis][0], dilation=d[axis]) for axis in (0, 1)
+        output_size(size[axis], k[axis], stride=s[axis], padding=sides[axis][0], dilation=d[axis])
+        for axis in (0, 1)
     )
     return rows, columns
 
@@ -102,12 +106,12 @@ def output_shape(
 def border(padding: Padding, kernel: Pair, *, stride: Pair = 1, dilation: Pair = 1) -> Sides:
     """Pixels added as ((above, below), (left, right)).
 
-    An integer p stands for p on every side, "valid" for none. "same" keeps the size of the image, so that it needs
-    d(k−1) pixels in all; where that is odd the one more comes after, as in PyTorch.
+    An integer p stands for p on every side, "valid" for none. "same" keeps the size of the image, so that it
+    needs d(k−1) pixels in all; where that is odd the one more comes after, as in PyTorch.
 
     Raises:
-        ShapeError: "same" with a stride other than 1: no padding keeps the size of an image that is walked in larger
-            steps. (Keras means ⌈H/s⌉ by the word there; give the numbers.)
+        ShapeError: "same" with a stride other than 1: no padding keeps the size of an image that is walked in
+            larger steps. (Keras means ⌈H/s⌉ by the word there; give the numbers.)
 
     >>> border(1, 3), border("valid", 3)
     (((1, 1), (1, 1)), ((0, 0), (0, 0)))
@@ -179,7 +183,8 @@ def check_same(given: tuple[int, ...], expected: tuple[int, ...], *, name: str, 
 
 
 def check_filters(x: tuple[int, ...], w: tuple[int, ...], *, groups: int = 1) -> None:
-    """Refuse shapes of filters that do not fit those of the images: C_in = (C_in/groups)·groups, groups | C_out.
+    """Refuse shapes of filters that do not fit those of the images: C_in = (C_in/groups)·groups, groups |
+    C_out.
 
     >>> check_filters((1, 3, 8, 8), (4, 1, 3, 3))
     Traceback (most recent call last):
@@ -200,4 +205,6 @@ C_in = w.shape[1]*groups has to hold
 def check_groups(groups: int, channels: int, *, name: str) -> None:
     """Refuse groups that do not divide the channels."""
     if not isinstance(groups, int | np.integer) or groups < 1 or channels % groups:
-        raise ShapeError(f"groups is at least 1 and divides {name} = {channels}, {name} % groups = 0; given: {groups}")
+        raise ShapeError(
+            f"groups is at least 1 and divides {name} = {channels}, {name} % groups = 0; given: {groups}"
+        )

@@ -12,8 +12,9 @@ from convscope.reference.shapes import check_same
 def sigmoid(x: ArrayLike) -> Array:
     """The logistic curve y = 1/(1 + e^−x), number by number, for x of any shape.
 
-    e^−x overflows below −709 (−88 in float32). Multiplied through with e^x the same share is e^x/(1 + e^x), so the
-    power of −|x|, which is at most 1, serves both sides: y = 1/(1 + e^−|x|) for x ≥ 0, e^−|x|/(1 + e^−|x|) for x < 0.
+    e^−x overflows below −709 (−88 in float32). Multiplied through with e^x the same share is e^x/(1 + e^x),
+    so the power of −|x|, which is at most 1, serves both sides: y = 1/(1 + e^−|x|) for x ≥ 0, e^−|x|/(1 +
+    e^−|x|) for x < 0.
 
     >>> sigmoid([-1000, 0, 1000]).tolist()
     [0.0, 0.5, 1.0]
@@ -27,8 +28,8 @@ def sigmoid(x: ArrayLike) -> Array:
 def sigmoid_backward(dy: ArrayLike, x: ArrayLike) -> Array:
     """The gradient of `sigmoid`: dx = dy·y·(1 − y) = dy·e^−|x|/(1 + e^−|x|)².
 
-    From y = (1 + e^−x)⁻¹: y′ = e^−x/(1 + e^−x)² = y·(1 − y). The form with |x| has no difference that could cancel;
-    it is the same on both sides, since y(−x) = 1 − y(x).
+    From y = (1 + e^−x)⁻¹: y′ = e^−x/(1 + e^−x)² = y·(1 − y). The form with |x| has no difference that could
+    cancel; it is the same on both sides, since y(−x) = 1 − y(x).
 
     >>> sigmoid_backward([4, 4], [0, 1000]).tolist()
     [1.0, 0.0]

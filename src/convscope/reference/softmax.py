@@ -12,8 +12,8 @@ from convscope.reference.shapes import check_same
 def softmax(x: ArrayLike, *, axis: int = -1) -> Array:
     """Shares of the powers of e: y_k = e^x_k / Σ_j e^x_j along an axis.
 
-    A number added to all x drops out of the fraction. The largest x is taken off, so that no power exceeds 1 and none
-    overflows.
+    A number added to all x drops out of the fraction. The largest x is taken off, so that no power exceeds 1
+    and none overflows.
 
     Args:
         x: logits, such as N×K.
@@ -34,8 +34,8 @@ def softmax(x: ArrayLike, *, axis: int = -1) -> Array:
 def softmax_backward(dy: ArrayLike, x: ArrayLike, *, axis: int = -1) -> Array:
     """The gradient of `softmax`: dx_k = y_k·(dy_k − Σ_j dy_j·y_j).
 
-    By the quotient rule ∂y_j/∂x_k = y_j·(δ_jk − y_k), and dx_k = Σ_j dy_j·∂y_j/∂x_k. The sum is the mean of dy under
-    y: a share can only grow at the cost of the others.
+    By the quotient rule ∂y_j/∂x_k = y_j·(δ_jk − y_k), and dx_k = Σ_j dy_j·∂y_j/∂x_k. The sum is the mean of
+    dy under y: a share can only grow at the cost of the others.
 
     dy is ∂L/∂y, of the shape of x; x and axis are as they were. dx has the shape of x.
 
@@ -52,8 +52,8 @@ def softmax_backward(dy: ArrayLike, x: ArrayLike, *, axis: int = -1) -> Array:
 def log_softmax(x: ArrayLike, *, axis: int = -1) -> Array:
     """The logarithm of `softmax`: y_k = x_k − log Σ_j e^x_j along an axis.
 
-    Taken in one step, since a share that has become 0 has no logarithm. With m = max x, log Σ e^x_j = m + log Σ
-    e^(x_j − m), and the last sum lies between 1 and K.
+    Taken in one step, since a share that has become 0 has no logarithm. With m = max x, log Σ e^x_j = m + log
+    Σ e^(x_j − m), and the last sum lies between 1 and K.
 
     Args:
         x: logits, such as N×K.

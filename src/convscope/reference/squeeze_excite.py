@@ -1,8 +1,9 @@
 """Squeeze-and-excite: a network looks at the whole image and turns each channel up or down.
 
-Hu, Shen and Sun 2018, arXiv 1709.01507. Squeeze: one number a map, its mean. Excite: two dense layers, the first of
-which narrows to C/r (r = 16 in the paper), give a share for each channel. The block is put together from operations
-of this folder, and so is its gradient: the chain rule, the lines of the forward pass read backwards.
+Hu, Shen and Sun 2018, arXiv 1709.01507. Squeeze: one number a map, its mean. Excite: two dense layers, the
+first of which narrows to C/r (r = 16 in the paper), give a share for each channel. The block is put together
+from operations of this folder, and so is its gradient: the chain rule, the lines of the forward pass read
+backwards.
 """
 
 from __future__ import annotations
@@ -50,11 +51,12 @@ def squeeze_excite_backward(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """The gradients of `squeeze_excite`.
 
-    x reaches y along two ways, and their gradients add up: as the map that is scaled, dx = dy·g, and by way of the
-    gate, with dg[n, c] = Σ dy[n, c]·x[n, c] over the pixels, back through sigmoid, dense, ReLU, dense and mean.
+    x reaches y along two ways, and their gradients add up: as the map that is scaled, dx = dy·g, and by way
+    of the gate, with dg[n, c] = Σ dy[n, c]·x[n, c] over the pixels, back through sigmoid, dense, ReLU, dense
+    and mean.
 
-    dy is ∂L/∂y, N×C×H×W; the other arguments are as they were. Returns (dx, dw1, db1, dw2, db2), each of the shape of
-    what it is the gradient of.
+    dy is ∂L/∂y, N×C×H×W; the other arguments are as they were. Returns (dx, dw1, db1, dw2, db2), each of the
+    shape of what it is the gradient of.
 
     >>> gradients = squeeze_excite_backward([[[[1, 1]]]], [[[[2, 4]]]], w1=[[1]], b1=[0], w2=[[0]], b2=[0])
     >>> [g.ravel().tolist() for g in gradients]
@@ -76,4 +78,6 @@ def squeeze_excite_backward(
 
 
 def _check_gates(logits: Array, x: Array) -> None:
-    check_same(logits.shape, x.shape[:2], name="the gate", why=f"N×C of x {x.shape}: w2 gives one number a channel")
+    check_same(
+        logits.shape, x.shape[:2], name="the gate", why=f"N×C of x {x.shape}: w2 gives one number a channel"
+    )

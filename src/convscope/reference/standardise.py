@@ -1,7 +1,8 @@
-"""What batch, layer, group and instance norm share; they differ only in the numbers that are counted together.
+"""What batch, layer, group and instance norm share; they differ only in the numbers that are counted
+together.
 
-First the numbers of each group get mean 0 and variance 1, then they are scaled by γ and shifted by β. Both are learned,
-so the layers behind may still have whatever mean and spread serves them best.
+First the numbers of each group get mean 0 and variance 1, then they are scaled by γ and shifted by β. Both
+are learned, so the layers behind may still have whatever mean and spread serves them best.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def standardise_backward(dy: ArrayLike, x: ArrayLike, axes: tuple[int, ...], *, 
         ∂x̂_i/∂x_j = (δ_ij − 1/m)/σ − (x_i − μ)/σ² · x̂_j/m = (δ_ij − 1/m − x̂_i·x̂_j/m)/σ
         dx_j = Σ_i dy_i ∂x̂_i/∂x_j = (dy_j − mean(dy) − x̂_j·mean(dy·x̂))/σ
 
-    What is taken off are the parts of dy along a constant and along x̂: adding to all x, or stretching them, changes
-    nothing, so the gradient has no such part.
+    What is taken off are the parts of dy along a constant and along x̂: adding to all x, or stretching them,
+    changes nothing, so the gradient has no such part.
 
     dy is ∂L/∂x̂, of the shape of x; the other arguments are as they were. dx has the shape of x.
 
@@ -114,11 +115,14 @@ def _spread(x: Array, values: Array, axes: tuple[int, ...], *, name: str) -> Arr
 
 
 def _centred(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
-    """Both x − μ and σ. The variance is that of centred numbers: mean(x²) − μ² loses its digits where μ is large."""
+    """Both x − μ and σ. The variance is that of centred numbers: mean(x²) − μ² loses its digits where μ is
+    large.
+    """
     m = int(np.prod([x.shape[axis] for axis in axes]))
     if m < 2:
         raise ShapeError(
-            f"a mean over axes {axes} of x {x.shape} is over m = {m} number(s); (x - mean)/sd needs m of 2 or more: "
+            f"a mean over axes {axes} of x {x.shape} is over m = {m} number(s); (x - mean)/sd needs m of 2 "
+            f"or more: "
             "give more images or larger maps"
         )
     centred = x - x.mean(axis=axes, keepdims=True)

@@ -1,11 +1,12 @@
 """Transposed convolution: the gradient of a convolution, used as a layer that makes images larger.
 
-conv2d is linear in x, so that there is a matrix M, mostly zeros, with y = M·x for images written as columns. Its
-gradient is ∂L/∂x = Mᵀ·∂L/∂y. The transposed convolution is the layer y = Mᵀ·x: what conv2d gathers from a window into
-one pixel, it scatters from one pixel over a window, and its own gradient is (Mᵀ)ᵀ = M, a convolution. It does not
-invert M, hence "transposed" and not "deconvolution".
+conv2d is linear in x, so that there is a matrix M, mostly zeros, with y = M·x for images written as columns.
+Its gradient is ∂L/∂x = Mᵀ·∂L/∂y. The transposed convolution is the layer y = Mᵀ·x: what conv2d gathers from a
+window into one pixel, it scatters from one pixel over a window, and its own gradient is (Mᵀ)ᵀ = M, a
+convolution. It does not invert M, hence "transposed" and not "deconvolution".
 
-Source: Dumoulin and Visin, A Guide to Convolution Arithmetic for Deep Learning (2016); Zeiler and others (2010).
+Source: Dumoulin and Visin, A Guide to Convolution Arithmetic for Deep Learning (2016); Zeiler and others
+(2010).
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def conv_transpose2d(
 
         y[n, o, u, v] = bias[o] + Σ_c Σ_a Σ_b w[c, o, a, b] · x[n, c, i, j]
 
-    over all i, j with s·i + d·a − p = u and s·j + d·b − p = v. This is ∂L/∂x of conv2d with x for dy and the same w:
-    what was C_out there is C_in here. Its formula of sizes, solved for H, gives H′ = (H − 1)·s − 2p + d(k − 1) + 1, or
-    up to s − 1 more, because the floor made s sizes one. `output_padding` says which of them is meant.
+    over all i, j with s·i + d·a − p = u and s·j + d·b − p = v. This is ∂L/∂x of conv2d with x for dy and the
+    same w: what was C_out there is C_in here. Its formula of sizes, solved for H, gives H′ = (H − 1)·s − 2p +
+    d(k − 1) + 1, or up to s − 1 more, because the floor made s sizes one. `output_padding` says which of them
+    is meant.
 
     Args:
         x: images, N×C_in×H×W; N may be 0.
@@ -84,7 +86,9 @@ def conv_transpose2d(
         )
         for axis in (0, 1)
     )
-    whole = input_gradient(image, filters, (rows + 2 * p[0], columns + 2 * p[1]), stride=s, dilation=d, groups=groups)
+    whole = input_gradient(
+        image, filters, (rows + 2 * p[0], columns + 2 * p[1]), stride=s, dilation=d, groups=groups
+    )
     y = crop_images(whole, ((p[0], p[0]), (p[1], p[1])))
     return add_bias(y, bias)
 
@@ -101,9 +105,9 @@ def conv_transpose2d_backward(
 ) -> tuple[Array, Array, Array]:
     """The gradients of `conv_transpose2d`, with the parts of image and error exchanged.
 
-    From y = Mᵀ·x follows ∂L/∂x = M·∂L/∂y: conv2d of dy with the same filters. The gradient of a weight
-    is the sum over all pairs of a pixel and a result that it connects; here x has the place of the result of conv2d and
-    dy that of its image:
+    From y = Mᵀ·x follows ∂L/∂x = M·∂L/∂y: conv2d of dy with the same filters. The gradient of a weight is the
+    sum over all pairs of a pixel and a result that it connects; here x has the place of the result of conv2d
+    and dy that of its image:
 
         ∂L/∂x[n, c, i, j] = Σ_o Σ_a Σ_b w[c, o, a, b] · dy[n, o, s·i + d·a − p, s·j + d·b − p]
         ∂L/∂w[c, o, a, b] = Σ_n Σ_i Σ_j x[n, c, i, j] · dy[n, o, s·i + d·a − p, s·j + d·b − p]
@@ -163,7 +167,8 @@ def transposed_size(
     """
     if output_padding >= stride:
         raise ShapeError(
-            f"output_padding {output_padding} needs a stride above it, given {stride}: it tells apart the s sizes that "
+            f"output_padding {output_padding} needs a stride above it, given {stride}: it tells apart the s "
+            f"sizes that "
             "conv2d's floor makes one, 0 … s − 1"
         )
     result = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding

@@ -23,5 +23,9 @@ def check_gradients(weights: Weights, gradients: Weights) -> None:
         raise ShapeError(f"every weight has one gradient of its name; without a partner: {', '.join(wrong)}")
     for name, weight in weights.items():
         if weight.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{name} is {weight.dtype}; weights are float32 or float64, since steps are fractions")
-        check_same(np.shape(gradients[name]), weight.shape, name=f"the gradient of {name}", why="that of the weight")
+            raise TypeError(
+                f"{name} is {weight.dtype}; weights are float32 or float64, since steps are fractions"
+            )
+        check_same(
+            np.shape(gradients[name]), weight.shape, name=f"the gradient of {name}", why="that of the weight"
+        )

@@ -1,4 +1,6 @@
-"""Views on a padded image: every window at once, or the pixels under one tap of all windows. Nothing is copied."""
+"""Views on a padded image: every window at once, or the pixels under one tap of all windows. Nothing is
+copied.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ Two = tuple[int, int]
 def windows(x: Array, kernel: Two, *, stride: Two = (1, 1), dilation: Two = (1, 1)) -> Array:
     """Every window of a padded image, as a view: out[n, c, a, b, i, j] = x[n, c, s·i + d·a, s·j + d·b].
 
-    An address in memory is a sum of index × step. The view lies on the same memory with other steps: s pixels from
-    place to place, d from tap to tap. A pixel of nine windows is there nine times, and in memory once.
+    An address in memory is a sum of index × step. The view lies on the same memory with other steps: s pixels
+    from place to place, d from tap to tap. A pixel of nine windows is there nine times, and in memory once.
 
     Args:
         x: padded images, N×C×H×W.
@@ -36,7 +38,8 @@ def windows(x: Array, kernel: Two, *, stride: Two = (1, 1), dilation: Two = (1, 
 
 
 def under_tap(x: Array, tap: Two, *, places: Two, stride: Two = (1, 1), dilation: Two = (1, 1)) -> Array:
-    """The pixels that one tap meets, window by window, as a view that can be written: x[n, c, s·i + d·a, s·j + d·b].
+    """The pixels that one tap meets, window by window, as a view that can be written: x[n, c, s·i + d·a, s·j
+    + d·b].
 
     Args:
         x: padded images, N×C×H×W.
@@ -49,6 +52,7 @@ def under_tap(x: Array, tap: Two, *, places: Two, stride: Two = (1, 1), dilation
     array([[[[1., 4.]]]])
     """
     rows, columns = (
-        slice(d * a, d * a + s * count, s) for a, count, s, d in zip(tap, places, stride, dilation, strict=True)
+        slice(d * a, d * a + s * count, s)
+        for a, count, s, d in zip(tap, places, stride, dilation, strict=True)
     )
     return x[:, :, rows, columns]

@@ -1,4 +1,6 @@
-"""What a report is made from: one evaluation, the network that was evaluated, and the run folder beside it."""
+"""What a report is made from: one evaluation, the network that was evaluated, and the run folder beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from numpy.typing import NDArray
 
 from convscope.core.bundle import Bundle
 from convscope.evaluation.evaluate import Evaluation
-from convscope.evaluation.findings import Findings
-from convscope.explanation.opened_run import OpenedRun
-from convscope.explanation.subject import Subject
+from convscope.explanation.explained_model import ExplainedModel
+from convscope.explanation.explained_run import ExplainedRun
+from convscope.tasks.classification.evaluation_result import EvaluationResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,7 @@ class Evidence:
     """What is known: `evaluation` holds images, labels and logits n×K, `run` the network and its folder."""
 
     evaluation: Evaluation
-    run: OpenedRun
+    run: ExplainedRun
 
     @property
     def bundle(self) -> Bundle:
@@ -27,7 +29,7 @@ class Evidence:
         return self.run.bundle
 
     @property
-    def findings(self) -> Findings:
+    def findings(self) -> EvaluationResult:
         """What the evaluation found."""
         return self.evaluation.findings
 
@@ -47,9 +49,9 @@ class Evidence:
         return self.bundle.classes
 
     @property
-    def subject(self) -> Subject:
+    def explained_model(self) -> ExplainedModel:
         """The network to look into."""
-        return self.run.subject
+        return self.run.explained_model
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Show progress, where anybody wants to see it."""

@@ -39,7 +39,9 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share, digits=1: "–" if share is None else f"{100 * share:.{digits}f}\xa0%"
+    environment.filters["percent"] = lambda share, digits=1: (
+        "–" if share is None else f"{100 * share:.{digits}f}\xa0%"
+    )
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.filters["images"] = lambda number: f"{number:,}\xa0image{'s' * (number != 1)}"
     environment.filters["figure"] = lambda number, digits=3: "–" if number is None else f"{number:.{digits}f}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convscope.evaluation.answer import printable
+from convscope.inference.prediction import printable
 from convscope.report.evidence import Evidence
 
 SIDE = 96
@@ -19,7 +19,9 @@ SIDE = 96
 SMALL = 64
 """Up to this side an image is shown pixel by pixel."""
 EXACT = 40
-"""Up to this side it is a PNG, beyond a JPEG: 700 photographs of 64×64 pixels take 4 MB as PNG, and a fifth as JPEG."""
+"""Up to this side it is a PNG, beyond a JPEG: 700 photographs of 64×64 pixels take 4 MB as PNG, and a fifth
+as JPEG.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ def picture(evidence: Evidence, position: int, words: str = "") -> Picture:
     return framed(evidence.images([position])[0], name, words=words)
 
 
-def framed(image: NDArray[np.uint8], name: str, *, alt: str = "", words: str = "", side: int = SIDE) -> Picture:
+def framed(
+    image: NDArray[np.uint8], name: str, *, alt: str = "", words: str = "", side: int = SIDE
+) -> Picture:
     """Any image uint8 H×W×C as a Picture; `alt` says what it shows, else its name does."""
     return Picture(data_uri(image, side=side), max(image.shape[:2]) <= SMALL, name, alt or name, words)
 

@@ -12,7 +12,9 @@ Fill: TypeAlias = Callable[[Evidence], dict[str, Any]]
 
 
 class LeftOut(Exception):  # noqa: N818 (what happened, not an error)
-    """Raised by a section that has nothing to show; the message says why and stands in its place on the page."""
+    """Raised by a section that has nothing to show; the message says why and stands in its place on the
+    page.
+    """
 
 
 @dataclass(frozen=True)

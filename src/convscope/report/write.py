@@ -10,7 +10,7 @@ from convscope.core.atomic import write_text
 from convscope.core.bundle import find_bundle
 from convscope.core.contracts import Tell
 from convscope.evaluation.evaluate import Evaluation, evaluate
-from convscope.explanation.opened_run import OpenedRun
+from convscope.explanation.explained_run import ExplainedRun
 from convscope.report.contents import SECTIONS
 from convscope.report.evidence import Evidence
 from convscope.report.page import page
@@ -44,14 +44,14 @@ def write_report(
 ) -> Report:
     """Evaluate `run` and write `<split>_report.html` beside the other files of the evaluation.
 
-    One file of HTML that opens without a server and without the internet. The words are those of `evaluate`; so are the
-    errors.
+    One file of HTML that opens without a server and without the internet. The words are those of `evaluate`;
+    so are the errors.
 
     >>> write_report("artifacts/torch_small_cnn_fashion_mnist").path  # doctest: +SKIP
     PosixPath('artifacts/torch_small_cnn_fashion_mnist/evaluation/test_report.html')
     """
     evaluation = evaluate(run, data, split=split, model=model, out=out, robustness=True, tell=tell)
-    opened = OpenedRun(evaluation.bundle, find_bundle(Path(run)).parent, evaluation.classifier, data, tell)
+    opened = ExplainedRun(evaluation.bundle, find_bundle(Path(run)).parent, evaluation.classifier, data, tell)
     evidence = Evidence(evaluation, opened)
     title = f"{evidence.bundle.model['name']} on {evaluation.data}"
     path = evaluation.folder / f"{evaluation.split}_{REPORT_FILE}"

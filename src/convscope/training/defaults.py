@@ -1,4 +1,6 @@
-"""What the data decides where nobody else did: where training starts, the network, the size of images, the rate."""
+"""What the data decides where nobody else did: where training starts, the network, the size of images, the
+rate.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ import numpy as np
 from convscope.core.config import RunConfig
 from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import UserError
-from convscope.data.decode import open_image
+from convscope.data.preparing.decode import open_image
 from convscope.data.source import Source
-from convscope.models.pytorch.pretrained import lasting
+from convscope.models.pytorch.pretrained import canonical_reference
 from convscope.models.pytorch.zoo import networks
-from convscope.training.transfer import Mode, Start, choose_start
+from convscope.training.pytorch.transfer import Initialisation, Mode, choose_initialisation
 
 SAMPLE = 64
 SMALL = 64  # pixels a side up to which a set of equal-sized images is used as it is
@@ -24,12 +26,14 @@ GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"}
 
 
 # Epochs and peak learning rate of each way of training.
-PLANS: dict[Mode, tuple[int, float]] = {"scratch": (12, 0.1), "head": (40, 0.02), "finetune": (8, 0.001)}
+PLANS: dict[Mode, tuple[int, float]] = {"scratch": (12, 0.1), "probe": (40, 0.02), "finetune": (8, 0.001)}
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What the data decided: where training starts, and H×W×C of prepared images, with the reason in words."""
+class Defaults:
+    """What the data decided: where training starts, and H×W×C of prepared images, with the reason in
+    words.
+    """
 
     model: str
     height: int
@@ -39,10 +43,10 @@ class Choice:
     batch_size: int
     validation: float
     reason: str
-    start: Start = field(default_factory=Start)
+    start: Initialisation = field(default_factory=Initialisation)
 
 
-def settle(config: RunConfig, choice: Choice, source: Source) -> RunConfig:
+def settle(config: RunConfig, choice: Defaults, source: Source) -> RunConfig:
     """The configuration with what the data decided written into it, and a path that holds from everywhere."""
     named = source.kind in {"bundled", "published"}
     data = source.name if named else str(Path(config.data.source).resolve())
@@ -61,8 +65,10 @@ def settle(config: RunConfig, choice: Choice, source: Source) -> RunConfig:
             "model": {"name": choice.model},
             "transfer": {
                 "mode": choice.start.mode,
-                "pretrained": word and lasting(word),
-                "weights_digest": weights.digest() if weights and choice.start.mode != "scratch" else None,
+                "pretrained": word and canonical_reference(word),
+                "weights_fingerprint": weights.digest()
+                if weights and choice.start.mode != "scratch"
+                else None,
             },
             "augment": {
                 "policy": choice.policy,
@@ -77,20 +83,20 @@ def settle(config: RunConfig, choice: Choice, source: Source) -> RunConfig:
     )
 
 
-def choose(config: RunConfig, dataset: Dataset, *, own: str | None = None) -> Choice:
+def choose_defaults(config: RunConfig, dataset: Dataset, *, own: str | None = None) -> Defaults:
     """Fill in what `config` leaves open, by looking at up to 64 images spread over the data set.
 
-    Equal-sized images of at most 64 pixels keep their size and get small_cnn. Everything else is a photograph: it gets
-    a head on the features of SqueezeNet 1.0, at the size that its weights expect, and where training starts from
-    nothing, 128×128 pixels and deeper_cnn, which takes 7 GB in batches of 128 and less than 2 in batches of 32. Images
-    that are all grey keep one channel. Small grey images are mirrored at most, since padded crops of
-    them cost a point of Fashion-MNIST within 12 epochs. `own`: the name of a module that was handed in, which then is
-    the network.
+    Equal-sized images of at most 64 pixels keep their size and get small_cnn. Everything else is a
+    photograph: it gets a head on the features of SqueezeNet 1.0, at the size that its weights expect, and
+    where training starts from nothing, 128×128 pixels and deeper_cnn, which takes 7 GB in batches of 128 and
+    less than 2 in batches of 32. Images that are all grey keep one channel. Small grey images are mirrored at
+    most, since padded crops of them cost a point of Fashion-MNIST within 12 epochs. `own`: the name of a
+    module that was handed in, which then is the network.
     """
-    sizes, grey = look(dataset)
+    sizes, grey = inspect_images(dataset)
     small = len(sizes) == 1 and max(next(iter(sizes))) <= SMALL
     tiny = (config.data.size or (max(next(iter(sizes))) if small else PHOTO_SIZE)) <= SMALL
-    start = choose_start(config, photographs=not tiny, own=own is not None)
+    start = choose_initialisation(config, photographs=not tiny, own=own is not None)
     size = config.data.size
     if size:
         height, width = size, size
@@ -99,12 +105,17 @@ def choose(config: RunConfig, dataset: Dataset, *, own: str | None = None) -> Ch
     else:
         height, width = next(iter(sizes)) if small else (PHOTO_SIZE, PHOTO_SIZE)
     model = (
-        own or (start.weights and start.weights.name) or config.model.name or ("small_cnn" if tiny else "deeper_cnn")
+        own
+        or (start.weights and start.weights.name)
+        or config.model.name
+        or ("small_cnn" if tiny else "deeper_cnn")
     )
-    policy = "none" if start.mode == "head" else config.augment.policy or ("flip" if small and grey else "basic")
-    features = start.mode == "head" or max(height, width) <= SMALL
+    policy = (
+        "none" if start.mode == "probe" else config.augment.policy or ("flip" if small and grey else "basic")
+    )
+    features = start.mode == "probe" or max(height, width) <= SMALL
     validation = config.data.validation or min(0.1, MOST_VALIDATION / len(dataset))
-    choice = Choice(
+    choice = Defaults(
         model=model,
         start=start,
         height=height,
@@ -118,23 +129,24 @@ def choose(config: RunConfig, dataset: Dataset, *, own: str | None = None) -> Ch
     return replace(choice, reason=_reason(choice, "small images of one size" if small else "photographs"))
 
 
-def _reason(choice: Choice, kind: str) -> str:
+def _reason(choice: Defaults, kind: str) -> str:
     """What was chosen, for a person to read and to change."""
     ways = {
         "scratch": choice.model,
-        "head": f"a linear head on the features of {choice.model}",
+        "probe": f"a linear head on the features of {choice.model}",
         "finetune": f"fine-tuning {choice.model}",
     }
     used = choice.start.weights if choice.start.mode != "scratch" else None
     weights = f" ({used.origin})" if used else ""
-    augmented = "" if choice.start.mode == "head" else f", augmented by {choice.policy}"
+    augmented = "" if choice.start.mode == "probe" else f", augmented by {choice.policy}"
     return (
-        f"{ways[choice.start.mode]}{weights} on {choice.height}×{choice.width}×{choice.channels}, for {kind}, "
+        f"{ways[choice.start.mode]}{weights} on {choice.height}×{choice.width}×{choice.channels}, for "
+        f"{kind}, "
         f"{choice.batch_size} at a time{augmented}; change with --model, --mode and --set"
     )
 
 
-def look(dataset: Dataset) -> tuple[set[tuple[int, int]], bool]:
+def inspect_images(dataset: Dataset) -> tuple[set[tuple[int, int]], bool]:
     """The (height, width) that occur in a sample of the data set, and whether every image in it is grey.
 
     Only headers are read. Raises UserError when not one image of the sample can be opened.
@@ -152,5 +164,7 @@ def look(dataset: Dataset) -> tuple[set[tuple[int, int]], bool]:
         sizes.add((image.height, image.width))
         grey = grey and image.mode in GREY_MODES
     if not sizes:
-        raise UserError(f"none of {len(indices)} images tried can be opened; look at them with: convscope scan DATA")
+        raise UserError(
+            f"none of {len(indices)} images tried can be opened; look at them with: convscope scan DATA"
+        )
     return sizes, grey

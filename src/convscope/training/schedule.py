@@ -1,8 +1,9 @@
-"""Learning-rate schedules, as pure functions of the step: no object to save, so nothing to lose when a run resumes.
+"""Learning-rate schedules, as pure functions of the step: no object to save, so nothing to lose when a run
+resumes.
 
-Each gives a multiplier in [0, 1]; the loop multiplies the peak rate by it. All begin with the same linear warm-up, at
-1/(warmup + 1) in step 0 and at 1 in step `warmup`, and have reached their end in step `total`, one past the last, so
-that no step is spent at a rate of zero.
+Each gives a multiplier in [0, 1]; the loop multiplies the peak rate by it. All begin with the same linear
+warm-up, at 1/(warmup + 1) in step 0 and at 1 in step `warmup`, and have reached their end in step `total`,
+one past the last, so that no step is spent at a rate of zero.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from convscope.core.registry import Registry
 class Moment:
     """What a schedule may look at.
 
-    `progress`: the share of the steps after warm-up that are done, 0 to 1. `losses`: the validation loss of every epoch
-    so far. `milestones`: the progress at which `step` drops. `drop`: the factor of a drop. `patience`: the epochs that
-    `plateau` waits in vain before it drops.
+    `progress`: the share of the steps after warm-up that are done, 0 to 1. `losses`: the validation loss of
+    every epoch so far. `milestones`: the progress at which `step` drops. `drop`: the factor of a drop.
+    `patience`: the epochs that `plateau` waits in vain before it drops.
     """
 
     progress: float
@@ -43,7 +44,8 @@ def constant(_: Moment) -> float:
 
 @schedules.add("step")
 def step_drops(moment: Moment) -> float:
-    """drop^n after n milestones; drops to a tenth at 1/2 and 3/4 are those of He and others 2015, arXiv 1512.03385.
+    """drop^n after n milestones; drops to a tenth at 1/2 and 3/4 are those of He and others 2015, arXiv
+    1512.03385.
 
     >>> [round(step_drops(Moment(p)), 3) for p in (0.0, 0.5, 0.75)]
     [1.0, 0.1, 0.01]
@@ -63,7 +65,8 @@ def cosine(moment: Moment) -> float:
 
 @schedules.add("one_cycle")
 def one_cycle(moment: Moment) -> float:
-    """1 − progress: with the warm-up, the triangle of Smith 2018, arXiv 1803.09820; its rise is meant to be long.
+    """1 − progress: with the warm-up, the triangle of Smith 2018, arXiv 1803.09820; its rise is meant to be
+    long.
 
     >>> [round(one_cycle(Moment(p)), 3) for p in (0.0, 0.25, 1.0)]
     [1.0, 0.75, 0.0]
@@ -73,7 +76,8 @@ def one_cycle(moment: Moment) -> float:
 
 @schedules.add("plateau")
 def plateau(moment: Moment) -> float:
-    """drop^n, where n counts the runs of more than `patience` epochs without a validation loss 0.01 % below the best.
+    """drop^n, where n counts the runs of more than `patience` epochs without a validation loss 0.01 % below
+    the best.
 
     A loss that is NaN is never better.
 
@@ -102,11 +106,12 @@ def multiplier(
     drop: float = 0.1,
     patience: int = 5,
 ) -> float:
-    """What the peak learning rate is multiplied by in optimiser step `step` of `total` (the first is 0), in [0, 1].
+    """What the peak learning rate is multiplied by in optimiser step `step` of `total` (the first is 0), in
+    [0, 1].
 
-    (step + 1) / (warmup + 1) for step < warmup; then `schedules[name]` of (step − warmup) / (total − warmup). `losses`
-    and `patience` matter to `plateau` alone, `milestones` to `step` alone; see `Moment`. A step past the end gets the
-    schedule's last value.
+    (step + 1) / (warmup + 1) for step < warmup; then `schedules[name]` of (step − warmup) / (total − warmup).
+    `losses` and `patience` matter to `plateau` alone, `milestones` to `step` alone; see `Moment`. A step past
+    the end gets the schedule's last value.
 
     Raises UserError for an unknown name and for numbers that are no schedule.
 
@@ -115,7 +120,9 @@ def multiplier(
     """
     schedule = schedules[name]
     if step < 0 or total < 1 or warmup < 0:
-        raise UserError(f"schedule got step {step}, total {total}, warmup {warmup}; step, warmup ≥ 0 and total ≥ 1")
+        raise UserError(
+            f"schedule got step {step}, total {total}, warmup {warmup}; step, warmup ≥ 0 and total ≥ 1"
+        )
     if not 0.0 <= drop <= 1.0:
         raise UserError(f"schedule got drop {drop}; a drop is a factor from 0 to 1, such as 0.1")
     if step < warmup:

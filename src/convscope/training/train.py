@@ -11,25 +11,8 @@ from torch import nn
 
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.data.augmentation.policies import policy
-from convscope.data.source import Source, open_source
-from convscope.models.pytorch.build import build
-from convscope.models.pytorch.device import seed_everything
-from convscope.models.pytorch.load_weights import Fit
-from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.own_network import is_own_network
-from convscope.models.pytorch.pretrained import describe
-from convscope.models.pytorch.zoo import networks
-from convscope.training.assemble import assemble, choose_compute
-from convscope.training.checkpoint import State, load_checkpoint, read_progress
-from convscope.training.defaults import Choice, choose, settle
-from convscope.training.finish import Run, finish, finished_run
-from convscope.training.head import assemble_head, count_as_best, train_head_first, whole_state
-from convscope.training.interrupt import Interrupt
-from convscope.training.material import Material, gather_material
-from convscope.training.meter import DivergedError
-from convscope.training.progress import Display
-from convscope.training.run_folder import (
+from convscope.core.run.display import Display
+from convscope.core.run.folder import (
     ARTIFACTS,
     gone_unless_begun,
     locked,
@@ -38,12 +21,29 @@ from convscope.training.run_folder import (
     run_name,
     write_config,
 )
-from convscope.training.tensorboard import check_tensorboard
-from convscope.training.torch_loop import Job, fit
-from convscope.training.transfer import Start, without_effect
+from convscope.data.pytorch.augmentation.policies import policy
+from convscope.data.source import Source, open_source
+from convscope.models.pytorch.build import build
+from convscope.models.pytorch.custom_model import is_custom_model
+from convscope.models.pytorch.device import seed_everything
+from convscope.models.pytorch.load_weights import LoadReport
+from convscope.models.pytorch.network import Network
+from convscope.models.pytorch.pretrained import describe
+from convscope.models.pytorch.zoo import networks
+from convscope.training.defaults import Defaults, choose_defaults, settle
+from convscope.training.finalise import Run, finalise, finished_run
+from convscope.training.interrupt import Interrupt
+from convscope.training.prepare_data import PreparedData, prepare_data
+from convscope.training.pytorch.assemble import assemble, choose_compute
+from convscope.training.pytorch.checkpoint import State, load_checkpoint, read_progress
+from convscope.training.pytorch.linear_probe import assemble_head, seed_best, train_head_first, whole_state
+from convscope.training.pytorch.loop import Job, fit
+from convscope.training.pytorch.meter import DivergedError
+from convscope.training.pytorch.tensorboard import check_tensorboard
+from convscope.training.pytorch.transfer import Initialisation, without_effect
 
 WITHOUT_EFFECT = {
-    "head": "a head learns from features that are computed once; for fine-tuning add --mode finetune",
+    "probe": "a head learns from features that are computed once; for fine-tuning add --mode finetune",
     "scratch": "training starts from nothing; for fine-tuning add --mode finetune",
 }
 
@@ -61,10 +61,11 @@ def train(
 ) -> Run:
     """Train a network on `data` and return the run: its folder, its figures and the network that answers.
 
-    `data`: a name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ, Parquet). `model`:
-    a name from `convscope summary`, "my_net.py:Net", or an nn.Module. `config` holds everything else; `data`, `model`,
-    `epochs` and `seed` go over it. `out`: the run folder, else `artifacts/<engine>_<model>_<data>`; an existing run is
-    never overwritten. `resume`: go on with the newest run of the same settings, or start it. `quiet`: print nothing.
+    `data`: a name (fashion_mnist, mnist, cifar10, cifar100) or a path (class folders, CSV, IDX, NPZ,
+    Parquet). `model`: a name from `convscope summary`, "my_net.py:Net", or an nn.Module. `config` holds
+    everything else; `data`, `model`, `epochs` and `seed` go over it. `out`: the run folder, else
+    `artifacts/<engine>_<model>_<data>`; an existing run is never overwritten. `resume`: go on with the newest
+    run of the same settings, or start it. `quiet`: print nothing.
 
     Raises UserError for what cannot be done as asked, and DivergedError for a loss that is not a number.
 
@@ -93,13 +94,14 @@ def train_run(
     series: bool = False,
     display: Display | None = None,
 ) -> Run:
-    """`train` for a whole configuration. `module` stands in for a network by name; `series` is as in `resumable`.
+    """`train` for a whole configuration. `module` stands in for a network by name; `series` is as in
+    `resumable`.
 
     Before and after the training itself, Ctrl-C stops at once: there is nothing to lose.
     """
     display = display or Display()
     with display:
-        source, choice = look_at(config, display, module=module)
+        source, choice = open_data(config, display, module=module)
         config = settle(config, choice, source)
         model = choice.model if module is None else module
         name = model.rpartition(":")[2] if isinstance(model, str) else type(model).__name__
@@ -112,57 +114,72 @@ def train_run(
         with locked(folder):
             with nullcontext() if earlier else gone_unless_begun(folder):
                 write_config(folder, config)
-                material = gather_material(
+                prepared = prepare_data(
                     source, choice, config.data, seed=config.seed, folder=folder, display=display
                 )
-                begun = start_or_resume(config, material, choice.start, module=module, folder=folder, display=display)
+                session = start_or_resume(
+                    config, prepared, choice.start, module=module, folder=folder, display=display
+                )
             display.say(f"the run goes to {folder}")
-            return fit_and_finish(config, material, begun)
+            return fit_and_finalise(config, prepared, session)
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A run that can go on: the network that it will end with, and the job and state of what is trained of it."""
+class TrainingSession:
+    """A run that can go on: the network that it will end with, and the job and state of what is trained of
+    it.
+    """
 
     network: Network
     job: Job
     state: State
 
 
-def fit_and_finish(config: RunConfig, material: Material, begun: Begun) -> Run:
-    """Train, then write what the run is remembered by; a run whose loss is no number keeps what was best before."""
-    job, state = begun.job, begun.state
+def fit_and_finalise(config: RunConfig, prepared: PreparedData, session: TrainingSession) -> Run:
+    """Train, then write what the run is remembered by; a run whose loss is no number keeps what was best
+    before.
+    """
+    job, state = session.job, session.state
     folder, display = job.folder, job.display
 
-    def close(ending: str) -> Run:
-        whole = state if state.network is begun.network else whole_state(begun.network, state)
-        return finish(config, material, whole, network=begun.network, ending=ending, folder=folder, display=display)
+    def close(status: str) -> Run:
+        whole = state if state.network is session.network else whole_state(session.network, state)
+        return finalise(
+            config, prepared, whole, network=session.network, status=status, folder=folder, display=display
+        )
 
     try:
         with Interrupt() as interrupt:
-            ending = fit(job, state, interrupt)
+            status = fit(job, state, interrupt)
     except DivergedError as problem:
         display.clear()
         if not state.best:
             raise
         close("diverged")
         raise DivergedError(f"{problem}; the best weights before it are kept in {folder}") from None
-    if ending != "interrupted" and state.progress.best_epoch == 0:
-        display.say("note: no epoch did better on validation than the head before fine-tuning; that one is kept")
-    return close(ending)
+    if status != "interrupted" and state.progress.best_epoch == 0:
+        display.say(
+            "note: no epoch did better on validation than the head before fine-tuning; that one is kept"
+        )
+    return close(status)
 
 
-def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = None) -> tuple[Source, Choice]:
+def open_data(
+    config: RunConfig, display: Display, *, module: nn.Module | None = None
+) -> tuple[Source, Defaults]:
     """Open the data and let it decide what the configuration leaves open; says what was chosen.
 
-    The network is built once on trial: what is wrong with it is said before an hour goes into looking at images.
+    The network is built once on trial: what is wrong with it is said before an hour goes into looking at
+    images.
     """
     check_names(config)
-    source = open_source(config.data.source, progress=lambda done, total: display.work("download", done, total))
+    source = open_source(
+        config.data.source, progress=lambda done, total: display.work("download", done, total)
+    )
     for note in source.notes:
         display.say(f"note: {note}")
     train_split = source.open("train")
-    choice = choose(config, train_split, own=type(module).__name__ if module is not None else None)
+    choice = choose_defaults(config, train_split, own=type(module).__name__ if module is not None else None)
     shape, classes = (choice.channels, choice.height, choice.width), len(train_split.classes)
     fit = build_network(config, choice.start, module or choice.model, shape=shape, classes=classes)[1]
     display.clear()
@@ -175,19 +192,26 @@ def look_at(config: RunConfig, display: Display, *, module: nn.Module | None = N
 
 
 def check_names(config: RunConfig) -> None:
-    """Raise UserError for a misspelt augmentation, network or option, before an hour goes into looking at images."""
+    """Raise UserError for a misspelt augmentation, network or option, before an hour goes into looking at
+    images.
+    """
     if config.augment.policy:
         policy(config.augment.policy)
     if config.train.tensorboard:
         check_tensorboard()
     name = config.model.name
-    if name and not is_own_network(name):
+    if name and not is_custom_model(name):
         networks[name].spec.with_changes(options=config.model.options)
 
 
 def build_network(
-    config: RunConfig, start: Start, model: str | nn.Module, *, shape: tuple[int, int, int], classes: int
-) -> tuple[Network, Fit | None]:
+    config: RunConfig,
+    start: Initialisation,
+    model: str | nn.Module,
+    *,
+    shape: tuple[int, int, int],
+    classes: int,
+) -> tuple[Network, LoadReport | None]:
     """The network with fresh weights, or with trained ones and how they fitted."""
     if start.weights and start.mode != "scratch":
         return start.weights.build(input_shape=shape, classes=classes)
@@ -197,35 +221,37 @@ def build_network(
 
 def start_or_resume(
     config: RunConfig,
-    material: Material,
-    start: Start,
+    prepared: PreparedData,
+    start: Initialisation,
     *,
     module: nn.Module | None = None,
     folder: Path,
     display: Display,
-) -> Begun:
+) -> TrainingSession:
     """The run, fresh from the seed or as the checkpoint in `folder` has it. `config` is settled."""
     earlier = read_progress(folder)
     compute = choose_compute(config, earlier, display)
     seed_everything(config.seed)
-    height, width, channels = material.preprocess.shape
+    height, width, channels = prepared.preprocess.shape
     model = module or config.model.name or ""
-    network, _ = build_network(config, start, model, shape=(channels, height, width), classes=len(material.classes))
+    network, _ = build_network(
+        config, start, model, shape=(channels, height, width), classes=len(prepared.classes)
+    )
     around: dict[str, Any] = {"compute": compute, "display": display}
-    if start.mode == "head":
-        job, state = assemble_head(config, material, network, folder=folder, **around)
+    if start.mode == "probe":
+        job, state = assemble_head(config, prepared, network, folder=folder, **around)
     else:
         tuned = start.mode == "finetune" and not earlier
         if tuned:
-            train_head_first(config, material, network, **around)
-        job, state = assemble(config, material, network, folder=folder, **around)
+            train_head_first(config, prepared, network, **around)
+        job, state = assemble(config, prepared, network, folder=folder, **around)
         if tuned:
-            count_as_best(job, state)
+            seed_best(job, state)
     if earlier:
         load_checkpoint(folder, state)
         display.say(f"resumed at epoch {earlier.epoch + 1}, batch {earlier.batch + 1} of {len(job.loader)}")
     display.say(
-        f"{len(material.train):,} training and {len(material.validation):,} validation images, "
-        f"{len(material.classes)} classes"
+        f"{len(prepared.train):,} training and {len(prepared.validation):,} validation images, "
+        f"{len(prepared.classes)} classes"
     )
-    return Begun(network, job, state)
+    return TrainingSession(network, job, state)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from convscope.cli import main
-from convscope.training import compete as module
+from convscope.experiments import benchmark_run as module
 
 QUICK = [
     *("--set", "data.quarantine=none", "--set", "train.batch_size=24", "--set", "train.lr=0.05"),
@@ -28,7 +28,9 @@ def said(npz, out, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def type_in(*words, to=out, quick=QUICK):
-        code = main(["compare", *map(str, words), *quick, "--data", str(npz), *(["--out", str(to)] if to else [])])
+        code = main(
+            ["compare", *map(str, words), *quick, "--data", str(npz), *(["--out", str(to)] if to else [])]
+        )
         return code, *capsys.readouterr()
 
     return type_in
@@ -51,24 +53,29 @@ def test_options_may_stand_before_the_names(said):
 
 def test_json_and_nothing_else(said):
     code, shown, err = said("simple_cnn", "lenet5", "--json")
-    assert (code, err) == (0, "") and [e["name"] for e in json.loads(shown)["entrants"]] == ["simple_cnn", "lenet5"]
+    assert (code, err) == (0, "") and [e["name"] for e in json.loads(shown)["entries"]] == [
+        "simple_cnn",
+        "lenet5",
+    ]
 
 
 def test_without_a_folder_it_goes_below_artifacts(said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert said("simple_cnn", "lenet5", to=None)[0] == 0
-    assert {p.name for p in (tmp_path / "artifacts" / "compare_tiny").iterdir()} == {
+    assert {p.name for p in (tmp_path / "artifacts" / "compare_small_data").iterdir()} == {
         "comparison.json",
         "comparison.png",
-        "torch_simple_cnn_tiny",
-        "torch_lenet5_tiny",
+        "torch_simple_cnn_small_data",
+        "torch_lenet5_small_data",
     }
 
 
 def test_the_runs_are_runs_that_can_be_set_side_by_side(said, out, capsys):
     said("simple_cnn", "lenet5")
     capsys.readouterr()
-    assert main(["compare", str(out / "torch_simple_cnn_tiny"), str(out / "torch_lenet5_tiny")]) == 0
+    assert (
+        main(["compare", str(out / "torch_simple_cnn_small_data"), str(out / "torch_lenet5_small_data")]) == 0
+    )
     assert "model.name" in capsys.readouterr().out
 
 

@@ -7,28 +7,30 @@ import json
 import pytest
 from PIL import Image
 
-import tiny
+import small_data
 from convscope.cli import main
 from convscope.core.config import RunConfig
+from convscope.core.run.display import Display
 from convscope.explanation import explain as module
-from convscope.training.progress import Display
 from convscope.training.train import train_run
-from undrawn import undrawn
+from no_drawing import undrawn
 
 
 @pytest.fixture(scope="module")
 def run(npz, tmp_path_factory):
-    made = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(npz)}})
+    made = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": str(npz)}})
     with pytest.MonkeyPatch.context() as patch:
         undrawn(patch.setattr)
-        return train_run(made, out=tmp_path_factory.mktemp("verb") / "run", display=Display(quiet=True)).folder
+        return train_run(
+            made, out=tmp_path_factory.mktemp("verb") / "run", display=Display(quiet=True)
+        ).folder
 
 
 @pytest.fixture
 def files(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    for number, image in enumerate(tiny.pictures(3)[0]):
+    for number, image in enumerate(small_data.pictures(3)[0]):
         Image.fromarray(image[..., 0]).save(folder / f"{number}.png")
     return sorted(folder.iterdir())
 
@@ -39,7 +41,9 @@ def said(run, tmp_path, capsys, monkeypatch):
 
     def type_in(*words, out=True):
         capsys.readouterr()
-        code = main(["explain", str(run), *map(str, words), *(["--out", str(tmp_path / "out")] if out else [])])
+        code = main(
+            ["explain", str(run), *map(str, words), *(["--out", str(tmp_path / "out")] if out else [])]
+        )
         return code, *capsys.readouterr()
 
     return type_in
@@ -48,7 +52,17 @@ def said(run, tmp_path, capsys, monkeypatch):
 def test_answers_numbers_and_where_the_pictures_are(said, files, tmp_path):
     code, shown, err = said(*files, "--method", "grad_cam,layer_cam", "--method", "occlusion")
     assert (code, err) == (0, "")
-    for part in ("0.png", "probability", "insertion", "deletion", "ROAD", "untrained", "LayerCAM", "by chance", "★"):
+    for part in (
+        "0.png",
+        "probability",
+        "insertion",
+        "deletion",
+        "ROAD",
+        "untrained",
+        "LayerCAM",
+        "by chance",
+        "★",
+    ):
         assert part in shown
     assert shown.splitlines()[-1] == f"pictures: {tmp_path / 'out'}"
 
@@ -89,7 +103,9 @@ def test_a_file_that_is_no_image(said, files):
     code, shown, _ = said(*files, "--method", "layer_cam")
     assert code == 0 and "not an image" in shown
     code, shown, err = said(files[0])
-    assert code == 1 and "not an image" in shown and err.startswith("error: none of the 1 files could be read")
+    assert (
+        code == 1 and "not an image" in shown and err.startswith("error: none of the 1 files could be read")
+    )
 
 
 @pytest.mark.parametrize("what", ["filters", "maps"])

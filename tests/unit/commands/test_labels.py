@@ -7,22 +7,36 @@ import json
 import numpy as np
 import pytest
 
-import tiny
+import small_data
 from convscope.cli import main
 
 QUICK = [
     *("--set", "train.batch_size=24", "--set", "train.lr=0.05", "--set", "train.epochs=4"),
-    *("--set", "train.precision=float32", "--set", "train.threads=1", "--folds", "3", "--model", "simple_cnn"),
+    *(
+        "--set",
+        "train.precision=float32",
+        "--set",
+        "train.threads=1",
+        "--folds",
+        "3",
+        "--model",
+        "simple_cnn",
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("verb")
-    images, labels = tiny.pictures(180)
+    images, labels = small_data.pictures(180)
     labels[[3, 50]] = (labels[[3, 50]] + 1) % 3
     images[20] = images[0]
-    np.savez(folder / "tiny.npz", x_train=images, y_train=labels, classes=np.array(["ant", "[bold]bee", "cow"]))
+    np.savez(
+        folder / "small_data.npz",
+        x_train=images,
+        y_train=labels,
+        classes=np.array(["ant", "[bold]bee", "cow"]),
+    )
     return folder
 
 
@@ -31,7 +45,9 @@ def said(place, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def type_in(*words):
-        code = main(["labels", str(place / "tiny.npz"), *map(str, words), *QUICK, "--out", str(place / "out")])
+        code = main(
+            ["labels", str(place / "small_data.npz"), *map(str, words), *QUICK, "--out", str(place / "out")]
+        )
         return code, *capsys.readouterr()
 
     return type_in
@@ -45,7 +61,7 @@ def test_tables_the_estimate_and_what_to_do(said, place):
         "train#0: ant",
         "labels in doubt, most suspicious first",
         "[bold]bee",
-        "tiny, train, 180 images: under several labels 1 picture, in doubt",
+        "small_data, train, 180 images: under several labels 1 picture, in doubt",
         "by estimate",
         f"look at them: {place / 'out' / 'labels.png'}, all: {place / 'out' / 'labels.csv'}",
         "nothing was changed; where a label is wrong, write the data anew",
@@ -66,7 +82,9 @@ def test_json_and_nothing_else(said):
 def test_words_win_over_the_file_and_set_over_words(said, place):
     file = place / "experiment.toml"
     file.write_text("seed = 4\n[train]\nmomentum = 0.5\n")
-    code, shown, _ = said("--config", file, "--seed", 6, "--set", "train.momentum=0.6", "--mode", "scratch", "--json")
+    code, shown, _ = said(
+        "--config", file, "--seed", 6, "--set", "train.momentum=0.6", "--mode", "scratch", "--json"
+    )
     settings = json.loads(shown)["settings"]
     assert code == 0 and (settings["seed"], settings["train.momentum"]) == (6, 0.6)
     assert (settings["model.name"], settings["transfer.mode"]) == ("simple_cnn", "scratch")

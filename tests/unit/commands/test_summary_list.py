@@ -1,4 +1,6 @@
-"""`convscope summary`: the list at the widths of two terminals, and what stands below the layers of one network."""
+"""`convscope summary`: the list at the widths of two terminals, and what stands below the layers of one
+network.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ def test_each_network_is_one_line_that_nothing_is_cut_from(said, width):
     rows = {line.split()[0]: line for line in lines if line.startswith("  ")}
     for name in networks:
         spec = networks[name].spec
-        for figure in (f"{spec.parameters:,}", short_count(spec.macs), f" {spec.field} px"):
+        for figure in (f"{spec.parameters:,}", short_count(spec.macs), f" {spec.receptive_field} px"):
             assert figure in rows[name], name
 
 
@@ -75,7 +77,8 @@ def test_a_network_of_ones_own_has_no_facts_of_another(said, tmp_path):
 def test_the_list_wakes_nothing_that_it_does_not_need():
     code = (
         "import sys\nfrom convscope.cli import main\nmain(['summary'])\n"
-        "woken = [m for m in ('torchvision', 'timm', 'matplotlib', 'pydantic', 'scipy') if m in sys.modules]\n"
+        "woken = [m for m in ('torchvision', 'timm', 'matplotlib', 'pydantic', 'scipy') if m in "
+        "sys.modules]\n"
         "print(woken, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

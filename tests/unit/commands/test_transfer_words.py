@@ -1,4 +1,5 @@
-"""Starting from trained weights at the command line: what a new user reads, and what a wrong word leads to."""
+"""Starting from trained weights at the command line: what a new user reads, and what a wrong word leads
+to."""
 
 from __future__ import annotations
 
@@ -13,11 +14,11 @@ import pytest
 import torch
 
 import photographs
-import tiny
+import small_data
 from convscope.cli import main
 from convscope.core.bundle import Bundle
 from convscope.models.pytorch.zoo import create
-from convscope.training import torch_loop
+from convscope.training.pytorch import loop
 
 QUICK = [
     *("--set", "data.size=72", "--set", "data.quarantine=none", "--set", "train.precision=float32"),
@@ -56,7 +57,8 @@ def test_what_a_new_user_reads(folder, tmp_path, said):
     assert (code, err) == (0, "")
     network, weights, device, images, place, *_ = out.splitlines()
     assert network == (
-        "network: a linear head on the features of squeezenet1_0 (SqueezeNet 1.0, trained on ImageNet, in the package) "
+        "network: a linear head on the features of squeezenet1_0 (SqueezeNet 1.0, trained on ImageNet, in "
+        "the package) "
         "on 72×72×3, for photographs, 12 at a time; change with --model, --mode and --set"
     )
     assert weights == "weights: all 50 tensors of the body (torchvision names); the head is new"
@@ -79,20 +81,32 @@ def test_the_verbs_after_training(run, folder, tmp_path, said):
     assert said("train", folder, "--out", tmp_path / "b", "--mode", "scratch", "--epochs", 1, *QUICK)[0] == 0
     code, out, _ = said("compare", run, tmp_path / "b", "--json")
     assert code == 0 and {"transfer.mode", "transfer.pretrained"} <= {*json.loads(out)["differing"]}
-    assert said("evaluate", run, "--data", folder, "--split", "train", "--json", "--out", tmp_path / "e")[0] == 0
+    assert (
+        said("evaluate", run, "--data", folder, "--split", "train", "--json", "--out", tmp_path / "e")[0] == 0
+    )
 
 
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
     ("words", "reason", "mode", "head"),
     [
-        ([], "a linear head on the features of squeezenet1_0", "head", "linear"),
-        (["--pretrained", "squeezenet1_0"], "a linear head on the features of squeezenet1_0", "head", "linear"),
-        (["--mode", "head", "--model", "squeezenet1_0"], "a linear head on the features", "head", "linear"),
+        ([], "a linear head on the features of squeezenet1_0", "probe", "linear"),
+        (
+            ["--pretrained", "squeezenet1_0"],
+            "a linear head on the features of squeezenet1_0",
+            "probe",
+            "linear",
+        ),
+        (["--mode", "probe", "--model", "squeezenet1_0"], "a linear head on the features", "probe", "linear"),
         (["--mode", "finetune"], "fine-tuning squeezenet1_0", "finetune", "linear"),
         (["--mode", "scratch"], "deeper_cnn on 72×72×3", "scratch", "own"),
         (["--model", "small_cnn"], "small_cnn on 72×72×3", "scratch", "own"),
-        (["--mode", "scratch", "--pretrained", "squeezenet1_0"], "squeezenet1_0 on 72×72×3", "scratch", "own"),
+        (
+            ["--mode", "scratch", "--pretrained", "squeezenet1_0"],
+            "squeezenet1_0 on 72×72×3",
+            "scratch",
+            "own",
+        ),
     ],
 )
 def test_words_lead_where_they_say(folder, tmp_path, said, words, reason, mode, head):
@@ -120,16 +134,16 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path, said, monkeypatch):
 
 def at_epoch(monkeypatch, count, action):
     """Call `action` when an epoch ends for the `count`-th time."""
-    real, calls = torch_loop.judge, 0
+    real, calls = loop.validate_epoch, 0
 
-    def judge(job, state):
+    def validate_epoch(job, state):
         nonlocal calls
         calls += 1
         if calls == count:
             action()
         return real(job, state)
 
-    monkeypatch.setattr(torch_loop, "judge", judge)
+    monkeypatch.setattr(loop, "validate_epoch", validate_epoch)
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -145,11 +159,13 @@ def test_several_seeds(folder, tmp_path, said):
     assert "\n2 seeds: test accuracy " in out and {p.name for p in tmp_path.iterdir()} == {"run", "run-2"}
 
 
-@pytest.mark.parametrize("mode", ["head", "finetune"])
+@pytest.mark.parametrize("mode", ["probe", "finetune"])
 @pytest.mark.parametrize("check", ["lr", "overfit"])
 def test_checks_work_before_every_way_of_training(folder, tmp_path, said, monkeypatch, check, mode):
     monkeypatch.chdir(tmp_path)
-    code, out, err = said("train", folder, "--check", check, "--mode", mode, *QUICK, "--set", "augment.mix=mixup")
+    code, out, err = said(
+        "train", folder, "--check", check, "--mode", mode, *QUICK, "--set", "augment.mix=mixup"
+    )
     assert code == 0, err
     assert ("suggested peak learning rate" if check == "lr" else "one batch is learnt by heart") in out
     assert [*tmp_path.iterdir()] == []
@@ -165,24 +181,36 @@ NO_NETWORK = urllib.error.URLError(OSError(-3, "Temporary failure in name resolu
         (["--pretrained", "squezenet1_0"], "did you mean 'squeezenet1_0'"),
         (["--pretrained", "{empty}"], "holds no bundle.safetensors; give a run folder"),
         (["--pretrained", "nowhere/run"], "there is no run or weight file at nowhere/run"),
-        (["--pretrained", "{weights}"], "holds weights and no word on the network they are for; add --model NAME"),
-        (["--pretrained", "{weights}", "--model", "small_cnn"], "does not fit small_cnn: missing or of another shape"),
+        (
+            ["--pretrained", "{weights}"],
+            "holds weights and no word on the network they are for; add --model NAME",
+        ),
+        (
+            ["--pretrained", "{weights}", "--model", "small_cnn"],
+            "does not fit small_cnn: missing or of another shape",
+        ),
         (["--pretrained", "{weights}", "--model", "resnet32"], "does not fit resnet32"),
         (["--pretrained", "{weights}", "--model", "{own}:Net"], "with a network of one's own"),
         (["--pretrained", "squeezenet1_0", "--model", "{own}:Net"], "with a network of one's own"),
-        (["--mode", "head", "--model", "{own}:Net"], "with a network of one's own"),
+        (["--mode", "probe", "--model", "{own}:Net"], "with a network of one's own"),
         (["--pretrained", "squeezenet1_0", "--model", "resnet20"], "and --model says resnet20"),
         (["--pretrained", "torchvision:x"], "does not say which network of the list it is; add --model NAME"),
         (["--mode", "heads"], "mode"),
-        (["--mode", "head", "--model", "small_cnn"], "torchvision has no trained weights for small_cnn"),
+        (["--mode", "probe", "--model", "small_cnn"], "torchvision has no trained weights for small_cnn"),
         (["--set", "augment.mix=cutmix"], "a head learns from features, which have no places to cut out"),
-        (["--set", "transfer.mode=both"], 'it must be "head", "finetune" or "scratch"'),
+        (["--set", "transfer.mode=both"], 'it must be "probe", "finetune" or "scratch"'),
         (["--set", "transfer.layer_decay=0"], "transfer.layer_decay was given 0; it must be greater than 0"),
-        (["--set", "transfer.thaw=-1"], "transfer.thaw was given -1"),
-        (["--set", "transfer.weights_digest=0123"], "transfer.weights_digest is 0123"),
-        (["--set", "data.normalise=weights", "--mode", "scratch"], "there are no trained weights; add --pretrained"),
-        (["--set", "data.share=0"], "data.share was given 0; it must be greater than 0"),
-        (["--mode", "head", "--set", "model.options.stem=4"], "model.options were given with trained weights"),
+        (["--set", "transfer.unfreeze_every=-1"], "transfer.unfreeze_every was given -1"),
+        (["--set", "transfer.weights_fingerprint=0123"], "transfer.weights_fingerprint is 0123"),
+        (
+            ["--set", "data.normalise=weights", "--mode", "scratch"],
+            "there are no trained weights; add --pretrained",
+        ),
+        (["--set", "data.train_fraction=0"], "data.train_fraction was given 0; it must be greater than 0"),
+        (
+            ["--mode", "probe", "--set", "model.options.stem=4"],
+            "model.options were given with trained weights",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_run(folder, tmp_path, said, monkeypatch, words, message):
@@ -205,19 +233,23 @@ def test_without_a_network_the_line_says_what_to_do(folder, tmp_path, said, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONVSCOPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("torch.hub.download_url_to_file", download)
-    code, _, err = said("train", folder, "--mode", "head", "--model", "squeezenet1_1", *QUICK)
+    code, _, err = said("train", folder, "--mode", "probe", "--model", "squeezenet1_1", *QUICK)
     assert code == 1 and "could not be downloaded (<urlopen error [Errno -3] Temporary failure" in err
-    assert err.endswith("and give the file: --pretrained FILE --model squeezenet1_1\n") and err.count("\n") == 1
+    assert (
+        err.endswith("and give the file: --pretrained FILE --model squeezenet1_1\n") and err.count("\n") == 1
+    )
     assert not (tmp_path / "artifacts").exists() and not [*tmp_path.rglob("*.pth")]
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_small_images_and_a_run_as_weights(tmp_path, said):
     """A network trained on small images is weights for others of that size."""
-    first, second = (tiny.write_npz(tmp_path / name, channels=3) for name in ("one.npz", "two.npz"))
+    first, second = (small_data.write_npz(tmp_path / name, channels=3) for name in ("one.npz", "two.npz"))
     quick = ["--epochs", 1, "--set", "data.quarantine=none", "--set", "train.batch_size=24"]
     assert said("train", first, "--model", "small_cnn", "--out", tmp_path / "first", *quick)[0] == 0
-    code, out, err = said("train", second, "--pretrained", tmp_path / "first", "--out", tmp_path / "second", *quick)
+    code, out, err = said(
+        "train", second, "--pretrained", tmp_path / "first", "--out", tmp_path / "second", *quick
+    )
     assert (code, err) == (0, "")
     assert f"a linear head on the features of small_cnn (the run {tmp_path / 'first'}) on 12×12×3" in out
     one, two = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("first", "second"))

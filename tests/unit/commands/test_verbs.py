@@ -1,4 +1,6 @@
-"""Every verb over one tiny run, in this process: what it prints, and that --json prints JSON and nothing else."""
+"""Every verb over one tiny run, in this process: what it prints, and that --json prints JSON and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-import tiny
+import small_data
 from convscope.cli import main
 from convscope.commands.evaluate import _table
-from convscope.evaluation.metrics import classification_metrics
+from convscope.tasks.classification.metrics import classification_metrics
 
 QUICK = [
     *("--model", "simple_cnn", "--set", "data.quarantine=none", "--set", "train.batch_size=24"),
@@ -68,7 +70,11 @@ def test_several_seeds_give_mean_and_deviation(npz, tmp_path, said):
     assert "\n2 seeds: test accuracy " in out and "± " in out
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["run", "run-2"]
     code, again, _ = said(*words, "--resume")
-    assert code == 0 and again.splitlines()[-1] == out.splitlines()[-1] and again.count("nothing was trained") == 2
+    assert (
+        code == 0
+        and again.splitlines()[-1] == out.splitlines()[-1]
+        and again.count("nothing was trained") == 2
+    )
 
 
 def test_the_order_of_precedence(npz, tmp_path, said):
@@ -79,7 +85,12 @@ def test_the_order_of_precedence(npz, tmp_path, said):
     code, _, err = said("train", npz, *words, "--out", tmp_path / "run", "--set", "data.quarantine=none")
     assert code == 0, err
     made = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (made["seed"], made["train"]["lr"], made["train"]["epochs"], made["train"]["batch_size"]) == (5, 0.02, 1, 30)
+    assert (made["seed"], made["train"]["lr"], made["train"]["epochs"], made["train"]["batch_size"]) == (
+        5,
+        0.02,
+        1,
+        30,
+    )
     assert made["data"]["source"] == str(npz) and made["model"]["name"] == "small_cnn"
 
 
@@ -99,10 +110,12 @@ def test_a_network_that_learns_nothing_fails_the_check(npz, said):
 
 def test_evaluate(run, said):
     code, out, _ = said("evaluate", run)
-    assert code == 0 and "macro-F1" in out and all(name in out for name in tiny.CLASSES)
+    assert code == 0 and "macro-F1" in out and all(name in out for name in small_data.CLASSES)
     names = {p.name for p in (run / "evaluation").iterdir()}
     pictures = ("confusion", "recall", "reliability", "risk_coverage", "curves")
-    assert names == {f"test_{n}" for n in ("metrics.json", "predictions.csv", *(f"{name}.png" for name in pictures))}
+    assert names == {
+        f"test_{n}" for n in ("metrics.json", "predictions.csv", *(f"{name}.png" for name in pictures))
+    }
     assert "(95 % interval " in out and "calibration error (ECE)" in out and "answered unknown: " in out
 
 
@@ -123,7 +136,7 @@ def test_evaluate_as_json(run, said, split, tmp_path):
 
 def test_evaluate_on_other_data_goes_by_class_names(run, said, tmp_path):
     """The folder's classes have the same names in another order of labels, and one of them is missing."""
-    images, labels = tiny.pictures(60, seed=5)
+    images, labels = small_data.pictures(60, seed=5)
     swapped = ("cow", "bee", "ant")
     np.savez(tmp_path / "o.npz", images=images, labels=2 - labels, classes=np.array(swapped))
     code, out, _ = said("evaluate", run, "--data", tmp_path / "o.npz", "--json", "--out", tmp_path / "e")
@@ -134,7 +147,7 @@ def test_evaluate_on_other_data_goes_by_class_names(run, said, tmp_path):
 
 
 def test_predict(run, said, tmp_path):
-    tiny.write_folder(tmp_path / "photos", count=6)
+    small_data.write_folder(tmp_path / "photos", count=6)
     (tmp_path / "photos" / "bad.png").write_bytes(b"no")
     code, out, err = said("predict", run, tmp_path / "photos", "--format", "json")
     answers = json.loads(out)
@@ -165,7 +178,7 @@ def test_compare(run, npz, said, tmp_path):
 
 
 def test_scan(said, tmp_path):
-    folder = tiny.write_folder(tmp_path / "photos", count=12)
+    folder = small_data.write_folder(tmp_path / "photos", count=12)
     (folder / "ant" / "bad.png").write_bytes(b"no")
     code, out, err = said("scan", folder, "--json")
     assert (code, err) == (0, "") and json.loads(out)["quarantine"][0]["name"] == "ant/bad.png"
@@ -229,7 +242,7 @@ def test_a_network_of_ones_own_through_every_verb(npz, said, tmp_path):
 def test_a_mistake_is_one_line_and_exit_code_2(run, said, tmp_path, words, message, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    tiny.write_folder(tmp_path / "one", classes=("ant", "ant", "ant"))
+    small_data.write_folder(tmp_path / "one", classes=("ant", "ant", "ant"))
     (tmp_path / "broken.py").write_text("def (\n")
     (tmp_path / "fails.py").write_text("1 / 0\n")
     places = {"empty": "empty", "one": "one", "broken": "broken.py", "fails": "fails.py", "run": str(run)}

@@ -55,7 +55,9 @@ def test_bytes_text_and_json(tmp_path):
     write_json(tmp_path / "c", {"é": [1, None]})
     assert (tmp_path / "a").read_bytes() == b"\0\xff"
     assert (tmp_path / "b").read_bytes() == "é ×".encode()
-    assert json.loads((tmp_path / "c").read_text()) == {"é": [1, None]} and "é" in (tmp_path / "c").read_text()
+    assert (
+        json.loads((tmp_path / "c").read_text()) == {"é": [1, None]} and "é" in (tmp_path / "c").read_text()
+    )
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "c", float("nan"))
     assert json.loads((tmp_path / "c").read_text()) == {"é": [1, None]}

@@ -16,7 +16,7 @@ from convscope.core import atomic
 from convscope.core.bundle import FILE_NAME, FORMAT, Bundle, find_bundle
 from convscope.core.decision import Decision
 from convscope.core.errors import Failure, UserError
-from convscope.evaluation.load import load
+from convscope.inference.load import load
 
 WEIGHTS = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(3, np.int64)}
 DOCUMENT = {
@@ -52,7 +52,9 @@ def test_round_trip(tmp_path):
     path = bundle().save(tmp_path / FILE_NAME)
     for place in (path, str(path), tmp_path):
         back = Bundle.load(place)
-        assert {k: v.tobytes() for k, v in back.weights.items()} == {k: v.tobytes() for k, v in WEIGHTS.items()}
+        assert {k: v.tobytes() for k, v in back.weights.items()} == {
+            k: v.tobytes() for k, v in WEIGHTS.items()
+        }
         assert {k: (v.dtype, v.shape) for k, v in back.weights.items()} == {
             k: (v.dtype, v.shape) for k, v in WEIGHTS.items()
         }

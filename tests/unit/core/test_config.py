@@ -37,7 +37,13 @@ def test_every_default_is_valid_as_it_stands():
         RunConfig.from_dict({section: {name: value}} if section else {name: value})
 
 
-FREE_TEXT = ("data.source", "model.name", "augment.policy", "transfer.pretrained", "transfer.weights_digest")
+FREE_TEXT = (
+    "data.source",
+    "model.name",
+    "augment.policy",
+    "transfer.pretrained",
+    "transfer.weights_fingerprint",
+)
 
 
 @pytest.mark.parametrize("key", [k for k in KEYS if k not in FREE_TEXT])
@@ -45,7 +51,9 @@ def test_a_wrong_type_names_the_key_and_what_was_given(key):
     section, _, name = key.rpartition(".")
     with pytest.raises(UserError) as caught:
         RunConfig.from_dict({section: {name: "wrong"}} if section else {name: "wrong"})
-    assert str(caught.value).startswith(f"{key} was given 'wrong'; it must be ") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{key} was given 'wrong'; it must be ") and "\n" not in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +69,10 @@ def test_a_wrong_type_names_the_key_and_what_was_given(key):
         ("train.epoch=3", "no configuration key 'train.epoch'; did you mean 'train.epochs'"),
         ("epochs=3", "no configuration key 'epochs'; did you mean 'train.epochs'"),
         ("tarin.lr=3", "no configuration key 'tarin'; did you mean 'train'"),
-        ("zzz=3", "no configuration key 'zzz'; allowed: data, model, transfer, augment, train, decision, seed"),
+        (
+            "zzz=3",
+            "no configuration key 'zzz'; allowed: data, model, transfer, augment, train, decision, seed",
+        ),
         ("train=3", "train is a section and was given 3; set a key in it, such as train.epochs"),
         ("model.options=3", "model.options was given 3"),
         ("seed.x=3", "seed was given"),

@@ -14,5 +14,7 @@ def test_an_array_is_a_dataset_and_not_an_encoded_one():
 
 def test_every_contract_has_at_most_six_members():
     for contract in (Dataset, EncodedDataset, Predictor):
-        spoken = [name for name in dir(contract) if not name.startswith("_") or name in ("__len__", "__getitem__")]
+        spoken = [
+            name for name in dir(contract) if not name.startswith("_") or name in ("__len__", "__getitem__")
+        ]
         assert 1 <= len(spoken) <= 6

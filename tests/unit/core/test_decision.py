@@ -49,13 +49,18 @@ def test_energy_is_the_log_sum_of_scipy(z):
 @given(logits, st.floats(0.2, 1))
 def test_unknown_is_what_lies_below_the_threshold(z, threshold):
     decision = Decision(2.0, "probability", threshold)
-    assert (decision.unknown(z) == (softmax(z / 2, axis=1).max(axis=1) < threshold)).mean() >= 0.75  # but for rounding
+    assert (
+        decision.unknown(z) == (softmax(z / 2, axis=1).max(axis=1) < threshold)
+    ).mean() >= 0.75  # but for rounding
     assert not Decision(2.0).unknown(z).any()
 
 
 def test_what_is_no_number_is_unknown():
     with np.errstate(invalid="ignore"):
-        assert Decision(threshold=0.0).unknown(np.array([[np.nan, 1.0], [1.0, 0.0]])).tolist() == [True, False]
+        assert Decision(threshold=0.0).unknown(np.array([[np.nan, 1.0], [1.0, 0.0]])).tolist() == [
+            True,
+            False,
+        ]
 
 
 @pytest.mark.parametrize("wrong", [{"score": "entropy"}, {"threshold": "high"}, {"threshold": float("nan")}])

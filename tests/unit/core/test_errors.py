@@ -11,7 +11,8 @@ def test_exit_codes():
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("LENET5", "lenet5"), ("lenet", "lenet5"), ("small-cnn", "small_cnn"), ("zzz", None)]
+    ("name", "expected"),
+    [("LENET5", "lenet5"), ("lenet", "lenet5"), ("small-cnn", "small_cnn"), ("zzz", None)],
 )
 def test_the_nearest_name(name, expected):
     assert nearest(name, ["lenet5", "small_cnn"]) == expected

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from convscope.core.seeds import derive, generator
 
-words = st.lists(st.one_of(st.integers(0, 10**9), st.text(st.characters(codec="ascii", exclude_categories=["Cc"]))))
+words = st.lists(
+    st.one_of(st.integers(0, 10**9), st.text(st.characters(codec="ascii", exclude_categories=["Cc"])))
+)
 
 
 @given(st.integers(0, 2**80), words)

@@ -23,7 +23,7 @@ from convscope.data.dataset import (
     hash_of_stats,
     image_name,
 )
-from convscope.data.decode import UnreadableImage
+from convscope.data.preparing.decode import UnreadableImage
 
 CLASSES = ("cat", "dog")
 
@@ -48,12 +48,16 @@ def file_dataset(root, count: int = 4) -> FileDataset:
 def cell_dataset(count: int = 4) -> CellDataset:
     cells = [png(10 * i) for i in range(2 * count)]
     rows = np.arange(count) * 2
-    return CellDataset(cells.__getitem__, rows, np.arange(count) % 2, CLASSES, lambda r: f"a.parquet#{r}", lambda: "m")
+    return CellDataset(
+        cells.__getitem__, rows, np.arange(count) % 2, CLASSES, lambda r: f"a.parquet#{r}", lambda: "m"
+    )
 
 
 @pytest.fixture(params=["array", "file", "cell"])
 def dataset(request, tmp_path):
-    return {"array": array_dataset, "cell": cell_dataset, "file": lambda: file_dataset(tmp_path)}[request.param]()
+    return {"array": array_dataset, "cell": cell_dataset, "file": lambda: file_dataset(tmp_path)}[
+        request.param
+    ]()
 
 
 def test_each_keeps_the_contract(dataset):
@@ -95,7 +99,9 @@ def test_a_part_of_a_part(dataset):
 
 
 def test_parts_have_fingerprints_of_their_own(dataset):
-    marks = {Subset(dataset, indices).fingerprint() for indices in ([0, 1], [1, 0], [0])} | {dataset.fingerprint()}
+    marks = {Subset(dataset, indices).fingerprint() for indices in ([0, 1], [1, 0], [0])} | {
+        dataset.fingerprint()
+    }
     assert len(marks) == 4
     assert Subset(dataset, [0, 1]).fingerprint() == Subset(dataset, [0, 1]).fingerprint()
 
@@ -182,7 +188,9 @@ def test_a_file_that_vanished_is_an_unreadable_image_by_name(tmp_path):
 
 def test_a_broken_cell_is_an_unreadable_image_by_name():
     cells = [b"", b"not an image"]
-    dataset = CellDataset(cells.__getitem__, np.arange(2), np.arange(2), CLASSES, lambda r: f"t#{r}", lambda: "m")
+    dataset = CellDataset(
+        cells.__getitem__, np.arange(2), np.arange(2), CLASSES, lambda r: f"t#{r}", lambda: "m"
+    )
     for i in range(2):
         with pytest.raises(UnreadableImage, match=f"t#{i}"):
             dataset[i]

@@ -136,7 +136,8 @@ def test_another_file_is_no_data_set(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "stray", ["x.parquet", "cat/x.parquet", "x.csv", "x.npz", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz"]
+    "stray",
+    ["x.parquet", "cat/x.parquet", "x.csv", "x.npz", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz"],
 )
 def test_class_folders_go_before_a_stray_file_and_the_file_is_mentioned(tmp_path, stray):
     images(tmp_path, "cat/a.png", "dog/b.png")

@@ -1,4 +1,6 @@
-"""split_source: official splits win, the rest is carved, written down and made again; the test split stays shut."""
+"""split_source: official splits win, the rest is held_out, written down and made again; the test split stays
+shut.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def names(dataset) -> list[str]:
     return [image_name(dataset, i) for i in range(len(dataset))]
 
 
-LAYOUTS = [
+KEY_MAPS = [
     {"train": 60},
     {"train": 60, "test": 12},
     {"train": 60, "validation": 9},
@@ -50,7 +52,7 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize("counts", LAYOUTS)
+@pytest.mark.parametrize("counts", KEY_MAPS)
 @pytest.mark.parametrize("make", [arrays, files])
 def test_parts_are_disjoint_and_nothing_is_lost(counts, make):
     splits = split_source(make_source(counts, make), seed=1)
@@ -60,7 +62,7 @@ def test_parts_are_disjoint_and_nothing_is_lost(counts, make):
     assert len(parts[2]) == counts.get("test", 9)
 
 
-@pytest.mark.parametrize("counts", LAYOUTS)
+@pytest.mark.parametrize("counts", KEY_MAPS)
 @pytest.mark.parametrize("make", [arrays, files])
 def test_the_record_goes_through_json_and_gives_the_very_same_split(counts, make):
     source = make_source(counts, make)
@@ -80,7 +82,7 @@ def test_the_record_says_how_each_split_came_about():
     assert record["splits"]["train"] == {"origin": "official less validation", "images": 54}
     assert record["splits"]["test"] == {"origin": "official"}
     validation = record["splits"]["validation"]
-    assert validation["origin"] == "carved from train"
+    assert validation["origin"] == "held_out from train"
     assert validation["fraction"] == 0.1
     assert len(validation["indices"]) == validation["images"] == 6
 
@@ -125,7 +127,7 @@ def test_fractions_are_of_the_whole_training_split(count, validation, test, seed
     assert abs(len(splits.open_test()) - test * count) <= 3
 
 
-@pytest.mark.parametrize("counts", LAYOUTS)
+@pytest.mark.parametrize("counts", KEY_MAPS)
 def test_excluded_names_are_nowhere(counts):
     exclude = {"train/0.jpg", "train/7.jpg", "validation/1.jpg", "test/2.jpg"}
     splits = split_source(make_source(counts, files), seed=1, exclude=exclude)
@@ -138,7 +140,8 @@ def test_groups_stay_on_one_side_of_every_cut():
     groups = {f"train/{i}.jpg": i // 6 for i in range(48)}
     splits = split_source(make_source({"train": 90}, files), seed=2, groups=groups)
     parts = [
-        {groups[n] for n in names(p) if n in groups} for p in (splits.train, splits.validation, splits.open_test())
+        {groups[n] for n in names(p) if n in groups}
+        for p in (splits.train, splits.validation, splits.open_test())
     ]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 8
 
@@ -182,7 +185,9 @@ def test_a_source_without_train_cannot_be_split():
 
 def test_other_classes_in_another_split_are_refused():
     source = make_source({"train": 60})
-    other = Source("t", "t", {**source.splits, "test": lambda: arrays("test", 9, ("cat", "dog"))}, source.marker)
+    other = Source(
+        "t", "t", {**source.splits, "test": lambda: arrays("test", 9, ("cat", "dog"))}, source.marker
+    )
     with pytest.raises(UserError, match="test split has other classes"):
         split_source(other, seed=0).open_test()
 

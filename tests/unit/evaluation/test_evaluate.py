@@ -6,24 +6,24 @@ import shutil
 import numpy as np
 import pytest
 
-import tiny
+import small_data
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
+from convscope.core.run.display import Display
 from convscope.evaluation.evaluate import evaluate
-from convscope.evaluation.load import load
-from convscope.training.progress import Display
+from convscope.inference.load import load
 from convscope.training.train import train_run
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return tiny.write_npz(tmp_path_factory.mktemp("data") / "tiny.npz")
+    return small_data.write_npz(tmp_path_factory.mktemp("data") / "small_data.npz")
 
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
-    made = RunConfig.from_dict(tiny.settings(epochs=3)).merge({"data": {"source": str(data)}})
+    made = RunConfig.from_dict(small_data.settings(epochs=3)).merge({"data": {"source": str(data)}})
     return train_run(made, out=tmp_path_factory.mktemp("runs") / "run", display=Display(quiet=True)).folder
 
 
@@ -60,14 +60,16 @@ def test_only_the_split_that_is_asked_for_is_opened(run, tmp_path, monkeypatch):
 
 
 def test_class_names_and_not_numbers_count(run, tmp_path):
-    images, labels = tiny.pictures(30, seed=9)
-    np.savez(tmp_path / "other.npz", images=images, labels=2 - labels, classes=np.array(("cow", "bee", "ant")))
+    images, labels = small_data.pictures(30, seed=9)
+    np.savez(
+        tmp_path / "other.npz", images=images, labels=2 - labels, classes=np.array(("cow", "bee", "ant"))
+    )
     truth = load(run).predict(images).argmax(1)
     assert evaluate(run, tmp_path / "other.npz", out=tmp_path).metrics.top1 == np.mean(truth == labels)
 
 
 def test_fewer_classes_do_and_foreign_ones_do_not(run, tmp_path):
-    images, labels = tiny.pictures(30)
+    images, labels = small_data.pictures(30)
     some = labels < 2
     np.savez(tmp_path / "few.npz", images=images[some], labels=labels[some], classes=np.array(("ant", "bee")))
     result = evaluate(run, tmp_path / "few.npz", out=tmp_path)
@@ -78,12 +80,12 @@ def test_fewer_classes_do_and_foreign_ones_do_not(run, tmp_path):
 
 
 def test_other_sizes_and_channels_are_prepared_as_the_bundle_says(run, tmp_path):
-    folder = tiny.write_folder(tmp_path / "photos", count=12, channels=3)
+    folder = small_data.write_folder(tmp_path / "photos", count=12, channels=3)
     assert evaluate(run, folder, out=tmp_path / "e").metrics.images == 12
 
 
 def test_images_that_cannot_be_read_are_named_and_not_counted(run, tmp_path):
-    folder = tiny.write_folder(tmp_path / "photos", count=12)
+    folder = small_data.write_folder(tmp_path / "photos", count=12)
     (folder / "bee" / "001.png").write_bytes(b"broken")
     result = evaluate(run, folder, out=tmp_path / "e")
     assert result.metrics.images == 11 and [name for name, _ in result.failed] == ["bee/001.png"]
@@ -91,9 +93,9 @@ def test_images_that_cannot_be_read_are_named_and_not_counted(run, tmp_path):
 
 
 def test_a_split_that_other_data_do_not_have(run, tmp_path):
-    images, labels = tiny.pictures(12)
+    images, labels = small_data.pictures(12)
     split = {"train_images": images, "train_labels": labels, "val_images": images, "val_labels": labels}
-    np.savez(tmp_path / "two.npz", **split, classes=np.array(tiny.CLASSES))
+    np.savez(tmp_path / "two.npz", **split, classes=np.array(small_data.CLASSES))
     assert evaluate(run, tmp_path / "two.npz", split="validation", out=tmp_path / "e").metrics.images == 12
     with pytest.raises(UserError, match="has no split 'test'; it has: train, validation"):
         evaluate(run, tmp_path / "two.npz", out=tmp_path / "e")
@@ -102,7 +104,9 @@ def test_a_split_that_other_data_do_not_have(run, tmp_path):
 def test_a_bundle_alone_knows_its_official_test_split_only(run, tmp_path):
     shutil.copy(run / "bundle.safetensors", tmp_path / "alone.safetensors")
     assert evaluate(tmp_path / "alone.safetensors", out=tmp_path / "e").metrics.images == 45
-    with pytest.raises(UserError, match=r"split\.json is missing, so nobody knows which images were validation"):
+    with pytest.raises(
+        UserError, match=r"split\.json is missing, so nobody knows which images were validation"
+    ):
         evaluate(tmp_path / "alone.safetensors", split="validation", out=tmp_path / "e")
 
 
@@ -140,8 +144,8 @@ def test_other_data_leave_the_run_s_own_results_alone(run, tmp_path):
     own = evaluate(mine)
     assert own.folder == mine / "evaluation" and own.split == "test"
     before = (own.folder / "test_metrics.json").read_bytes()
-    images, labels = tiny.pictures(30, seed=9)
-    np.savez(tmp_path / "other.npz", images=images, labels=labels, classes=np.array(tiny.CLASSES))
+    images, labels = small_data.pictures(30, seed=9)
+    np.savez(tmp_path / "other.npz", images=images, labels=labels, classes=np.array(small_data.CLASSES))
     other = evaluate(mine, tmp_path / "other.npz")
     assert (other.folder, other.split) == (mine / "evaluation_other", "all")
     assert (other.folder / "all_metrics.json").is_file()

@@ -10,16 +10,16 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import nn
 
-import tiny
+import small_data
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
+from convscope.core.run.display import Display
 from convscope.explanation import explain as module
 from convscope.explanation.explain import PANEL, explain
 from convscope.explanation.method import Method
 from convscope.explanation.methods import methods
-from convscope.training.progress import Display
 from convscope.training.train import train, train_run
-from undrawn import undrawn
+from no_drawing import undrawn
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,15 +32,15 @@ def _quick():
 @pytest.fixture(scope="module", params=[1, 3])
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explain")
-    data = tiny.write_npz(folder / "tiny.npz", channels=request.param)
-    made = RunConfig.from_dict(tiny.settings(epochs=3)).merge({"data": {"source": str(data)}})
+    data = small_data.write_npz(folder / "small_data.npz", channels=request.param)
+    made = RunConfig.from_dict(small_data.settings(epochs=3)).merge({"data": {"source": str(data)}})
     return train_run(made, out=folder / "run", display=Display(quiet=True)).folder
 
 
 @pytest.fixture
 def files(tmp_path):
     paths = []
-    for number, image in enumerate(tiny.pictures(4, channels=3)[0]):
+    for number, image in enumerate(small_data.pictures(4, channels=3)[0]):
         paths.append(tmp_path / f"{number}.png")
         Image.fromarray(image).save(paths[-1])
     return paths
@@ -92,7 +92,9 @@ def test_every_method_runs_and_says_what_it_found(run, files, tmp_path):
     for image in found.images:
         assert [reading.method for reading in image.readings] == list(methods)
         for reading in image.readings:
-            assert reading.refused or all(np.isfinite(value) for value in reading.numbers.values() if value is not None)
+            assert reading.refused or all(
+                np.isfinite(value) for value in reading.numbers.values() if value is not None
+            )
 
 
 @pytest.mark.usefixtures("undrawn_pictures")
@@ -104,7 +106,7 @@ def test_the_same_call_gives_the_same_numbers(run, files, tmp_path):
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_lots_change_nothing(run, files, tmp_path, monkeypatch):
     whole = explain(run, files, method="layer_cam", out=tmp_path)
-    monkeypatch.setattr(module, "LOT", 3)
+    monkeypatch.setattr(module, "BATCH", 3)
     parts = explain(run, files, method="layer_cam", out=tmp_path)
     for a, b in zip(whole.images, parts.images, strict=True):
         assert a.answer.label == b.answer.label and a.picture == b.picture
@@ -131,7 +133,7 @@ def test_an_unreadable_file_is_reported_and_the_others_are_explained(run, files,
 
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_arrays_and_folders_have_names_of_their_own(run, files, tmp_path):
-    arrays = list(tiny.pictures(2, channels=3)[0])
+    arrays = list(small_data.pictures(2, channels=3)[0])
     assert [path.name for path in explain(run, arrays, method="layer_cam", out=tmp_path / "a").pictures] == [
         *("image_1.png", "image_2.png")
     ]
@@ -151,8 +153,14 @@ def test_auto_says_what_it_chose(run, files, tmp_path):
 def test_progress_comes_to_its_end(run, files, tmp_path):
     files[2].write_text("hello")
     told = []
-    explain(run, files, method=["grad_cam", "layer_cam"], out=tmp_path, tell=lambda *words: told.append(words))
-    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told) and told[-1] == ("explain", 12, 12)
+    explain(
+        run, files, method=["grad_cam", "layer_cam"], out=tmp_path, tell=lambda *words: told.append(words)
+    )
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told) and told[-1] == (
+        "explain",
+        12,
+        12,
+    )
 
 
 @pytest.mark.usefixtures("undrawn_pictures")
@@ -168,10 +176,14 @@ def test_a_method_that_cannot_is_refused_for_every_image(run, files, tmp_path, m
 
 
 def test_a_refusal_is_drawn(run, files, tmp_path, monkeypatch):
-    none = Method("none", "None", "maps", "", lambda subject, images, targets: np.zeros((len(images), 3, 3)))
+    none = Method(
+        "none", "None", "maps", "", lambda explained_model, images, targets: np.zeros((len(images), 3, 3))
+    )
     monkeypatch.setattr(module, "methods", {"none": none})
     found = explain(run, files[0], method="all", out=tmp_path)
-    assert "every number of the map is 0" in found.images[0].readings[0].refused and found.pictures[0].is_file()
+    assert (
+        "every number of the map is 0" in found.images[0].readings[0].refused and found.pictures[0].is_file()
+    )
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ def test_one_pixel_does_not_hide_all_others():
 def test_a_flat_map_and_nan_are_drawn(signed):
     flat = overlay(np.zeros((3, 3, 1), np.uint8), np.ones((3, 3)), signed=signed)
     assert len(np.unique(flat.reshape(-1, 3), axis=0)) == 1
-    assert overlay(np.zeros((2, 2, 3), np.uint8), np.array([[np.nan, 1], [0, np.inf]]), signed=signed).shape == (
+    assert overlay(
+        np.zeros((2, 2, 3), np.uint8), np.array([[np.nan, 1], [0, np.inf]]), signed=signed
+    ).shape == (
         2,
         2,
         3,
@@ -65,11 +67,15 @@ def test_the_image_shines_through_in_grey():
 
 
 @pytest.mark.parametrize(
-    ("shape", "count"), [((28, 28, 1), 13), ((64, 64, 3), 4), ((20, 90, 3), 1), ((90, 20, 1), 4), ((9, 9, 1), 0)]
+    ("shape", "count"),
+    [((28, 28, 1), 13), ((64, 64, 3), 4), ((20, 90, 3), 1), ((90, 20, 1), 4), ((9, 9, 1), 0)],
 )
 def test_any_number_of_methods_on_any_shape(shape, count):
     image = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
-    panels = [Panel(f"m{k}", np.random.default_rng(k).normal(size=shape[:2]), signed=k % 2 == 0) for k in range(count)]
+    panels = [
+        Panel(f"m{k}", np.random.default_rng(k).normal(size=shape[:2]), signed=k % 2 == 0)
+        for k in range(count)
+    ]
     figure = explanation_figure(image, "cat 90 %", panels, label="cat")
     above = figure.subfigs[0]
     titles = [axes.get_title() for axes in above.axes if axes.get_title()]
@@ -79,7 +85,10 @@ def test_any_number_of_methods_on_any_shape(shape, count):
 
 def test_a_refusal_stands_where_the_map_would():
     figure = explanation_figure(
-        np.zeros((8, 8, 1), np.uint8), "a", [Panel("CAM", np.zeros((1, 1)), refused="every $place$ is 0")], label="a"
+        np.zeros((8, 8, 1), np.uint8),
+        "a",
+        [Panel("CAM", np.zeros((1, 1)), refused="every $place$ is 0")],
+        label="a",
     )
     texts = [text.get_text() for axes in figure.subfigs[0].axes for text in axes.texts]
     assert any("every \\$place\\$ is 0" in text for text in texts)

@@ -42,7 +42,10 @@ def test_three_ways_to_name_a_network(tmp_path):
 
 def test_options_are_for_networks_on_the_list(tmp_path):
     (tmp_path / "net.py").write_text(OWN)
-    assert build("small_cnn", input_shape=(1, 8, 8), classes=3, options={"hidden": 5}).spec.options["hidden"] == 5
+    assert (
+        build("small_cnn", input_shape=(1, 8, 8), classes=3, options={"hidden": 5}).spec.options["hidden"]
+        == 5
+    )
     for model in (f"{tmp_path / 'net.py'}:Net", Net()):
         with pytest.raises(UserError, match=r"model\.options \['hidden'\] were given; only networks from"):
             build(model, input_shape=(1, 8, 8), classes=3, options={"hidden": 5})
@@ -56,7 +59,9 @@ def test_an_unknown_name_and_a_shape_that_does_not_fit():
 
 
 def test_a_network_of_the_list_comes_back_by_its_name_and_options():
-    made = build("small_cnn", input_shape=(3, 9, 8), classes=2, options={"widths": [3, 5], "pooling": "average"})
+    made = build(
+        "small_cnn", input_shape=(3, 9, 8), classes=2, options={"widths": [3, 5], "pooling": "average"}
+    )
     back = rebuild(bundle(made))
     assert back.spec == made.spec and same(made, back) and not back.training
 
@@ -66,14 +71,17 @@ def test_an_own_network_has_to_be_given_again(tmp_path):
     file.write_text(OWN)
     made = build(f"{file}:Net", input_shape=(1, 8, 8), classes=3)
     file.write_text("raise SystemExit('the file of a bundle was run')")
-    with pytest.raises(UserError, match=r"your own network Net \(trained from .*net\.py\) and no code; give it"):
+    with pytest.raises(
+        UserError, match=r"your own network Net \(trained from .*net\.py\) and no code; give it"
+    ):
         rebuild(bundle(made))
     for model in (Net, Net()):
         assert same(made, rebuild(bundle(made), model))
 
 
 @pytest.mark.parametrize(
-    "change", [{"0.weight": None}, {"0.weight": np.zeros((9, 1, 3, 3), np.float32)}, {"more": np.zeros(1, np.float32)}]
+    "change",
+    [{"0.weight": None}, {"0.weight": np.zeros((9, 1, 3, 3), np.float32)}, {"more": np.zeros(1, np.float32)}],
 )
 def test_weights_that_do_not_fit_are_one_line(change):
     made = bundle(build(Net(), input_shape=(1, 8, 8), classes=3))

@@ -38,7 +38,9 @@ def test_options_take_values_of_their_kind(given_options, option, value):
     merged = merge_options("net", DEFAULTS, given_options)
     assert merged[option] == value
     assert type(merged[option]) is type(value)
-    assert {k: v for k, v in merged.items() if k != option} == {k: v for k, v in DEFAULTS.items() if k != option}
+    assert {k: v for k, v in merged.items() if k != option} == {
+        k: v for k, v in DEFAULTS.items() if k != option
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,9 @@ def test_changes_leave_the_original_alone():
 
 
 def test_a_spec_survives_json():
-    spec = ModelSpec("net", title="Net", year=2020, input_shape=(1, 28, 28), classes=3, options=DEFAULTS, parameters=7)
+    spec = ModelSpec(
+        "net", title="Net", year=2020, input_shape=(1, 28, 28), classes=3, options=DEFAULTS, parameters=7
+    )
     assert ModelSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 

@@ -22,7 +22,14 @@ def test_a_short_count_is_off_by_half_a_unit_of_its_third_digit_at_most(count):
 @pytest.mark.parametrize(
     ("count", "text"),
     [
-        *[(0, "0"), (999, "999"), (1000, "1.00 k"), (61_706, "61.7 k"), (999_499, "999 k"), (999_500, "1.00 M")],
+        *[
+            (0, "0"),
+            (999, "999"),
+            (1000, "1.00 k"),
+            (61_706, "61.7 k"),
+            (999_499, "999 k"),
+            (999_500, "1.00 M"),
+        ],
         *[(138_357_544, "138 M"), (15.5e9, "15.5 G"), (2e12, "2.00 T"), (None, "–")],
     ],
 )
@@ -32,7 +39,14 @@ def test_counts_at_the_edges_of_a_unit(count, text):
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(60_000, "60 k"), (0.27e6, "270 k"), (6.8e6, "6.8 M"), (28.09e6, "28.09 M"), (3.864e9, "3.864 G"), (25e6, "25 M")],
+    [
+        (60_000, "60 k"),
+        (0.27e6, "270 k"),
+        (6.8e6, "6.8 M"),
+        (28.09e6, "28.09 M"),
+        (3.864e9, "3.864 G"),
+        (25e6, "25 M"),
+    ],
 )
 def test_published_figures_keep_the_digits_of_their_paper(count, text):
     spec = ModelSpec("x", published_parameters=count, published_in="table 1")
@@ -48,7 +62,11 @@ def test_an_exact_published_figure_stays_exact():
     [
         ("He et al., Deep Residual Learning, 2015", 2015, "He et al. 2015"),
         ("Tan & Le, EfficientNet: Rethinking & Scaling, 2019", 2019, "Tan & Le 2019"),
-        ("Krizhevsky, Sutskever & Hinton, ImageNet Classification, 2012", 2012, "Krizhevsky, Sutskever & Hinton 2012"),
+        (
+            "Krizhevsky, Sutskever & Hinton, ImageNet Classification, 2012",
+            2012,
+            "Krizhevsky, Sutskever & Hinton 2012",
+        ),
         ("Chollet, Xception, 2017", 2017, "Chollet 2017"),
         ("", None, ""),
     ],
@@ -68,7 +86,7 @@ def test_everything_known_is_said():
         idea="an idea",
         parameters=1234,
         macs=5_000_000,
-        field=31,
+        receptive_field=31,
         published_macs=4.9e6,
         published_in="table 3",
         deviations="wider",

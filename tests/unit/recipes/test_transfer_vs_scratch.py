@@ -43,7 +43,9 @@ def test_every_way_meets_every_share_and_leaves_picture_and_tables(photographs, 
         assert (config["transfer"]["mode"], config["transfer"]["pretrained"]) == (row.way, weights)
     assert (tmp_path / "transfer.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "transfer.md").read_text() == table(rows)
-    assert [row["way"] for row in json.loads((tmp_path / "transfer.json").read_text())] == [row.way for row in rows]
+    assert [row["way"] for row in json.loads((tmp_path / "transfer.json").read_text())] == [
+        row.way for row in rows
+    ]
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("bundle.safetensors")}
     assert transfer_vs_scratch(photographs, out=tmp_path, seeds=2, changes=QUICK) == rows
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("bundle.safetensors")} == before
@@ -60,5 +62,7 @@ def test_the_table_reads_as_the_figures_are(tmp_path):
 def test_the_promise_is_what_was_measured():
     results = Path(__file__).resolve().parents[3] / "benchmarks" / "results" / "transfer.json"
     for row in json.loads(results.read_text())["figures"]["rows"]:
-        line = next(line for line in recipe.__doc__.splitlines() if line.split()[:1] == [row["way"]] and "±" in line)
+        line = next(
+            line for line in recipe.__doc__.splitlines() if line.split()[:1] == [row["way"]] and "±" in line
+        )
         assert f"{100 * row['mean']:.1f} ± {100 * row['sd']:.1f} %" in line

@@ -68,7 +68,9 @@ def test_precision_and_integers():
 
 
 def test_sizes_that_do_not_fit():
-    with pytest.raises(ShapeError, match="the size of the result is an integer or two, each at least 1; given: 0"):
+    with pytest.raises(
+        ShapeError, match="the size of the result is an integer or two, each at least 1; given: 0"
+    ):
         adaptive_avg_pool2d(X, 0)
     with pytest.raises(ShapeError, match="x is N×C×H×W"):
         global_avg_pool2d(X[0])

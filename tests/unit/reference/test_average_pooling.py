@@ -33,7 +33,9 @@ def test_without_padding_a_constant_stays_and_gradients_sum_up(kernel, stride, c
     y = avg_pool2d(x, kernel, stride=stride, ceil_mode=ceil_mode)
     assert y == pytest.approx(3.5)
     dy = np.random.default_rng(seed).standard_normal(y.shape)
-    assert avg_pool2d_backward(dy, x, kernel, stride=stride, ceil_mode=ceil_mode).sum() == pytest.approx(dy.sum())
+    assert avg_pool2d_backward(dy, x, kernel, stride=stride, ceil_mode=ceil_mode).sum() == pytest.approx(
+        dy.sum()
+    )
 
 
 def test_integers_are_not_cut_off():

@@ -28,7 +28,9 @@ def test_a_kernel_as_large_as_the_image(size, dtype):
     assert y.shape == (1, 3, 1, 1)
     # 2·13·17 products a sum at most.
     bound = 2 * 13 * 17 * np.finfo(dtype).eps
-    np.testing.assert_allclose(y[0, :, 0, 0], (x * w).sum(axis=(1, 2, 3)), rtol=0, atol=bound * np.abs(x * w).sum())
+    np.testing.assert_allclose(
+        y[0, :, 0, 0], (x * w).sum(axis=(1, 2, 3)), rtol=0, atol=bound * np.abs(x * w).sum()
+    )
 
 
 def test_filters_are_not_mirrored():

@@ -1,4 +1,5 @@
-"""The result is linear in x and in w, so that Σ dy·y = Σ dx·x = Σ dw·w: a test that needs no second program."""
+"""The result is linear in x and in w, so that Σ dy·y = Σ dx·x = Σ dw·w: a test that needs no second
+program."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def test_blocks_cover_each_row_of_each_image_once(images, rows, share):
 def test_blocks_fit_the_cache_and_the_first_is_the_largest(images, rows, share):
     bytes_a_row = int(CACHE * share)
     sizes = [
-        (n.stop - n.start) * (part.stop - part.start) * bytes_a_row for n, part in row_blocks(images, rows, bytes_a_row)
+        (n.stop - n.start) * (part.stop - part.start) * bytes_a_row
+        for n, part in row_blocks(images, rows, bytes_a_row)
     ]
     assert max(sizes) == sizes[0] <= CACHE
 

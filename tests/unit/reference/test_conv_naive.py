@@ -38,4 +38,6 @@ def test_a_group_sees_its_own_channels():
 
 
 def test_the_sum_stays_in_the_type_of_the_image():
-    assert conv2d_naive(np.ones((1, 1, 2, 2), np.float32), np.ones((1, 1, 2, 2), np.float32)).dtype == np.float32
+    assert (
+        conv2d_naive(np.ones((1, 1, 2, 2), np.float32), np.ones((1, 1, 2, 2), np.float32)).dtype == np.float32
+    )

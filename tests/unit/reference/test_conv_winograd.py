@@ -20,7 +20,12 @@ def test_four_products_make_two_results(d, g):
     assert (A_T @ ((G @ g) * (B_T @ d))).tolist() == expected
 
 
-@given(height=st.integers(3, 9), width=st.integers(3, 9), images=st.integers(0, 3), groups=st.sampled_from([1, 2]))
+@given(
+    height=st.integers(3, 9),
+    width=st.integers(3, 9),
+    images=st.integers(0, 3),
+    groups=st.sampled_from([1, 2]),
+)
 def test_it_is_what_the_loops_give(height, width, images, groups):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((images, 4, height, width)), rng.standard_normal((6, 4 // groups, 3, 3))

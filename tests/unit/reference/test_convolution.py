@@ -48,7 +48,9 @@ def test_the_type_of_the_result(method, types, expected):
 
 def test_gradients_have_the_type_of_the_arrays():
     dy = np.ones((2, 3, 4, 5), np.float32)
-    assert {g.dtype for g in conv2d_backward(dy, X.astype(np.float32), W.astype(np.float32))} == {np.dtype(np.float32)}
+    assert {g.dtype for g in conv2d_backward(dy, X.astype(np.float32), W.astype(np.float32))} == {
+        np.dtype(np.float32)
+    }
     assert {g.dtype for g in conv2d_backward(dy.astype(int), X, W)} == {np.dtype(np.float64)}
 
 
@@ -111,7 +113,9 @@ def test_a_shifted_image_gives_a_shifted_result(down, right):
     image = np.zeros((1, 4, 12, 12))
     image[:, :, 4:7, 4:7] = X[:1, :, :3, :3]
     moved = np.roll(image, (down, right), (2, 3))
-    np.testing.assert_allclose(conv2d(moved, W), np.roll(conv2d(image, W), (down, right), (2, 3)), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        conv2d(moved, W), np.roll(conv2d(image, W), (down, right), (2, 3)), rtol=0, atol=1e-13
+    )
 
 
 def test_same_adds_the_odd_pixel_behind():
@@ -152,7 +156,9 @@ def test_sizes_that_do_not_fit_are_told(method, change, message):
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 4), (1, 3, 4, 5), (2, 2, 4, 5), (3, 4, 5)])
 def test_a_gradient_has_the_shape_of_the_result(shape):
-    with pytest.raises(ShapeError, match=r"dy has shape .* and needs \(2, 3, 4, 5\): N×C_out×H′×W′, H′ = floor"):
+    with pytest.raises(
+        ShapeError, match=r"dy has shape .* and needs \(2, 3, 4, 5\): N×C_out×H′×W′, H′ = floor"
+    ):
         conv2d_backward(np.zeros(shape), X, W)
 
 

@@ -9,7 +9,12 @@ from convscope.reference.shapes import ShapeError
 
 X = np.random.default_rng(0).standard_normal((2, 3, 6, 7))
 W = np.random.default_rng(1).standard_normal((6, 1, 3, 2))
-OPTIONS = [{}, {"stride": (2, 1), "padding": (0, 2)}, {"padding": "same", "dilation": (1, 3)}, {"padding": "valid"}]
+OPTIONS = [
+    {},
+    {"stride": (2, 1), "padding": (0, 2)},
+    {"padding": "same", "dilation": (1, 3)},
+    {"padding": "valid"},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -45,7 +50,9 @@ def test_no_images_give_no_maps():
 
 def test_types_are_kept_and_whole_numbers_not_cut_off():
     assert depthwise_conv2d(X.astype(np.float32), W.astype(np.float32)).dtype == np.float32
-    assert depthwise_conv2d(np.ones((1, 1, 1, 1), np.uint8), np.full((1, 1, 1, 1), 0.5)).tolist() == [[[[0.5]]]]
+    assert depthwise_conv2d(np.ones((1, 1, 1, 1), np.uint8), np.full((1, 1, 1, 1), 0.5)).tolist() == [
+        [[[0.5]]]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,10 @@ def test_a_number_is_a_result_too():
 
 
 @given(
-    which=st.integers(0, 1), row=st.integers(0, 1), column=st.integers(0, 2), factor=st.sampled_from([0.0, -1.0, 1.01])
+    which=st.integers(0, 1),
+    row=st.integers(0, 1),
+    column=st.integers(0, 2),
+    factor=st.sampled_from([0.0, -1.0, 1.01]),
 )
 def test_one_wrong_number_is_found_where_it_is(which, row, column, factor):
     def gradients(dy, a, b):
@@ -33,7 +36,9 @@ def test_one_wrong_number_is_found_where_it_is(which, row, column, factor):
         both[which][row, column] *= factor
         return both
 
-    with pytest.raises(GradientError, match=rf"array {which} errs most at \({row}, {column}\): derived .*, measured "):
+    with pytest.raises(
+        GradientError, match=rf"array {which} errs most at \({row}, {column}\): derived .*, measured "
+    ):
         gradcheck(lambda a, b: a * b, gradients, X, X + 3.5, at_most=1e-6)
 
 
@@ -98,7 +103,9 @@ def test_dy_is_drawn_from_the_seed():
 
 
 def test_slopes_too_small_to_be_measured_are_no_error_and_larger_ones_are():
-    """Far out on a sigmoid the slope is 1e-11 beside a value of 1, of which differences see no digit that counts."""
+    """Far out on a sigmoid the slope is 1e-11 beside a value of 1, of which differences see no digit that
+    counts.
+    """
     gate = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     at = np.array([25.3])
     assert gradcheck(gate, lambda dy, x: dy * gate(x) * (1 - gate(x)), at) == 0.0

@@ -7,7 +7,16 @@ from torch import nn
 
 import beside_torch as beside
 from convscope.reference.gradcheck import gradcheck
-from convscope.reference.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
+from convscope.reference.layers import (
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+)
 from convscope.reference.shapes import ShapeError
 
 IMAGES = beside.apart(3, 4, 6, 7)
@@ -16,7 +25,10 @@ CASES = {
     "batch norm": (lambda: BatchNorm2d(4), IMAGES),
     "relu": (ReLU, IMAGES),
     "max pool": (lambda: MaxPool2d(2, stride=2, padding=1, dilation=2, ceil_mode=True), IMAGES),
-    "average pool": (lambda: AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), IMAGES),
+    "average pool": (
+        lambda: AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        IMAGES,
+    ),
     "flatten": (Flatten, IMAGES),
     "linear": (lambda: Linear(5, 3), beside.apart(4, 5)),
 }

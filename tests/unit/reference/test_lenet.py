@@ -37,7 +37,9 @@ def test_it_is_the_network_of_the_zoo():
 
 def test_it_learns_to_tell_clothes_apart():
     train, test = (open_source("fashion_mnist").open(split) for split in ("train", "test"))
-    images, answers = ((part.images[:2000].transpose(0, 3, 1, 2) / 255 - 0.286) / 0.353 for part in (train, test))
+    images, answers = (
+        (part.images[:2000].transpose(0, 3, 1, 2) / 255 - 0.286) / 0.353 for part in (train, test)
+    )
     net = lenet5()
     net.fit(images, train.labels[:2000], epochs=3, batch_size=32, rate=0.02)
     # 80 % after these three epochs of two thousand images; chance gives 10.

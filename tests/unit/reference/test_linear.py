@@ -44,7 +44,10 @@ def test_precision_and_integers():
     [
         (lambda: linear(np.ones((2, 3)), np.ones((4, 5))), r"same D; given: x \(2, 3\), w \(4, 5\)"),
         (lambda: linear(np.ones((2, 3, 1, 1)), np.ones((4, 3))), r"x as N×D"),
-        (lambda: linear(np.ones((2, 3)), np.ones((4, 3)), np.ones(3)), r"b has shape \(3,\) and needs \(4,\)"),
+        (
+            lambda: linear(np.ones((2, 3)), np.ones((4, 3)), np.ones(3)),
+            r"b has shape \(3,\) and needs \(4,\)",
+        ),
         (lambda: linear_backward(np.ones((2, 3)), np.ones((2, 3)), np.ones((4, 3))), r"dy .* needs \(2, 4\)"),
         (lambda: flatten(np.ones(3)), r"flatten keeps the first axis.*\(3,\)"),
         (lambda: flatten_backward(np.ones((2, 5)), np.ones((2, 2, 2))), r"dy .* needs \(2, 4\)"),

@@ -14,7 +14,10 @@ from convscope.reference.shapes import ShapeError
 
 RNG = np.random.default_rng(0)
 LOGITS, LABELS = 2 * RNG.standard_normal((20, 5)), RNG.integers(0, 5, 20)
-LOSSES = {"cross_entropy": (cross_entropy, cross_entropy_backward), "focal_loss": (focal_loss, focal_loss_backward)}
+LOSSES = {
+    "cross_entropy": (cross_entropy, cross_entropy_backward),
+    "focal_loss": (focal_loss, focal_loss_backward),
+}
 
 
 @pytest.mark.parametrize("classes", [1, 2, 10, 1000])
@@ -56,7 +59,9 @@ def test_a_step_against_the_gradient_helps(name):
 def test_focal_loss_turns_away_from_what_is_easy(gamma):
     for p in (0.1, 0.5, 0.9, 0.999):
         logits = [[math.log(p), math.log(1 - p)]]
-        assert focal_loss(logits, [0], gamma=gamma) == pytest.approx((1 - p) ** gamma * cross_entropy(logits, [0]))
+        assert focal_loss(logits, [0], gamma=gamma) == pytest.approx(
+            (1 - p) ** gamma * cross_entropy(logits, [0])
+        )
 
 
 def test_precision_and_integers():
@@ -81,7 +86,10 @@ def test_precision_and_integers():
 )
 def test_labels_and_weights_that_do_not_fit(name, labels, weights, error, message):
     loss, backward = LOSSES[name]
-    for call in (lambda: loss(LOGITS, labels, weights=weights), lambda: backward(1.0, LOGITS, labels, weights=weights)):
+    for call in (
+        lambda: loss(LOGITS, labels, weights=weights),
+        lambda: backward(1.0, LOGITS, labels, weights=weights),
+    ):
         with pytest.raises(error, match=message):
             call()
 

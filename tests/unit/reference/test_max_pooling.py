@@ -57,11 +57,19 @@ def test_dtypes():
     [
         ((3, 4), {"kernel": 2}, r"x is N×C×H×W.*\(3, 4\)"),
         ((1, 1, 2, 2), {"kernel": 3}, r"kernel of 3 .* reaches over 3 pixels.*floor"),
-        ((1, 1, 4, 4), {"kernel": 3, "padding": 2}, r"padding is 2 and the kernel 3.*at most half the kernel, 1"),
+        (
+            (1, 1, 4, 4),
+            {"kernel": 3, "padding": 2},
+            r"padding is 2 and the kernel 3.*at most half the kernel, 1",
+        ),
         ((1, 1, 4, 4), {"kernel": 0}, r"kernel is an integer or two, each at least 1; given: 0"),
         ((1, 1, 4, 4), {"kernel": 2, "stride": 0}, r"stride .* at least 1; given: 0"),
         ((1, 1, 4, 4), {"kernel": 2.5}, r"kernel is an integer"),
-        ((1, 1, 1, 1), {"kernel": 2, "padding": 1, "dilation": 2}, r"window 0 looks at \[-1, 1\].*padding alone"),
+        (
+            (1, 1, 1, 1),
+            {"kernel": 2, "padding": 1, "dilation": 2},
+            r"window 0 looks at \[-1, 1\].*padding alone",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit(shape, options, message):

@@ -8,7 +8,16 @@ import pytest
 from convscope.reference.adam import adam, adamw
 from convscope.reference.cross_entropy import cross_entropy, cross_entropy_backward
 from convscope.reference.gradcheck import gradcheck
-from convscope.reference.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
+from convscope.reference.layers import (
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+)
 from convscope.reference.net import NESTEROV, DivergedError, Net
 from convscope.reference.sgd import sgd
 from convscope.reference.shapes import ShapeError
@@ -29,7 +38,8 @@ def small(seed: int = 0, dtype: type = np.float32) -> Net:
 
 
 @pytest.mark.parametrize(
-    "optimizer", [NESTEROV, partial(sgd, momentum=0.5), partial(adam, betas=(0.9, 0.99)), partial(adamw, eps=1e-6)]
+    "optimizer",
+    [NESTEROV, partial(sgd, momentum=0.5), partial(adam, betas=(0.9, 0.99)), partial(adamw, eps=1e-6)],
 )
 def test_it_learns_32_images_by_heart(optimizer):
     net = small()
@@ -53,7 +63,8 @@ def test_the_same_seeds_give_the_same_weights():
 
 
 def test_the_whole_network_has_the_measured_slopes():
-    # Smooth layers only, since steps would cross the kinks of ReLUs. A bias in front of a batch norm has no slope.
+    # Smooth layers only, since steps would cross the kinks of ReLUs. A bias in front of a batch norm has no
+    # slope.
     net = Net([BatchNorm2d(1), Conv2d(1, 2, 3), AvgPool2d(2), Flatten(), Linear(18, 4)], dtype=np.float64)
     x, names, y = IMAGES[:4].astype(np.float64), list(net.weights), LABELS[:4]
 
@@ -121,7 +132,9 @@ def test_dtypes():
 
 def test_divergence_is_noticed_at_once():
     seen = []
-    with pytest.raises(DivergedError, match=r"diverged in step \d+.*Lower the rate, 1e\+30, to a tenth.*deviation"):
+    with pytest.raises(
+        DivergedError, match=r"diverged in step \d+.*Lower the rate, 1e\+30, to a tenth.*deviation"
+    ):
         small().fit(IMAGES, LABELS, epochs=9, batch_size=8, rate=1e30, on_epoch=seen.append)
     assert seen == []
 

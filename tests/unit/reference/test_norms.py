@@ -93,7 +93,8 @@ def test_running_statistics_settle_at_those_of_the_data():
     for _ in range(500):
         batch = np.array([3.0, -1.0]) + np.array([2.0, 0.5]) * rng.standard_normal((8, 2))
         mean, var = running_statistics(batch, mean, var, momentum=0.02)
-    # An average of the last hundred batches of 8: some 0.07 for the mean. A biased variance would be 3.5 and 0.22.
+    # An average of the last hundred batches of 8: some 0.07 for the mean. A biased variance would be 3.5 and
+    # 0.22.
     np.testing.assert_allclose(mean, [3, -1], atol=0.2)
     np.testing.assert_allclose(var, [4, 0.25], rtol=0.1)
 
@@ -124,7 +125,10 @@ def test_precision_and_integers():
         (lambda: batch_norm(X, np.ones(5), ZERO), r"gamma has shape \(5,\) and needs \(6,\)"),
         (lambda: batch_norm(X, ONE, np.zeros((6, 1))), r"beta has shape \(6, 1\) and needs \(6,\)"),
         (lambda: batch_norm(X[0, 0, 0], ONE, ZERO), r"N×C×H×W or N×C; given: \(7,\)"),
-        (lambda: batch_norm_eval(X, ONE, ZERO, mean=np.zeros(5), var=ONE), r"mean has shape \(5,\) and needs \(6,\)"),
+        (
+            lambda: batch_norm_eval(X, ONE, ZERO, mean=np.zeros(5), var=ONE),
+            r"mean has shape \(5,\) and needs \(6,\)",
+        ),
         (lambda: running_statistics(X, np.zeros(5), ONE), r"mean has shape \(5,\) and needs \(6,\)"),
         (lambda: running_statistics(X[:1, :, :1, :1], ZERO, ONE), r"m = 1 .*m - 1 divides"),
         (lambda: layer_norm(X, np.ones(6), np.zeros(6)), r"gamma has shape \(6,\) and needs \(7,\)"),

@@ -25,7 +25,9 @@ def test_they_find_the_lowest_point(name):
     goal, state = {"w": np.array([1.0, -2.0]), "b": np.array(0.5)}, None
     weights = {"w": np.zeros(2), "b": np.array(3.0)}
     for _ in range(1000):
-        gradients = {n: np.array([1.0, 10.0])[: w.size].reshape(w.shape) * (w - goal[n]) for n, w in weights.items()}
+        gradients = {
+            n: np.array([1.0, 10.0])[: w.size].reshape(w.shape) * (w - goal[n]) for n, w in weights.items()
+        }
         weights, state = STEPS[name](weights, gradients, state)
     for n, expected in goal.items():
         np.testing.assert_allclose(weights[n], expected, atol=1e-3)

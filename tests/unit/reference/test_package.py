@@ -33,5 +33,7 @@ def test_it_imports_numpy_the_standard_library_and_itself():
 
 
 def test_production_code_does_without_it():
-    others = [p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).parts[0] not in {"reference", "labs"}]
+    others = [
+        p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).parts[0] not in {"reference", "labs"}
+    ]
     assert [p.name for p in others for name in imported(p) if name.startswith("convscope.reference")] == []

@@ -11,7 +11,10 @@ from convscope.reference.shapes import ShapeError
 
 def begins(size: int, kernel: int, stride: int, padding: int, *, ceil_mode: bool) -> list[int]:
     """Where windows begin in the padded image: one after the other, tried one by one."""
-    end, over = size + 2 * padding, stride - 1 if ceil_mode else 0  # ceil mode: over the end by less than a step
+    end, over = (
+        size + 2 * padding,
+        stride - 1 if ceil_mode else 0,
+    )  # ceil mode: over the end by less than a step
     fitting = [begin for begin in range(0, end + 1, stride) if begin + kernel <= end + over]
     return [begin for begin in fitting if begin < size + padding or not ceil_mode]
 

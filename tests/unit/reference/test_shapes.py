@@ -43,7 +43,9 @@ def test_the_least_number_is_allowed():
 @given(size=st.integers(1, 30), kernel=SMALL, stride=SMALL, padding=st.integers(0, 4), dilation=SMALL)
 def test_the_formula_counts_the_windows_that_fit(size, kernel, stride, padding, dilation):
     reach = dilation * (kernel - 1) + 1
-    fitting = len([start for start in range(0, size + 2 * padding, stride) if start + reach <= size + 2 * padding])
+    fitting = len(
+        [start for start in range(0, size + 2 * padding, stride) if start + reach <= size + 2 * padding]
+    )
     options = {"stride": stride, "padding": padding, "dilation": dilation}
     if fitting:
         assert output_size(size, kernel, **options) == fitting
@@ -87,7 +89,10 @@ def test_stride_and_dilation_are_at_least_1(name):
         output_shape((5, 5), 3, **{name: 0})
 
 
-@given(sides=st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2), value=st.sampled_from([0.0, -np.inf]))
+@given(
+    sides=st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2),
+    value=st.sampled_from([0.0, -np.inf]),
+)
 def test_padding_is_undone_by_cropping(sides, value):
     x = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
     padded = pad_images(x, sides, value=value)
@@ -104,7 +109,12 @@ def test_maps_have_four_axes(shape):
     check_maps(np.zeros((0, 1, 1, 1)))
 
 
-@given(channels=st.integers(1, 12), groups=st.integers(-1, 13), filters=st.integers(1, 12), each=st.integers(1, 12))
+@given(
+    channels=st.integers(1, 12),
+    groups=st.integers(-1, 13),
+    filters=st.integers(1, 12),
+    each=st.integers(1, 12),
+)
 def test_filters_fit_or_are_refused(channels, groups, filters, each):
     fits = groups >= 1 and filters % groups == 0 and channels == each * groups
     if fits:

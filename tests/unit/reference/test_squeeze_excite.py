@@ -8,7 +8,12 @@ from convscope.reference.squeeze_excite import squeeze_excite, squeeze_excite_ba
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 6, 4, 5))
-WEIGHTS = {"w1": RNG.standard_normal((3, 6)), "b1": np.ones(3), "w2": RNG.standard_normal((6, 3)), "b2": np.zeros(6)}
+WEIGHTS = {
+    "w1": RNG.standard_normal((3, 6)),
+    "b1": np.ones(3),
+    "w2": RNG.standard_normal((6, 3)),
+    "b2": np.zeros(6),
+}
 
 
 def test_gates_are_shares_one_a_map():

@@ -13,7 +13,9 @@ X = np.random.default_rng(0).standard_normal((2, 4, 3, 5))
 W = np.random.default_rng(1).standard_normal((4, 3, 3, 2))
 
 
-@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"dilation": (2, 3), "stride": (1, 2)}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 2, "padding": 1}, {"dilation": (2, 3), "stride": (1, 2)}], ids=str
+)
 def test_it_is_the_gradient_of_a_convolution(options):
     y = conv_transpose2d(X, W, **options)
     dx, _, _ = conv2d_backward(X, np.zeros(y.shape), W, **options)

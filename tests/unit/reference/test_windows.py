@@ -15,7 +15,10 @@ def test_each_number_is_the_one_of_the_definition(kernel, stride, dilation):
     x = np.arange(2 * 2 * 9 * 8.0).reshape(2, 2, 9, 8)
     view = windows(x, kernel, stride=stride, dilation=dilation)
     for n, c, a, b, i, j in np.ndindex(view.shape):
-        assert view[n, c, a, b, i, j] == x[n, c, stride[0] * i + dilation[0] * a, stride[1] * j + dilation[1] * b]
+        assert (
+            view[n, c, a, b, i, j]
+            == x[n, c, stride[0] * i + dilation[0] * a, stride[1] * j + dilation[1] * b]
+        )
 
 
 @given(kernel=PAIRS, stride=PAIRS, dilation=PAIRS)

@@ -29,7 +29,9 @@ def test_a_large_one_is_made_small_in_its_proportions(height, width, channels):
     shown = opened(uri)
     scale = min(1, SIDE / max(height, width))
     assert max(shown.size) <= SIDE
-    assert shown.width == pytest.approx(width * scale, abs=1) and shown.height == pytest.approx(height * scale, abs=1)
+    assert shown.width == pytest.approx(width * scale, abs=1) and shown.height == pytest.approx(
+        height * scale, abs=1
+    )
     assert uri.startswith("data:image/png" if max(shown.size) <= 40 else "data:image/jpeg")
 
 

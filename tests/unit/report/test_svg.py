@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from convscope.evaluation.figures import BLUE, GREY, new_figure
+from convscope.core.plotting import BLUE, GREY, new_figure
 from convscope.report.svg import INK, inline_svg
 
 
@@ -52,7 +52,11 @@ def test_ink_is_the_page_s_and_other_colours_stay(svg):
 
 
 def test_nothing_is_loaded_and_nothing_covers_the_paper(svg):
-    loaded = [url for url in re.findall(r'href="([^"]+)"', svg) if not url.startswith(("#", "data:image/png;base64,"))]
+    loaded = [
+        url
+        for url in re.findall(r'href="([^"]+)"', svg)
+        if not url.startswith(("#", "data:image/png;base64,"))
+    ]
     assert loaded == []
     assert "fill: #ffffff" not in svg.split('id="one-axes_1"')[0]
 

@@ -7,13 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-import tiny
+import small_data
 from convscope.core.config import RunConfig
+from convscope.core.run.display import Display
 from convscope.report.contents import SECTIONS
 from convscope.report.write import write_report
-from convscope.training.progress import Display
 from convscope.training.train import train_run
-from undrawn import undrawn
+from no_drawing import undrawn
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def lonely(npz, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         undrawn(patch.setattr)
         root = tmp_path_factory.mktemp("lonely")
-        config = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(npz)}})
+        config = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": str(npz)}})
         run = train_run(config, out=root / "run", display=Display(quiet=True))
         return shutil.copy(run.folder / "bundle.safetensors", root / "alone.safetensors")
 
@@ -30,9 +30,11 @@ def lonely(npz, tmp_path_factory):
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("right", [True, False])
 def test_of_a_bundle_alone_and_a_single_image(lonely, tmp_path, right):
-    images, labels = tiny.pictures(1)
+    images, labels = small_data.pictures(1)
     data = tmp_path / "one.npz"
-    np.savez(data, images=images, labels=labels if right else labels + 1, classes=np.array(tiny.CLASSES))
+    np.savez(
+        data, images=images, labels=labels if right else labels + 1, classes=np.array(small_data.CLASSES)
+    )
     report = write_report(lonely, data, out=tmp_path / "out")
     page = report.path.read_text()
     assert report.evaluation.metrics.top1 == right

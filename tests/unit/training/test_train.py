@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 import convscope
-import tiny
+import small_data
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.data.scanning.scan import scan_or_recall
+from convscope.core.run.display import Display
+from convscope.data.scanning.scan import scan_or_load_cached
 from convscope.data.source import open_source
 from convscope.data.sources.origin import Source
-from convscope.evaluation.load import load
-from convscope.training import torch_loop
-from convscope.training.meter import DivergedError
-from convscope.training.progress import Display
+from convscope.inference.load import load
+from convscope.training.pytorch import loop
+from convscope.training.pytorch.meter import DivergedError
 from convscope.training.train import train, train_run
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -38,7 +38,7 @@ FILES = {
 
 
 def config(source, **train_settings):
-    return RunConfig.from_dict(tiny.settings(**train_settings)).merge({"data": {"source": str(source)}})
+    return RunConfig.from_dict(small_data.settings(**train_settings)).merge({"data": {"source": str(source)}})
 
 
 def run(made, out, **words):
@@ -47,7 +47,7 @@ def run(made, out, **words):
 
 def at_update(monkeypatch, count, action):
     """Call `action` after the `count`-th update of the weights."""
-    real, calls = torch_loop.update_weights, 0
+    real, calls = loop.update_weights, 0
 
     def counted(state, settings):
         nonlocal calls
@@ -56,7 +56,7 @@ def at_update(monkeypatch, count, action):
         if calls == count:
             action(state)
 
-    monkeypatch.setattr(torch_loop, "update_weights", counted)
+    monkeypatch.setattr(loop, "update_weights", counted)
 
 
 def interrupt(_state):
@@ -68,12 +68,14 @@ def weights(folder):
 
 
 def test_a_run_learns_and_leaves_everything_behind(npz, tmp_path):
-    done = train(npz, "simple_cnn", config=config(npz, epochs=9), epochs=4, seed=2, out=tmp_path / "run", quiet=True)
-    assert done.ending == "finished" and done.metrics["test"]["top1"] > 0.9
+    done = train(
+        npz, "simple_cnn", config=config(npz, epochs=9), epochs=4, seed=2, out=tmp_path / "run", quiet=True
+    )
+    assert done.status == "finished" and done.metrics["test"]["top1"] > 0.9
     assert {p.name for p in done.folder.iterdir()} == FILES
     assert [row["epoch"] for row in done.history] == [1, 2, 3, 4]
     bundle = Bundle.load(done.folder)
-    assert bundle.classes == tiny.CLASSES and bundle.provenance["seed"] == 2
+    assert bundle.classes == small_data.CLASSES and bundle.provenance["seed"] == 2
     assert bundle.provenance["config"]["train"]["epochs"] == 4
     assert {"cpu", "device", "precision", "threads"} <= set(bundle.provenance["hardware"])
     assert {"name", "location", "fingerprint"} == set(bundle.provenance["data"])
@@ -83,8 +85,10 @@ def test_a_run_learns_and_leaves_everything_behind(npz, tmp_path):
 
 
 def test_the_test_split_is_opened_once_and_after_training(npz, tmp_path, monkeypatch):
-    """A scan looks at every split beforehand, for doubles of test images in train; training opens it but once."""
-    scan_or_recall(open_source(npz))
+    """A scan looks at every split beforehand, for duplicates of test images in train; training opens it but
+    once.
+    """
+    scan_or_load_cached(open_source(npz))
     events = []
     real = Source.open
     monkeypatch.setattr(Source, "open", lambda s, split: (events.append(split), real(s, split))[1])
@@ -94,19 +98,19 @@ def test_the_test_split_is_opened_once_and_after_training(npz, tmp_path, monkeyp
 
 
 def test_ctrl_c_keeps_what_was_reached_and_the_run_goes_on_as_if_nothing_had_been(npz, tmp_path, monkeypatch):
-    scan_or_recall(open_source(npz))
+    scan_or_load_cached(open_source(npz))
     opened = []
     real = Source.open
     with monkeypatch.context() as patch:
         patch.setattr(Source, "open", lambda s, split: (opened.append(split), real(s, split))[1])
         at_update(patch, 8, interrupt)  # in the second of three epochs
         stopped = run(config(npz, epochs=3), tmp_path / "run")
-    assert stopped.ending == "interrupted" and "test" not in stopped.metrics and "test" not in opened
+    assert stopped.status == "interrupted" and "test" not in stopped.metrics and "test" not in opened
     assert stopped.metrics["validation"]["images"] == 18 and len(stopped.history) == 1
-    assert load(stopped.folder).classify(np.load(npz)["x_test"])[0].label in tiny.CLASSES
+    assert load(stopped.folder).classify(np.load(npz)["x_test"])[0].label in small_data.CLASSES
     done = run(config(npz, epochs=3), tmp_path / "run", resume=True)
     whole = run(config(npz, epochs=3), tmp_path / "whole")
-    assert done.folder == stopped.folder and done.ending == "finished"
+    assert done.folder == stopped.folder and done.status == "finished"
     assert weights(done.folder) == weights(whole.folder)
     assert done.metrics["test"] == whole.metrics["test"]
 
@@ -115,13 +119,13 @@ def test_ctrl_c_in_the_first_epoch_has_no_bundle_yet_and_says_so(npz, tmp_path, 
     with monkeypatch.context() as patch:
         at_update(patch, 2, interrupt)
         stopped = train_run(config(npz), out=tmp_path / "run")
-    assert stopped.ending == "interrupted" and not (tmp_path / "run" / "bundle.safetensors").exists()
+    assert stopped.status == "interrupted" and not (tmp_path / "run" / "bundle.safetensors").exists()
     assert "stopped before the first epoch was over; go on with --resume" in capsys.readouterr().out
-    assert run(config(npz), tmp_path / "run", resume=True).ending == "finished"
+    assert run(config(npz), tmp_path / "run", resume=True).status == "finished"
 
 
 def test_ctrl_c_before_training_stops_at_once_and_leaves_no_folder(npz, tmp_path, monkeypatch):
-    monkeypatch.setattr("convscope.training.train.gather_material", lambda *a, **k: interrupt(None))
+    monkeypatch.setattr("convscope.training.train.prepare_data", lambda *a, **k: interrupt(None))
     with pytest.raises(KeyboardInterrupt):
         run(config(npz), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -134,12 +138,14 @@ def break_weights(state):
 
 def test_a_nan_loss_keeps_the_last_good_weights(npz, tmp_path, monkeypatch):
     at_update(monkeypatch, 9, break_weights)
-    with pytest.raises(DivergedError, match=r"nan at step 10 \(epoch 2, .*the best weights before it are kept in"):
+    with pytest.raises(
+        DivergedError, match=r"nan at step 10 \(epoch 2, .*the best weights before it are kept in"
+    ):
         run(config(npz, epochs=3), tmp_path / "run")
     bundle = Bundle.load(tmp_path / "run")
-    assert bundle.metrics["ending"] == "diverged" and "test" not in bundle.metrics
+    assert bundle.metrics["status"] == "diverged" and "test" not in bundle.metrics
     assert all(np.isfinite(value).all() for value in bundle.weights.values())
-    assert load(tmp_path / "run").classify(np.load(npz)["x_test"])[0].label in tiny.CLASSES
+    assert load(tmp_path / "run").classify(np.load(npz)["x_test"])[0].label in small_data.CLASSES
 
 
 def test_a_nan_loss_in_the_first_epoch(npz, tmp_path, monkeypatch):
@@ -157,7 +163,9 @@ def test_resuming_what_is_finished_trains_nothing(npz, tmp_path, capsys):
     first = run(config(npz, epochs=1), tmp_path / "run")
     before = {p.name: p.stat().st_mtime_ns for p in first.folder.iterdir()}
     again = train_run(config(npz, epochs=1), out=tmp_path / "run", resume=True)
-    assert again.metrics == first.metrics and "finished already; nothing was trained" in capsys.readouterr().out
+    assert (
+        again.metrics == first.metrics and "finished already; nothing was trained" in capsys.readouterr().out
+    )
     assert {p.name: p.stat().st_mtime_ns for p in first.folder.iterdir()} == before
 
 
@@ -175,13 +183,13 @@ def test_what_the_data_decide_is_no_difference_to_a_run_that_goes_on(npz, tmp_pa
     with monkeypatch.context() as patch:
         at_update(patch, 1, interrupt)
         stopped = run(made, tmp_path / "run")
-    assert stopped.ending == "interrupted"
+    assert stopped.status == "interrupted"
     assert run(made, tmp_path / "run", resume=True).folder == stopped.folder
 
 
 def test_runs_land_in_artifacts_by_name(npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert str(run(config(npz, epochs=1), None).folder) == "artifacts/torch_simple_cnn_tiny"
+    assert str(run(config(npz, epochs=1), None).folder) == "artifacts/torch_simple_cnn_small_data"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +206,7 @@ def test_runs_land_in_artifacts_by_name(npz, tmp_path, monkeypatch):
 )
 def test_what_cannot_be_done_leaves_no_folder(npz, tmp_path, change, message):
     if change == {"data": {"validation": 0.999}}:
-        x, y = tiny.pictures(2)
+        x, y = small_data.pictures(2)
         np.savez(tmp_path / "few.npz", x_train=x, y_train=y)
         change = {"data": {"source": str(tmp_path / "few.npz")}}
     with pytest.raises(UserError, match=message):
@@ -233,10 +241,14 @@ def test_a_network_of_ones_own_from_a_file(npz, tmp_path):
     images = np.load(npz)["x_test"]
     answers = load(done.folder, f"{file}:Net").classify(images)
     assert (
-        np.mean([a.label == tiny.CLASSES[k] for a, k in zip(answers, np.load(npz)["y_test"], strict=True)])
+        np.mean(
+            [a.label == small_data.CLASSES[k] for a, k in zip(answers, np.load(npz)["y_test"], strict=True)]
+        )
         == (done.metrics["test"]["top1"])
     )
-    file.write_text(OWN.format(mark=str(mark)).replace("3), nn.ReLU()", "5), nn.ReLU()").replace("400", "256"))
+    file.write_text(
+        OWN.format(mark=str(mark)).replace("3), nn.ReLU()", "5), nn.ReLU()").replace("400", "256")
+    )
     with pytest.raises(UserError, match="weights do not fit"):
         load(done.folder, f"{file}:Net")
 
@@ -244,7 +256,9 @@ def test_a_network_of_ones_own_from_a_file(npz, tmp_path):
 class Mine(nn.Module):
     def __init__(self, classes=3):
         super().__init__()
-        self.net = nn.Sequential(nn.Conv2d(1, 4, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, classes))
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 4, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, classes)
+        )
 
     def forward(self, x):
         return self.net(x)
@@ -252,7 +266,9 @@ class Mine(nn.Module):
 
 def test_a_module_of_ones_own(npz, tmp_path):
     torch.manual_seed(0)
-    done = train(npz, Mine(), config=config(npz).merge({"model": {"name": None}}), out=tmp_path / "run", quiet=True)
+    done = train(
+        npz, Mine(), config=config(npz).merge({"model": {"name": None}}), out=tmp_path / "run", quiet=True
+    )
     images = np.load(npz)["x_test"][:5]
     expected = load(done.folder, Mine()).predict(images)
     assert np.array_equal(load(done.folder, Mine).predict(images), expected)
@@ -270,11 +286,11 @@ def test_every_kind_of_source_trains_evaluates_and_predicts(form, channels, tmp_
     if form == "idx" and channels == 3:
         pytest.skip("the images of IDX are grey")
     if form == "npz":
-        source = tiny.write_npz(tmp_path / "data.npz", channels=channels, test=0)
+        source = small_data.write_npz(tmp_path / "data.npz", channels=channels, test=0)
     elif form == "idx":
-        source = tiny.write_idx(tmp_path / "data")
+        source = small_data.write_idx(tmp_path / "data")
     else:
-        source = getattr(tiny, f"write_{form}")(tmp_path / "data", channels=channels)
+        source = getattr(small_data, f"write_{form}")(tmp_path / "data", channels=channels)
     done = run(config(source, epochs=1), tmp_path / "run")
     assert Bundle.load(done.folder).preprocess["channels"] == channels
     measured = convscope.evaluate(done.folder, out=tmp_path / "evaluation")
@@ -284,7 +300,7 @@ def test_every_kind_of_source_trains_evaluates_and_predicts(form, channels, tmp_
 
 
 def test_images_that_cannot_be_read_are_named_and_survived(tmp_path, monkeypatch):
-    folder = tiny.write_folder(tmp_path / "data")
+    folder = small_data.write_folder(tmp_path / "data")
     (folder / "ant" / "broken.png").write_bytes(b"\x89PNG not really")
     (folder / "bee" / "empty.jpg").write_bytes(b"")
     header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"

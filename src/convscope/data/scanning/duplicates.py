@@ -1,13 +1,15 @@
-"""Images that occur twice: equal in every pixel, or the same picture saved, scaled, lit or coloured another way.
+"""Images that occur twice: equal in every pixel, or the same picture saved, scaled, lit or coloured another
+way.
 
 Two tests find near duplicates among thumbnails, both on values from which mean and contrast are removed:
 
     distance  d(a, b) = ‖a − b‖ of the 16×16 pixels       the same layout of light and dark
     detail    e(a, b) = ⟨∇a, ∇b⟩ of the 32×32 pixels      the same edges, in −1 … 1
 
-Layout alone takes two sheets of paper for one; edges tell them apart. How close is suspicious depends on the data:
-28×28 silhouettes of trousers resemble each other, photographs do not. So d counts as a fraction of what is usual, the
-median distance to the tenth nearest image. Difference hashes are not used: in flat regions chance decides their bits.
+Layout alone takes two sheets of paper for one; edges tell them apart. How close is suspicious depends on the
+data: 28×28 silhouettes of trousers resemble each other, photographs do not. So d counts as a fraction of what
+is usual, the median distance to the tenth nearest image. Difference hashes are not used: in flat regions
+chance decides their bits.
 """
 
 from __future__ import annotations
@@ -50,16 +52,20 @@ def exact_groups(digests: Sequence[bytes]) -> list[list[int]]:
 def near_pairs(thumbnails: NDArray[np.uint8]) -> list[NearPair]:
     """Pairs of near duplicates among grey thumbnails, uint8 N×32×32, at most 8 an image; none of them flat.
 
-    Candidates come from a k-d tree over the 12 principal components of the layout, which never lie further apart than
-    the images themselves, so that time grows as N log N and no pair within the distance is overlooked.
+    Candidates come from a k-d tree over the 12 principal components of the layout, which never lie further
+    apart than the images themselves, so that time grows as N log N and no pair within the distance is
+    overlooked.
 
     >>> near_pairs(np.zeros((2, 32, 32), np.uint8))
     []
     """
-    # A piece at a time: the layouts of all images in float32 would take as much memory as the thumbnails again.
+    # A piece at a time: the key_maps of all images in float32 would take as much memory as the thumbnails
+    # again.
     pieces = [thumbnails[start : start + _PIECE] for start in range(0, len(thumbnails), _PIECE)]
     deviation = (
-        np.concatenate([piece.std(axis=(1, 2), dtype=np.float32) for piece in pieces]) if pieces else np.zeros(0)
+        np.concatenate([piece.std(axis=(1, 2), dtype=np.float32) for piece in pieces])
+        if pieces
+        else np.zeros(0)
     )
     where = np.flatnonzero(deviation >= _FLAT)
     if len(where) < 2:
@@ -104,8 +110,12 @@ def _principal_axes(sample: NDArray[np.float32]) -> NDArray[np.float32]:
     return axes[:, -12:].astype(np.float32)
 
 
-def _usual_distance(thumbnails: NDArray[np.uint8], where: NDArray[np.int64], parts: list[NDArray[np.int64]]) -> float:
-    """The median, over 128 images, of the distance to the tenth nearest; 1 where there are too few to tell."""
+def _usual_distance(
+    thumbnails: NDArray[np.uint8], where: NDArray[np.int64], parts: list[NDArray[np.int64]]
+) -> float:
+    """The median, over 128 images, of the distance to the tenth nearest; 1 where there are too few to
+    tell.
+    """
     if len(where) < 32:
         return 1.0
     sample = _layout(thumbnails[where[np.linspace(0, len(where) - 1, 128).astype(int)]])

@@ -1,4 +1,6 @@
-"""The checks of a scan that look at images one by one and at classes; doubles are found in `double_checks.py`."""
+"""The checks of a scan that look at images one by one and at classes; duplicates are found in
+`duplicate_checks.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.data.decode import UnreadableImage
+from convscope.data.preparing.decode import UnreadableImage
 from convscope.data.scanning.image_facts import ImageFacts
-from convscope.data.scanning.scan_report import Finding, Severity
+from convscope.data.scanning.scan_report import ScanIssue, Severity
 
 TINY, HUGE, LONG = 16, 50_000_000, 5.0
 """A shorter side below 16 pixels, more than 50 megapixels, a side five times the other: worth a look."""
@@ -57,45 +59,53 @@ _UNREADABLE = {
 }
 
 
-def check_images(splits: Sequence[Scanned]) -> list[Finding]:
-    """Findings about single images: unreadable ones, endings that lie, mixed modes, EXIF rotation, extreme sizes."""
+def check_images(splits: Sequence[Scanned]) -> list[ScanIssue]:
+    """EvaluationResult about single images: unreadable ones, endings that lie, mixed modes, EXIF rotation,
+    extreme sizes.
+    """
     found = []
     for trouble, advice in _UNREADABLE.items():
         items = [(name, f.reason) for s in splits for name, f in s.unreadable() if f.trouble == trouble]
-        found.append(Finding(trouble, "error", f"{advice}; they are left out until then", tuple(items)))
+        found.append(ScanIssue(trouble, "error", f"{advice}; they are left out until then", tuple(items)))
     for kind, severity, advice, tell in _CHECKS:
         items = [(name, said) for s in splits for name, facts in s.readable() if (said := tell(facts))]
-        found.append(Finding(kind, severity, advice, tuple(items)))
+        found.append(ScanIssue(kind, severity, advice, tuple(items)))
     modes = Counter(facts.mode for s in splits for _, facts in s.readable())
     if len(modes) > 1:
         counted = tuple((mode, str(count)) for mode, count in modes.most_common())
-        found.append(Finding("modes", "note", "all become grey or RGB when they are read; nothing to do", counted))
+        found.append(
+            ScanIssue("modes", "note", "all become grey or RGB when they are read; nothing to do", counted)
+        )
     return [finding for finding in found if finding.items]
 
 
-def check_classes(splits: Sequence[Scanned]) -> list[Finding]:
-    """Findings about classes: empty ones, ones with a single image, sets that differ between splits, imbalance."""
+def check_classes(splits: Sequence[Scanned]) -> list[ScanIssue]:
+    """EvaluationResult about classes: empty ones, ones with a single image, sets that differ between splits,
+    imbalance.
+    """
     found = []
     for s in splits:
         sizes = s.sizes()
         empty = tuple((name, s.split) for name, n in sizes.items() if n == 0)
         single = tuple((name, s.split) for name, n in sizes.items() if n == 1)
-        found += [Finding("empty class", "warning", "add images or remove the class", empty)]
-        found += [Finding("class of one", "warning", "one image cannot be in two splits: add some", single)]
+        found += [ScanIssue("empty class", "warning", "add images or remove the class", empty)]
+        found += [ScanIssue("class of one", "warning", "one image cannot be in two splits: add some", single)]
     found += _differing(splits) + _imbalance(splits)
     return [finding for finding in found if finding.items]
 
 
-def _differing(splits: Sequence[Scanned]) -> list[Finding]:
+def _differing(splits: Sequence[Scanned]) -> list[ScanIssue]:
     present = {s.split: {name for name, n in s.sizes().items() if n} for s in splits}
     known = set().union(*present.values())
-    items = tuple((name, f"absent from {split}") for split, names in present.items() for name in sorted(known - names))
+    items = tuple(
+        (name, f"absent from {split}") for split, names in present.items() for name in sorted(known - names)
+    )
     unlearnt = any("absent from train" in item for item in items)
     advice = "each split needs every class; check the spelling of the folders"
-    return [Finding("class sets differ", "error" if unlearnt else "warning", advice, items)]
+    return [ScanIssue("class sets differ", "error" if unlearnt else "warning", advice, items)]
 
 
-def _imbalance(splits: Sequence[Scanned]) -> list[Finding]:
+def _imbalance(splits: Sequence[Scanned]) -> list[ScanIssue]:
     sizes = {name: n for name, n in splits[0].sizes().items() if n}
     if not sizes:
         return []
@@ -105,7 +115,11 @@ def _imbalance(splits: Sequence[Scanned]) -> list[Finding]:
         return []
     severity: Severity = "warning" if ratio >= IMBALANCE_WARNING else "note"
     said = (f"{most}: {sizes[most]}", f"{least}: {sizes[least]}", f"{ratio:.1f} to 1")
-    return [Finding("imbalance", severity, "--set train.imbalance=weights, and read macro-F1 beside accuracy", (said,))]
+    return [
+        ScanIssue(
+            "imbalance", severity, "--set train.imbalance=weights, and read macro-F1 beside accuracy", (said,)
+        )
+    ]
 
 
 def _size(facts: ImageFacts) -> str:
@@ -118,7 +132,7 @@ def _long(facts: ImageFacts) -> bool:
 
 _CHECKS: tuple[tuple[str, Severity, str, Callable[[ImageFacts], str]], ...] = (
     (
-        "ending",
+        "status",
         "note",
         "read by content, so nothing to do; rename for other programs",
         lambda f: f.actual and f"is {f.actual}",

@@ -1,4 +1,6 @@
-"""What a scan notes about one image: what it is, whether its name is true, and two marks to find its doubles by."""
+"""What a scan notes about one image: what it is, whether its name is true, and two marks to find its
+duplicates by.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convscope.data.decode import explaining, open_image, orientation, pixels
+from convscope.data.preparing.decode import explaining, open_image, orientation, pixels
 
 THUMBNAIL = 32
 """The side of a thumbnail in pixels."""
@@ -29,16 +31,16 @@ _FORMATS = {
     "AVIF": ("avif",),
     "JPEG2000": ("jp2", "j2k"),
 }
-_FORMAT_OF = {ending: name for name, endings in _FORMATS.items() for ending in endings}
+_FORMAT_OF = {status: name for name, endings in _FORMATS.items() for status in endings}
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """The facts of one image. `height` and `width` are as stored, before EXIF orientation.
 
-    `mode` is L, LA, P, RGB, RGBA, CMYK, "16-bit" or another of Pillow's; `turned` says that EXIF orientation applies;
-    `actual` is the format where the ending promises another one, else ""; `digest` is equal for images of equal
-    pixels; `thumbnail` is grey, uint8 32×32, proportions ignored.
+    `mode` is L, LA, P, RGB, RGBA, CMYK, "16-bit" or another of Pillow's; `turned` says that EXIF orientation
+    applies; `actual` is the format where the status promises another one, else ""; `digest` is equal for
+    images of equal pixels; `thumbnail` is grey, uint8 32×32, proportions ignored.
     """
 
     height: int
@@ -72,12 +74,16 @@ def facts_of_array(image: NDArray[np.uint8]) -> ImageFacts:
 
 
 def _mode(opened: Image.Image, content: bytes) -> str:
-    sixteen = content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 16  # the bit depth in a PNG's first chunk
+    sixteen = (
+        content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 16
+    )  # the bit depth in a PNG's first chunk
     return "16-bit" if sixteen or opened.mode.startswith("I") else opened.mode
 
 
 def _actual_format(opened: Image.Image, name: str) -> str:
-    actual = "JPEG" if opened.format == "MPO" else str(opened.format)  # MPO is a JPEG with a second picture behind it
+    actual = (
+        "JPEG" if opened.format == "MPO" else str(opened.format)
+    )  # MPO is a JPEG with a second picture behind it
     promised = _FORMAT_OF.get(PurePosixPath(name).suffix.lower().lstrip("."))
     return actual if promised not in (None, actual) else ""
 

@@ -14,16 +14,16 @@ from convscope.core.contracts import Dataset, EncodedDataset, Progress
 from convscope.core.errors import ConvscopeError, UserError
 from convscope.data.cache_folder import UnusableCache, cache_folder
 from convscope.data.dataset import image_name
-from convscope.data.decode import UnreadableImage, decode, explaining
-from convscope.data.in_order import map_in_order
-from convscope.data.scanning.double_checks import check_doubles
+from convscope.data.ordered_parallel_map import ordered_parallel_map
+from convscope.data.preparing.decode import UnreadableImage, decode, explaining
+from convscope.data.scanning.duplicate_checks import check_doubles
 from convscope.data.scanning.image_checks import Scanned, check_classes, check_images
 from convscope.data.scanning.image_facts import ImageFacts, facts_of_array, facts_of_file
 from convscope.data.scanning.scan_report import Quarantined, ScanReport
 from convscope.data.source import open_source
 from convscope.data.sources.origin import Source
 
-# Part of the name of stored reports: raise it when a scan looks for more, or otherwise than before.
+# PreparedSplit of the name of stored reports: raise it when a scan looks for more, or otherwise than before.
 _SCAN_VERSION = 1
 
 
@@ -40,11 +40,12 @@ def scan(data: str | Path, *, progress: Progress | None = None) -> ScanReport:
 
 
 def scan_source(source: Source, *, progress: Progress | None = None) -> ScanReport:
-    """Every split of a source, looked at image by image; nothing is changed or deleted, and no image stops it.
+    """Every split of a source, looked at image by image; nothing is changed or deleted, and no image stops
+    it.
 
-    Findings are about unreadable files, endings that lie, mixed modes, EXIF rotation, extreme sizes, exact and near
-    duplicates (in a split, across splits, under different labels) and classes. The quarantine lists what training
-    leaves out. `progress(done, total)` is called after each image.
+    EvaluationResult are about unreadable files, endings that lie, mixed modes, EXIF rotation, extreme sizes,
+    exact and near duplicates (in a split, across splits, under different labels) and classes. The quarantine
+    lists what training leaves out. `progress(done, total)` is called after each image.
 
     >>> from convscope.data.dataset import ArrayDataset
     >>> images = np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8, 1)
@@ -59,7 +60,7 @@ def scan_source(source: Source, *, progress: Progress | None = None) -> ScanRepo
     for split, dataset in opened.items():
         facts: list[ImageFacts | UnreadableImage] = []
         # Handing a small array to a thread costs more than looking at it; decoding a file does not.
-        spread = map_in_order if isinstance(dataset, EncodedDataset) else map
+        spread = ordered_parallel_map if isinstance(dataset, EncodedDataset) else map
         for found in spread(partial(_look, dataset), range(len(dataset))):
             facts.append(found)
             done += 1
@@ -67,19 +68,24 @@ def scan_source(source: Source, *, progress: Progress | None = None) -> ScanRepo
                 progress(done, total)
         names = [image_name(dataset, i) for i in range(len(dataset))]
         splits.append(Scanned(split, tuple(dataset.classes), np.asarray(dataset.labels), names, facts))
-    doubles = check_doubles(splits)
-    findings = check_images(splits) + doubles.findings + check_classes(splits)
+    duplicates = check_doubles(splits)
+    findings = check_images(splits) + duplicates.findings + check_classes(splits)
     findings.sort(key=lambda finding: ("error", "warning", "note").index(finding.severity))
     images = {s.split: len(s.names) for s in splits}
-    quarantine = _quarantine(splits, doubles.left_out)
-    return ScanReport(source.name, source.fingerprint(), images, tuple(findings), quarantine, doubles.groups)
+    quarantine = _quarantine(splits, duplicates.left_out)
+    return ScanReport(
+        source.name, source.fingerprint(), images, tuple(findings), quarantine, duplicates.groups
+    )
 
 
-def scan_or_recall(source: Source, *, progress: Progress | None = None, cache: Path | None = None) -> ScanReport:
-    """The stored report of these very files, else a new one, stored below `cache` (default: `cache_folder()`).
+def scan_or_load_cached(
+    source: Source, *, progress: Progress | None = None, cache: Path | None = None
+) -> ScanReport:
+    """The stored report of these very files, else a new one, stored below `cache` (default:
+    `cache_folder()`).
 
-    A report that names files the system would not open is not stored: they may be there the next time. A cache that
-    cannot be written costs a second scan, nothing else.
+    A report that names files the system would not open is not stored: they may be there the next time. A
+    cache that cannot be written costs a second scan, nothing else.
     """
     try:
         folder = cache or cache_folder()
@@ -109,10 +115,10 @@ def _look(dataset: Dataset, index: int) -> ImageFacts | UnreadableImage:
         return error if isinstance(error, UnreadableImage) else UnreadableImage(name, str(error))
 
 
-def _quarantine(splits: list[Scanned], doubles: list[Quarantined]) -> tuple[Quarantined, ...]:
-    """Unreadable images first, then doubles; an image is listed once, with its first reason."""
+def _quarantine(splits: list[Scanned], duplicates: list[Quarantined]) -> tuple[Quarantined, ...]:
+    """Unreadable images first, then duplicates; an image is listed once, with its first reason."""
     unreadable = [Quarantined(name, s.split, error.reason) for s in splits for name, error in s.unreadable()]
     listed: dict[tuple[str, str], Quarantined] = {}
-    for entry in unreadable + doubles:
+    for entry in unreadable + duplicates:
         listed.setdefault((entry.split, entry.name), entry)
     return tuple(listed.values())

@@ -1,4 +1,6 @@
-"""What a scan found, as values that JSON can hold: findings for people, and the list of images to leave out."""
+"""What a scan found, as values that JSON can hold: findings for people, and the list of images to leave
+out.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Finding:
+class ScanIssue:
     """One kind of trouble. `count` of `items`; `advice` says what to do.
 
-    An item is a tuple of words: the names of images that belong together, or a name and what is wrong with it.
+    An item is a tuple of words: the names of images that belong together, or a name and what is wrong with
+    it.
     """
 
     kind: str
@@ -48,15 +51,16 @@ class Quarantined:
 class ScanReport:
     """What a scan found in a source; `images` counts them by split, `fingerprint` says which files were seen.
 
-    `doubles` are names of images that show the same, in groups that share no name; a split should not tear them apart.
+    `duplicates` are names of images that show the same, in groups that share no name; a split should not tear
+    them apart.
     """
 
     source: str
     fingerprint: str
     images: Mapping[str, int]
-    findings: tuple[Finding, ...]
+    findings: tuple[ScanIssue, ...]
     quarantine: tuple[Quarantined, ...]
-    doubles: tuple[tuple[str, ...], ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
 
     def quarantined(self, split: str) -> frozenset[str]:
         """The names to leave out of one split."""
@@ -68,7 +72,7 @@ class ScanReport:
         >>> ScanReport("cats", "", {"train": 3}, (), (), (("a.jpg", "b.jpg"),)).groups()
         {'a.jpg': 0, 'b.jpg': 0}
         """
-        return {name: number for number, group in enumerate(self.doubles) for name in group}
+        return {name: number for number, group in enumerate(self.duplicates) for name in group}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, complete lists included, ready for JSON.
@@ -76,23 +80,27 @@ class ScanReport:
         >>> ScanReport("cats", "", {"train": 2}, (), ()).to_dict()["images"]
         {'train': 2}
         """
-        findings = [{**asdict(f), "count": f.count, "items": [list(item) for item in f.items]} for f in self.findings]
+        findings = [
+            {**asdict(f), "count": f.count, "items": [list(item) for item in f.items]} for f in self.findings
+        ]
         return {
             "source": self.source,
             "fingerprint": self.fingerprint,
             "images": dict(self.images),
             "findings": findings,
             "quarantine": [asdict(entry) for entry in self.quarantine],
-            "doubles": [list(group) for group in self.doubles],
+            "duplicates": [list(group) for group in self.duplicates],
         }
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> ScanReport:
         """What `to_dict` gave; KeyError or TypeError where it is something else."""
         findings = tuple(
-            Finding(f["kind"], f["severity"], f["advice"], tuple(tuple(item) for item in f["items"]))
+            ScanIssue(f["kind"], f["severity"], f["advice"], tuple(tuple(item) for item in f["items"]))
             for f in saved["findings"]
         )
         quarantine = tuple(Quarantined(**entry) for entry in saved["quarantine"])
-        doubles = tuple(tuple(group) for group in saved["doubles"])
-        return cls(saved["source"], saved["fingerprint"], dict(saved["images"]), findings, quarantine, doubles)
+        duplicates = tuple(tuple(group) for group in saved["duplicates"])
+        return cls(
+            saved["source"], saved["fingerprint"], dict(saved["images"]), findings, quarantine, duplicates
+        )

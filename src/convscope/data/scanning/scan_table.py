@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convscope.data.scanning.scan_report import EXAMPLES, Finding, ScanReport
+from convscope.data.scanning.scan_report import EXAMPLES, ScanIssue, ScanReport
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +24,9 @@ def scan_table(report: ScanReport) -> Table:
     from rich.text import Text
 
     counted = ", ".join(f"{count:,} {split}" for split, count in report.images.items())
-    left_out = f"{len(report.quarantine):,} images are in quarantine, which training leaves out; nothing is deleted"
+    left_out = (
+        f"{len(report.quarantine):,} images are in quarantine, which training leaves out; nothing is deleted"
+    )
     table = Table(title=escape(f"{report.source}: {counted}"), caption=left_out, box=box.SIMPLE_HEAD)
     for heading in ("", "count", "finding, what to do, examples"):
         table.add_column(heading, justify="right" if heading == "count" else "left", overflow="fold")
@@ -38,7 +40,7 @@ def scan_table(report: ScanReport) -> Table:
     return table
 
 
-def _examples(finding: Finding) -> list[str]:
+def _examples(finding: ScanIssue) -> list[str]:
     joint = " = " if "duplicates" in finding.kind else ": "
     more = [f"… {finding.count - EXAMPLES:,} more"] if finding.count > EXAMPLES else []
     return [joint.join(item) for item in finding.examples] + more

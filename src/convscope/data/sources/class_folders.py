@@ -39,9 +39,13 @@ def folder_source(root: Path) -> Source:
     tree = _tree(base, {split: (name, inside) for split, (name, inside, _) in listed.items()}, left, notes)
     for split, (name, _, flat) in listed.items():
         if flat and not any(tree[split].values()):
-            raise UserError(f"{base / name} holds {len(flat)} images but no class folder with images; {_LAYOUT}")
+            raise UserError(
+                f"{base / name} holds {len(flat)} images but no class folder with images; {_LAYOUT}"
+            )
         if flat:
-            notes.append(f"{len(flat)} images lie beside the class folders and were left out: {shortened(flat)}")
+            notes.append(
+                f"{len(flat)} images lie beside the class folders and were left out: {shortened(flat)}"
+            )
     classes = _checked_classes(root, tree)
     notes += [*left.notes(), *_differences(tree)]
     names = {split: [prefix + path for found in tree[split].values() for path in found] for split in tree}
@@ -70,7 +74,9 @@ def _unwrapped(root: Path, notes: list[str]) -> Path:
             break
         if len(folders) > 1 or split_of(folders[0]):
             if depth:
-                notes.append(f"the class folders were found {depth} down, in {base.relative_to(root).as_posix()}")
+                notes.append(
+                    f"the class folders were found {depth} down, in {base.relative_to(root).as_posix()}"
+                )
             return base
         base = base / folders[0]
     return root
@@ -119,15 +125,21 @@ def _checked_classes(root: Path, tree: _Tree) -> tuple[str, ...]:
     if not images:
         raise UserError(f"{root} holds no image; {_LAYOUT}{_tables(root)}")
     if len(classes) < 2:
-        raise UserError(f"{root} holds one class, {classes[0]!r}; two or more are needed to tell apart; {_LAYOUT}")
+        raise UserError(
+            f"{root} holds one class, {classes[0]!r}; two or more are needed to tell apart; {_LAYOUT}"
+        )
     # A class name goes into the bundle and onto pictures; the bytes of such a name can go into neither.
     if odd := [name for name in classes if not name.isprintable()]:
-        raise UserError(f"{root}: the name of the class folder {odd[0]!r} cannot be written as text; rename it")
+        raise UserError(
+            f"{root}: the name of the class folder {odd[0]!r} cannot be written as text; rename it"
+        )
     return classes
 
 
 def _tables(root: Path) -> str:
-    tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in {".csv", ".tsv", ".npz", ".zip", ".tar"})
+    tables = sorted(
+        p.name for p in root.iterdir() if p.suffix.lower() in {".csv", ".tsv", ".npz", ".zip", ".tar"}
+    )
     return f"; there is a {tables[0]} in it: give that file (unpacked) instead" if tables else ""
 
 

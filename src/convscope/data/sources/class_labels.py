@@ -1,4 +1,6 @@
-"""From what a table says of an image (a name or a number) to class names and the index of each image's class."""
+"""From what a table says of an image (a name or a number) to class names and the index of each image's
+class.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ def class_names(values: Any) -> tuple[str, ...]:
 def class_indices(values: Any, classes: tuple[str, ...], *, numbered: bool, where: str) -> NDArray[np.int64]:
     """The class of each image as an index into `classes`.
 
-    With `numbered`, the values are indices already and only checked; otherwise they are looked up as names. A label
-    that is no class is a UserError that names it and `where`.
+    With `numbered`, the values are indices already and only checked; otherwise they are looked up as names. A
+    label that is no class is a UserError that names it and `where`.
 
     >>> class_indices([2, 10, 2], ("2", "10"), numbered=False, where="a.npz")
     array([0, 1, 0])
@@ -52,7 +54,9 @@ def class_indices(values: Any, classes: tuple[str, ...], *, numbered: bool, wher
     names = [str(value) for value in distinct.tolist()]
     strange = [name for name in names if name not in order]
     if strange:
-        raise UserError(f"{where}: label {strange[0]!r} is none of the {len(classes)} classes: {_few(classes)}")
+        raise UserError(
+            f"{where}: label {strange[0]!r} is none of the {len(classes)} classes: {_few(classes)}"
+        )
     return np.array([order[name] for name in names], np.int64)[inverse.reshape(-1)]
 
 
@@ -62,7 +66,9 @@ def label_values(values: Any) -> NDArray[Any]:
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.ndim != 1 or found.dtype.kind not in "iuUT":
-        raise UserError(f"labels must be N whole numbers or N names; got {found.dtype} of shape {found.shape}")
+        raise UserError(
+            f"labels must be N whole numbers or N names; got {found.dtype} of shape {found.shape}"
+        )
     return found
 
 

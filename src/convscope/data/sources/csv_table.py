@@ -35,10 +35,11 @@ class _Row:
 
 
 def csv_source(table: Path) -> Source:
-    """The source over a CSV file. Rows whose file is missing, or that contradict each other, are left out with a note.
+    """The source over a CSV file. Rows whose file is missing, or that contradict each other, are left out
+    with a note.
 
-    If that leaves none it is a UserError, and so, with its line, are a row without path or label, an unknown split and
-    a file that is not UTF-8.
+    If that leaves none it is a UserError, and so, with its line, are a row without path or label, an unknown
+    split and a file that is not UTF-8.
     """
     every = list(_rows(table))
     rows = _consistent(every)
@@ -49,7 +50,8 @@ def csv_source(table: Path) -> Source:
     missing = [f"{row.path} (line {row.line})" for row in rows if not (table.parent / row.path).is_file()]
     if not present:
         raise UserError(
-            f"{table}: none of its {len(rows)} files is there, {missing[0]} first; paths are relative to {table.parent}"
+            f"{table}: none of its {len(rows)} files is there, {missing[0]} first; paths are relative to "
+            f"{table.parent}"
             " and the columns path,label[,split]"
         )
     classes = tuple(sorted({row.label for row in rows}, key=natural_key))
@@ -57,7 +59,9 @@ def csv_source(table: Path) -> Source:
         raise UserError(f"{table} holds one class, {classes[0]!r}; two or more are needed to tell apart")
     by_split = {split: [row for row in present if row.split == split] for split in SPLITS}
     if not by_split["train"]:
-        raise UserError(f"{table} has no row of the train split; write train in its split column, or leave it empty")
+        raise UserError(
+            f"{table} has no row of the train split; write train in its split column, or leave it empty"
+        )
     order = {name: index for index, name in enumerate(classes)}
 
     def open_split(split: str) -> FileDataset:
@@ -70,7 +74,8 @@ def csv_source(table: Path) -> Source:
         location=table,
         splits={split: partial(open_split, split) for split in SPLITS if by_split[split]},
         marker=lambda: hash_of_stats(
-            [table, *(table.parent / row.path for row in present)], [table.name, *(row.path for row in present)]
+            [table, *(table.parent / row.path for row in present)],
+            [table.name, *(row.path for row in present)],
         ),
         notes=tuple(_notes(table, every, rows, missing)),
         kind="CSV",
@@ -81,7 +86,9 @@ def _rows(table: Path) -> Iterator[_Row]:
     try:
         text = table.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{table} is not UTF-8 (byte {error.start}); save it as CSV UTF-8 and try again") from None
+        raise UserError(
+            f"{table} is not UTF-8 (byte {error.start}); save it as CSV UTF-8 and try again"
+        ) from None
     except OSError as error:
         raise UserError(f"{table} cannot be read: {error.strerror or error}") from None
     first = next((line for line in text.splitlines() if line.strip()), "")
@@ -104,7 +111,8 @@ def _rows(table: Path) -> Iterator[_Row]:
 def _header(row: list[str]) -> dict[str, int]:
     folded = [cell.lower() for cell in row]
     found = {
-        column: next((folded.index(name) for name in names if name in folded), -1) for column, names in _COLUMNS.items()
+        column: next((folded.index(name) for name in names if name in folded), -1)
+        for column, names in _COLUMNS.items()
     }
     known = {column: place for column, place in found.items() if place >= 0}
     return known if {"path", "label"} <= set(known) else {}
@@ -113,10 +121,14 @@ def _header(row: list[str]) -> dict[str, int]:
 def _row(table: Path, line: int, row: list[str], places: dict[str, int]) -> _Row:
     path, label, split = (row[p] if 0 <= (p := places.get(c, -1)) < len(row) else "" for c in _COLUMNS)
     if not path or not label:
-        raise UserError(f"{table}, line {line}: {','.join(row)!r} has no path and label; expected path,label[,split]")
+        raise UserError(
+            f"{table}, line {line}: {','.join(row)!r} has no path and label; expected path,label[,split]"
+        )
     known = split_of(split) if split else "train"
     if known is None:
-        raise UserError(f"{table}, line {line}: {split!r} is no split; allowed: train, validation (val, dev), test")
+        raise UserError(
+            f"{table}, line {line}: {split!r} is no split; allowed: train, validation (val, dev), test"
+        )
     return _Row(line, path.replace("\\", "/"), label, known)
 
 

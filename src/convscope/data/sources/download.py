@@ -1,4 +1,6 @@
-"""One file from the first of several mirrors that gives it whole, going on where a broken download stopped."""
+"""One file from the first of several mirrors that gives it whole, going on where a broken download
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,10 @@ def download(
 ) -> Path:
     """Fetches `target` from the first URL that works, checks its MD5 and moves it into place in one step.
 
-    What arrived of a broken download stays beside it as `target.part`, and the next try asks for the rest (HTTP Range,
-    RFC 9110, 2022); a server that sends everything again is taken from the start. `timeout` is in seconds, for each
-    wait. A Failure, in one line, gives the last reason of every mirror; a file that was there already is never touched.
+    What arrived of a broken download stays beside it as `target.part`, and the next try asks for the rest
+    (HTTP Range, RFC 9110, 2022); a server that sends everything again is taken from the start. `timeout` is
+    in seconds, for each wait. A Failure, in one line, gives the last reason of every mirror; a file that was
+    there already is never touched.
     """
     part = target.with_name(f"{target.name}.part")
     reasons: list[str] = []
@@ -59,7 +62,9 @@ def _attempt(url: str, part: Path, *, md5: str, progress: Progress | None, timeo
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             reason = os.strerror(error.errno or 0)
-            raise Failure(f"{part} cannot be written: {reason}; set $CONVSCOPE_CACHE to another folder") from None
+            raise Failure(
+                f"{part} cannot be written: {reason}; set $CONVSCOPE_CACHE to another folder"
+            ) from None
         return _reason(error)
     found = file_md5(part)
     if found == md5:
@@ -89,7 +94,8 @@ def _fetch_once(url: str, part: Path, *, progress: Progress | None, timeout: flo
         with error:
             if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
                 raise
-        # Nothing lies beyond what we have: it is either all there, which the checksum tells, or it is not ours.
+        # Nothing lies beyond what we have: it is either all there, which the checksum tells, or it is not
+        # ours.
         return True
     with answer:
         resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT

@@ -1,6 +1,7 @@
 """The bundled Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28×28 grey, ten classes.
 
-H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms,
+H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning
+algorithms,
 2017. MIT licence, Zalando SE (fashion_mnist/LICENSE). The four official files, unchanged.
 """
 

@@ -38,7 +38,9 @@ Pairs = Mapping[str, Mapping[str, Path]]
 
 
 def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
-    """The IDX files of a folder by split and part, {"train": {"images": …, "labels": …}}; a plain file beats a .gz."""
+    """The IDX files of a folder by split and part, {"train": {"images": …, "labels": …}}; a plain file beats
+    a .gz.
+    """
     pairs: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
         match = _FILE.fullmatch(path.name)
@@ -48,7 +50,9 @@ def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def idx_source(pairs: Pairs, *, name: str, location: Path, classes: tuple[str, ...] = ()) -> Source:
-    """A source over IDX files; without `classes` the distinct labels of the training split are the class names."""
+    """A source over IDX files; without `classes` the distinct labels of the training split are the class
+    names.
+    """
     for split, parts in pairs.items():
         missing = {"images", "labels"} - set(parts)
         if missing:
@@ -57,7 +61,9 @@ def idx_source(pairs: Pairs, *, name: str, location: Path, classes: tuple[str, .
                 f"{location} has {has} but no IDX {missing.pop()} file for the {split} split; put it beside"
             )
     if "train" not in pairs:
-        raise UserError(f"{location} has no IDX files for training; expected train-images-idx3-ubyte[.gz] and labels")
+        raise UserError(
+            f"{location} has no IDX files for training; expected train-images-idx3-ubyte[.gz] and labels"
+        )
     return Source(
         name=name,
         location=location,
@@ -89,7 +95,9 @@ def _is_gzip(path: Path) -> bool:
 def _read(file: Any, path: Path) -> NDArray[Any]:
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not 1 <= head[3] <= 4:
-        raise UserError(f"{path} is not an IDX file of whole numbers: it begins with {head.hex() or 'nothing'}")
+        raise UserError(
+            f"{path} is not an IDX file of whole numbers: it begins with {head.hex() or 'nothing'}"
+        )
     header = file.read(4 * head[3])
     if len(header) < 4 * head[3]:
         raise UserError(f"{path} ends inside its IDX header; fetch it again")
@@ -97,7 +105,9 @@ def _read(file: Any, path: Path) -> NDArray[Any]:
     dtype = np.dtype(_TYPES[head[2]])
     size = prod(shape) * dtype.itemsize
     if size > path.stat().st_size * _DEFLATE_LIMIT:
-        raise UserError(f"{path}: the IDX header promises {shape}, {size:,} bytes, more than the file can hold")
+        raise UserError(
+            f"{path}: the IDX header promises {shape}, {size:,} bytes, more than the file can hold"
+        )
     values = _at_most(file, size + 1)
     if len(values) != size:
         held = f"{len(values):,}" if len(values) < size else "more"
@@ -118,12 +128,20 @@ def _open(pairs: Pairs, split: str, classes: tuple[str, ...]) -> Dataset:
     return open_idx(pairs[split], split, classes=classes, numbered=numbered)
 
 
-def open_idx(parts: Mapping[str, Path], prefix: str, *, classes: tuple[str, ...], numbered: bool = True) -> Dataset:
-    """The images and labels of one split. With `numbered` a label is an index into `classes`, otherwise a name."""
+def open_idx(
+    parts: Mapping[str, Path], prefix: str, *, classes: tuple[str, ...], numbered: bool = True
+) -> Dataset:
+    """The images and labels of one split. With `numbered` a label is an index into `classes`, otherwise a
+    name.
+    """
     images, labels = read_idx(parts["images"]), read_idx(parts["labels"])
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
-        raise UserError(f"{parts['images']} must hold bytes N×H×W or N×H×W×C; got {images.dtype} of {images.shape}")
+        raise UserError(
+            f"{parts['images']} must hold bytes N×H×W or N×H×W×C; got {images.dtype} of {images.shape}"
+        )
     if labels.ndim != 1 or len(labels) != len(images):
-        raise UserError(f"{parts['labels']} holds {labels.shape} labels for {len(images)} images; one each is needed")
+        raise UserError(
+            f"{parts['labels']} holds {labels.shape} labels for {len(images)} images; one each is needed"
+        )
     indices = class_indices(labels, classes, numbered=numbered, where=str(parts["labels"]))
     return ArrayDataset(images.reshape(*images.shape[:3], -1), indices, classes, prefix)

@@ -13,7 +13,20 @@ from convscope.core.errors import UserError
 
 IMAGE_ENDINGS = frozenset(
     {
-        *{".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"},
+        *{
+            ".jpg",
+            ".jpeg",
+            ".jpe",
+            ".jfif",
+            ".jp2",
+            ".png",
+            ".webp",
+            ".avif",
+            ".gif",
+            ".bmp",
+            ".tif",
+            ".tiff",
+        },
         *{".ppm", ".pgm", ".pbm", ".pnm"},
     }
 )
@@ -22,7 +35,9 @@ _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 
 @dataclass
 class Leftovers:
-    """What a walk passed over: hidden names, files that are no images, folders that could not be listed, and loops."""
+    """What a walk passed over: hidden names, files that are no images, folders that could not be listed, and
+    loops.
+    """
 
     hidden: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -40,7 +55,7 @@ class Leftovers:
         """One line for each kind."""
         for found, what in (
             (self.hidden, "hidden or system files and folders were ignored"),
-            (self.others, "files are no images, by ending or kind, and were ignored"),
+            (self.others, "files are no images, by status or kind, and were ignored"),
             (self.closed, "folders could not be listed and were left out"),
             (self.loops, "links lead to a folder that is read anyway, or above it, and were not followed"),
         ):
@@ -58,7 +73,8 @@ def shortened(names: list[str], limit: int = 3) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is hidden (.ipynb_checkpoints, .DS_Store) or an operating system's own (__MACOSX, Thumbs.db).
+    """Whether a name is hidden (.ipynb_checkpoints, .DS_Store) or an operating system's own (__MACOSX,
+    Thumbs.db).
 
     >>> is_hidden(".DS_Store"), is_hidden("cats")
     (True, False)
@@ -67,7 +83,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is an image by its ending, in any case.
+    """Whether a file is an image by its status, in any case.
 
     >>> is_image("a.JPG"), is_image("a.txt")
     (True, False)
@@ -95,17 +111,20 @@ def list_folder(folder: Path, left: Leftovers) -> tuple[list[str], list[str]]:
 
 
 def walk_images(folder: Path, left: Leftovers) -> list[str]:
-    """Every image below a folder, as sorted posix paths relative to it. Links are followed, each folder once."""
+    """Every image below a folder, as sorted posix paths relative to it. Links are followed, each folder
+    once.
+    """
     ((found, own),) = walk_folders(folder, [""])
     left.add(own)
     return found
 
 
 def walk_folders(root: Path, names: Sequence[str]) -> list[tuple[list[str], Leftovers]]:
-    """For each of several folders below `root`: its images, sorted posix paths relative to it, and what else lay there.
+    """For each of several folders below `root`: its images, sorted posix paths relative to it, and what else
+    lay there.
 
-    Each folder is walked once. Links to folders come last, so that none takes the images of a folder from where they
-    lie, and one that leads above the folders is not followed.
+    Each folder is walked once. Links to folders come last, so that none takes the images of a folder from
+    where they lie, and one that leads above the folders is not followed.
     """
     results: list[tuple[list[str], Leftovers]] = [([], Leftovers()) for _ in names]
     seen = _folders_above(root, names)
@@ -136,7 +155,9 @@ def walk_folders(root: Path, names: Sequence[str]) -> list[tuple[list[str], Left
 
 def _folders_above(root: Path, names: Sequence[str]) -> set[tuple[int, int]]:
     tops = [root / name for name in names]
-    above = {parent for top in tops for parent in (*top.resolve().parents, *(top.parent.resolve() / "x").parents)}
+    above = {
+        parent for top in tops for parent in (*top.resolve().parents, *(top.parent.resolve() / "x").parents)
+    }
     if "" in names:
         above.discard(root.resolve())
     marks = set()
@@ -152,7 +173,7 @@ def _mark(folder: Path) -> tuple[int, int]:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    # Reading a pipe called a.jpg would wait for ever.
+    # MethodResult a pipe called a.jpg would wait for ever.
     try:
         return entry.is_file()
     except OSError:

@@ -1,7 +1,9 @@
-"""NumPy's .npz: images uint8 N×H×W or N×H×W×C and labels N, by split or whole, with class names if it has them.
+"""NumPy's .npz: images uint8 N×H×W or N×H×W×C and labels N, by split or whole, with class names if it has
+them.
 
-Understood names: x_train, y_train, x_test, … (as Keras writes them), train_images, train_labels, val_images, … and
-images, labels; `classes` (or class_names) are the names that labels stand for. Nothing in it is ever unpickled.
+Understood names: x_train, y_train, x_test, … (as Keras writes them), train_images, train_labels, val_images,
+… and images, labels; `classes` (or class_names) are the names that labels stand for. Nothing in it is ever
+unpickled.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ def npz_source(path: Path) -> Source:
     found = {split: pair for split in _PREFIXES for pair in _pairs(split) if set(pair) <= set(headers)}
     if "train" not in found:
         raise UserError(
-            f"{path} holds {', '.join(sorted(headers)) or 'no array'}; expected x_train and y_train (and _test), "
+            f"{path} holds {', '.join(sorted(headers)) or 'no array'}; expected x_train and y_train (and "
+            f"_test), "
             "or images and labels"
         )
     for images, labels in found.values():
@@ -61,17 +64,23 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
                 if info.filename.endswith(".npy")
             }
     except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is not a whole .npz file ({error}); write it with numpy.savez_compressed") from None
+        raise UserError(
+            f"{path} is not a whole .npz file ({error}); write it with numpy.savez_compressed"
+        ) from None
 
 
 def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = read(file)
         size = prod(shape) * dtype.itemsize
         if not dtype.hasobject and size != info.file_size - file.tell():
-            raise ValueError(f"{info.filename} promises {size:,} bytes and holds {info.file_size - file.tell():,}")
+            raise ValueError(
+                f"{info.filename} promises {size:,} bytes and holds {info.file_size - file.tell():,}"
+            )
     return shape, dtype
 
 
@@ -88,9 +97,13 @@ def _check(path: Path, name: str, images: tuple[Any, ...], labels: tuple[Any, ..
     if len(shape) == 4 and shape[3] not in (1, 3) and shape[1] in (1, 3):
         raise UserError(f"{path}: {name} is N×C×H×W, {shape}; expected N×H×W×C: x.transpose(0, 2, 3, 1)")
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or 0 in shape:
-        raise UserError(f"{path}: {name} has shape {shape}; expected N×H×W, N×H×W×1 or N×H×W×3, none of them 0")
+        raise UserError(
+            f"{path}: {name} has shape {shape}; expected N×H×W, N×H×W×1 or N×H×W×3, none of them 0"
+        )
     if labels[0] not in ((shape[0],), (shape[0], 1)):
-        raise UserError(f"{path}: {shape[0]} images in {name}, but labels of shape {labels[0]}; one each is needed")
+        raise UserError(
+            f"{path}: {shape[0]} images in {name}, but labels of shape {labels[0]}; one each is needed"
+        )
 
 
 def _open(path: Path, pairs: dict[str, tuple[str, str]], split: str) -> Dataset:
@@ -109,4 +122,6 @@ def _array(path: Path, arrays: Any, key: str) -> NDArray[Any]:
     try:
         return np.asarray(arrays[key])
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: the array {key} cannot be read ({error}); save it again as a plain array") from None
+        raise UserError(
+            f"{path}: the array {key} cannot be read ({error}); save it again as a plain array"
+        ) from None

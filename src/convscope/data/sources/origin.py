@@ -1,4 +1,6 @@
-"""A source as a value: a name, a place, its splits as functions that open them, and what was noticed on the way."""
+"""A source as a value: a name, a place, its splits as functions that open them, and what was noticed on the
+way.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,9 @@ def split_of(word: str) -> str | None:
 class Source:
     """Where images come from. `splits` maps split names to functions that open them; nothing is read before.
 
-    `kind` says what it is ("class folders", "CSV", …), `notes` are lines for a person about what was ignored or odd,
-    `marker` computes the fingerprint, and `mirrors` says whether a mirrored image still shows what its label says.
+    `kind` says what it is ("class folders", "CSV", …), `notes` are lines for a person about what was ignored
+    or odd, `marker` computes the fingerprint, and `mirrors` says whether a mirrored image still shows what
+    its label says.
     """
 
     name: str
@@ -62,7 +65,8 @@ class Source:
         return self.splits[split]()
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the files as the first call found them; another Source sees whether they changed.
+        """SHA-256, in hex, of the files as the first call found them; another Source sees whether they
+        changed.
 
         Array and table files (up to 2 GiB together) count by their bytes, image files by path, size and time.
         """
@@ -74,7 +78,8 @@ class Source:
 
 
 def hash_of_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the names and bytes of files, or over names, sizes and times where they exceed 2 GiB together.
+    """SHA-256 over the names and bytes of files, or over names, sizes and times where they exceed 2 GiB
+    together.
 
     >>> len(hash_of_files([]))
     64

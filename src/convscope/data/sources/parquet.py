@@ -1,7 +1,9 @@
-"""Parquet as Hugging Face data sets store images: a column of images, a column of labels, shards named by split.
+"""Parquet as Hugging Face data sets store images: a column of images, a column of labels, shards named by
+split.
 
-The image is a struct of bytes and path, or plain binary; the label a whole number or a name; class names stand in the
-schema's metadata. A `split` column may take the place of shard names; a `name` column then names images.
+The image is a struct of bytes and path, or plain binary; the label a whole number or a name; class names
+stand in the schema's metadata. A `split` column may take the place of shard names; a `name` column then names
+images.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def find_parquet(folder: Path) -> list[Path]:
 
 
 def parquet_source(location: Path) -> Source:
-    """The source over one Parquet file or a folder of shards; a UserError names a missing column or damaged file."""
+    """The source over one Parquet file or a folder of shards; a UserError names a missing column or damaged
+    file.
+    """
     shards = _shards(location)
     columns = _columns(shards.get("train", next(iter(shards.values())))[0])
     files = [path for paths in shards.values() for path in paths]
@@ -62,11 +66,15 @@ def parquet_source(location: Path) -> Source:
             f"{location} has {', '.join(names)} and no train split; shards are named train-*.parquet, test-*"
         )
     if location.is_file() and _split_of_file(location) not in (None, "train") and not columns.split:
-        notes.append(f"one file is one train split, whatever it is called; give the folder {location.parent} for all")
+        notes.append(
+            f"one file is one train split, whatever it is called; give the folder {location.parent} for all"
+        )
     return Source(
         name=location.resolve().name.removesuffix(".parquet"),
         location=location,
-        splits={split: partial(_open, location, shards, columns, split) for split in SPLITS if split in names},
+        splits={
+            split: partial(_open, location, shards, columns, split) for split in SPLITS if split in names
+        },
         marker=lambda: hash_of_files(files),
         notes=tuple(notes),
         kind="Parquet",
@@ -96,16 +104,22 @@ def _columns(path: Path) -> _Columns:
     schema = open_parquet(path).schema_arrow
     features = _features(schema.metadata or {})
     image = _image_column(schema, features)
-    label = _named(schema, [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"], _LABEL)
+    label = _named(
+        schema, [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"], _LABEL
+    )
     if not image or not label:
         missing = "an image column (binary, or a struct with bytes)" if not image else "a label column"
-        raise UserError(f"{path} has no {missing}; its columns are {', '.join(schema.names)}; expected image and label")
+        raise UserError(
+            f"{path} has no {missing}; its columns are {', '.join(schema.names)}; expected image and label"
+        )
     classes = features.get(label, {}).get("names") or _json(schema.metadata or {}, b"classes") or ()
     return _Columns(
         image=image,
         label=label,
         split="split" if "split" in schema.names else "",
-        name=next((n for n in _NAME if n in schema.names and str(schema.field(n).type).endswith("string")), ""),
+        name=next(
+            (n for n in _NAME if n in schema.names and str(schema.field(n).type).endswith("string")), ""
+        ),
         classes=tuple(str(name) for name in classes),
     )
 
@@ -115,11 +129,15 @@ def _image_column(schema: Any, features: dict[str, Any]) -> str:
         kind = schema.field(name).type
         if str(kind) in {"binary", "large_binary"}:
             return name
-        inner = {kind.field(i).name for i in range(kind.num_fields)} if str(kind).startswith("struct") else set()
+        inner = (
+            {kind.field(i).name for i in range(kind.num_fields)} if str(kind).startswith("struct") else set()
+        )
         return f"{name}.bytes" if "bytes" in inner else ""
 
     usable = [name for name in schema.names if path_of(name)]
-    chosen = _named(schema, [name for name in usable if features.get(name, {}).get("_type") == "Image"], _IMAGE)
+    chosen = _named(
+        schema, [name for name in usable if features.get(name, {}).get("_type") == "Image"], _IMAGE
+    )
     chosen = chosen if chosen in usable else (usable[0] if len(usable) == 1 else "")
     return path_of(chosen) if chosen else ""
 
@@ -155,7 +173,8 @@ def _values(paths: Sequence[Path], column: str) -> NDArray[Any]:
             raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}; fetch it again") from None
         if found.null_count:
             raise UserError(
-                f"{path}: {found.null_count} cells of the column {column!r} are empty; fill them or drop the rows"
+                f"{path}: {found.null_count} cells of the column {column!r} are empty; fill them or drop "
+                f"the rows"
             )
         whole = str(found.type).startswith(("int", "uint"))
         parts.append(np.asarray(found.to_numpy()) if whole else np.array(found.to_pylist(), dtype=np.str_))
@@ -166,7 +185,9 @@ def _split_values(paths: Sequence[Path], columns: _Columns) -> tuple[str, ...]:
     words = np.unique(_values(paths, columns.split)).tolist()
     strange = [word for word in words if split_of(str(word)) is None]
     if strange:
-        raise UserError(f"{paths[0]}: {strange[0]!r} is no split; allowed: train, validation (val, dev), test")
+        raise UserError(
+            f"{paths[0]}: {strange[0]!r} is no split; allowed: train, validation (val, dev), test"
+        )
     return tuple({str(split_of(str(word))) for word in words})
 
 
@@ -175,7 +196,9 @@ def _open(location: Path, shards: dict[str, list[Path]], columns: _Columns, spli
     labels = _values(paths, columns.label)
     if not len(labels):
         raise UserError(f"{paths[0]} has no rows; fetch it again")
-    classes = columns.classes or class_names(labels if columns.split else _values(shards["train"], columns.label))
+    classes = columns.classes or class_names(
+        labels if columns.split else _values(shards["train"], columns.label)
+    )
     rows = np.arange(len(labels))
     if columns.split:
         words = _values(paths, columns.split)

@@ -1,4 +1,6 @@
-"""Encoded images read one at a time out of the image column of Parquet files, a row group in memory at once."""
+"""Encoded images read one at a time out of the image column of Parquet files, a row group in memory at
+once.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def open_parquet(path: Path) -> Any:
     try:
         return pyarrow_parquet().ParquetFile(path, memory_map=True)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}; fetch it again") from None
+        raise UserError(
+            f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}; fetch it again"
+        ) from None
 
 
 class ParquetCells:

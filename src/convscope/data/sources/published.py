@@ -1,4 +1,6 @@
-"""Data sets known by name, fetched once into the cache folder and checked against their publishers' checksums."""
+"""Data sets known by name, fetched once into the cache folder and checked against their publishers'
+checksums.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from convscope.data.sources.origin import Source
 
 @dataclass(frozen=True)
 class Published:
-    """A published set: `files` maps names to MD5, `mirrors` are prefixes of URLs; CIFAR's `members` by split."""
+    """A published set: `files` maps names to MD5, `mirrors` are prefixes of URLs; CIFAR's `members` by
+    split.
+    """
 
     files: Mapping[str, str]
     mirrors: tuple[str, ...]
@@ -93,7 +97,9 @@ def _open(name: str, folder: Path, split: str, progress: Progress | None) -> Dat
             _ensure(name, folder / file, md5, progress)
     if entry.names:
         archive = folder / next(iter(entry.files))
-        return read_cifar(archive, entry.members[split], names=entry.names, label_bytes=entry.label_bytes, prefix=split)
+        return read_cifar(
+            archive, entry.members[split], names=entry.names, label_bytes=entry.label_bytes, prefix=split
+        )
     return open_idx(find_idx(folder)[split], split, classes=tuple("0123456789"))
 
 
@@ -103,7 +109,8 @@ def _ensure(name: str, path: Path, md5: str, progress: Progress | None) -> None:
         if found == md5:
             return
         raise UserError(
-            f"{path} has MD5 {found}, expected {md5}: it is not the published file; move it away to fetch it again, "
+            f"{path} has MD5 {found}, expected {md5}: it is not the published file; move it away to fetch "
+            f"it again, "
             f"or train on its folder, {path.parent}, to take it as it is"
         )
     own = os.environ.get("CONVSCOPE_MIRROR", "")
@@ -111,8 +118,11 @@ def _ensure(name: str, path: Path, md5: str, progress: Progress | None) -> None:
     try:
         download([prefix + path.name for prefix in prefixes], path, md5=md5, progress=progress)
     except Failure as failure:
-        others = [file for file in PUBLISHED[name].files if file != path.name and not (path.parent / file).exists()]
+        others = [
+            file for file in PUBLISHED[name].files if file != path.name and not (path.parent / file).exists()
+        ]
         beside = f" (and {', '.join(others)} beside it)" if others else ""
         raise Failure(
-            f"{failure}; put it at {path}{beside}, or use fashion_mnist, which is bundled and needs no network"
+            f"{failure}; put it at {path}{beside}, or use fashion_mnist, which is bundled and needs no "
+            f"network"
         ) from None

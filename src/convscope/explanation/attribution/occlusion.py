@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from convscope.core.contracts import Predictor
 from convscope.core.errors import UserError
-from convscope.explanation.attribution.perturbed import mean_colour
+from convscope.explanation.attribution.mean_colour import mean_colour
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.method import Maps
-from convscope.explanation.subject import Subject
-from convscope.models.pytorch.predictor import lot_size
+from convscope.models.pytorch.predictor import max_batch_size
 
 
-def occlusion_map(subject: Subject, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Maps:
+def occlusion_map(
+    explained_model: ExplainedModel, images: NDArray[np.uint8], targets: NDArray[np.int64]
+) -> Maps:
     """The fall of the logit under a square of the mean colour, raw N×H×W."""
-    return occlusion(subject.predictor, images, targets, fill=mean_colour(subject.preprocess))
+    return occlusion(explained_model.predictor, images, targets, fill=mean_colour(explained_model.preprocess))
 
 
 def occlusion(
@@ -34,10 +36,10 @@ def occlusion(
 ) -> NDArray[np.float64]:
     """y(x) − y(x with a window covered), the mean over all windows that cover a pixel; float N×H×W.
 
-    For prepared images, uint8 N×H×W×C, and the targets N. A square `window` (pixels; a sixth of the shorter side by
-    default) filled with `fill`, C numbers 0..255, goes over the image in steps of `stride` (half a window by default).
-    The last of a row or column is cut off at the border. UserError where the window is larger than the image, or the
-    stride larger than the window, so that pixels would never be covered.
+    For prepared images, uint8 N×H×W×C, and the targets N. A square `window` (pixels; a sixth of the shorter
+    side by default) filled with `fill`, C numbers 0..255, goes over the image in steps of `stride` (half a
+    window by default). The last of a row or column is cut off at the border. UserError where the window is
+    larger than the image, or the stride larger than the window, so that pixels would never be covered.
 
     >>> class Corner:
     ...     classes = ("dark", "light")
@@ -52,7 +54,8 @@ def occlusion(
     stride = stride or max(1, window // 2)
     if not 1 <= stride <= window <= min(size):
         raise UserError(
-            f"occlusion with a window of {window} and a stride of {stride} pixels on images of {size[0]}×{size[1]}; "
+            f"occlusion with a window of {window} and a stride of {stride} pixels on images of "
+            f"{size[0]}×{size[1]}; "
             f"allowed: a window from 1 to {min(size)}, a stride from 1 to the window"
         )
     rows, columns = (covers(side, window, stride=stride) for side in size)
@@ -65,7 +68,8 @@ def occlusion(
 
 
 def covers(side: int, window: int, *, stride: int) -> NDArray[np.bool_]:
-    """Which of `side` pixels each place of a window covers: places × side; the last place may reach over the border.
+    """Which of `side` pixels each place of a window covers: places × side; the last place may reach over the
+    border.
 
     >>> covers(4, 3, stride=2).astype(int).tolist()
     [[1, 1, 1, 0], [0, 0, 1, 1]]
@@ -89,7 +93,7 @@ def _falls(
     count, windows, colour = len(images), len(rows) * len(columns), np.array(fill, np.uint8)
     whole = _chosen(predictor, images, targets)
     falls = np.empty(count * windows)
-    lot = lot_size(*images.shape[1:3])
+    lot = max_batch_size(*images.shape[1:3])
     for start in range(0, count * windows, lot):
         image, place = np.divmod(np.arange(start, min(start + lot, count * windows)), windows)
         row, column = np.divmod(place, len(columns))
@@ -99,7 +103,11 @@ def _falls(
     return falls
 
 
-def _chosen(predictor: Predictor, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+def _chosen(
+    predictor: Predictor, images: NDArray[np.uint8], targets: NDArray[np.int64]
+) -> NDArray[np.float64]:
     logits = predictor.predict(images)
-    chosen: NDArray[np.float64] = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0].astype(np.float64)
+    chosen: NDArray[np.float64] = np.take_along_axis(logits, targets[:, None], axis=1)[:, 0].astype(
+        np.float64
+    )
     return chosen

@@ -1,7 +1,7 @@
 """RISE: hide random parts of the image and see under which masks the answer stays.
 
-The importance of a pixel is the mean probability of the class among masks that show it. It needs nothing but answers,
-so it works for any Predictor. Petsiuk and others 2018, arXiv 1806.07421.
+The importance of a pixel is the mean probability of the class among masks that show it. It needs nothing but
+answers, so it works for any Predictor. Petsiuk and others 2018, arXiv 1806.07421.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from convscope.core.contracts import Predictor
 from convscope.core.decision import Decision
 from convscope.core.seeds import generator
-from convscope.explanation.attribution.perturbed import mean_colour
+from convscope.explanation.attribution.mean_colour import mean_colour
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.method import Maps
-from convscope.explanation.subject import Subject
-from convscope.models.pytorch.predictor import lot_size
+from convscope.models.pytorch.predictor import max_batch_size
 
 GRID, SHOWN, MASKS = 7, 0.5, 500
 
 
-def rise_map(subject: Subject, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Maps:
+def rise_map(explained_model: ExplainedModel, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Maps:
     """The importance of each pixel, hidden by the mean colour, raw N×H×W."""
-    return rise(subject.predictor, images, targets, fill=mean_colour(subject.preprocess))
+    return rise(explained_model.predictor, images, targets, fill=mean_colour(explained_model.preprocess))
 
 
 def rise(
@@ -36,11 +36,13 @@ def rise(
     masks: int = MASKS,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Σ_m p(x under m) m / Σ_m m, float N×H×W; p is the probability of the target, for m = `masks` masks 0..1.
+    """Σ_m p(x under m) m / Σ_m m, float N×H×W; p is the probability of the target, for m = `masks` masks
+    0..1.
 
-    For prepared images, uint8 N×H×W×C, and targets N. `fill`: the colour under a mask, C numbers 0..255. The authors
-    divide by the expected Σ m. Its value at each pixel takes out how often chance showed that pixel: in 120 pictures of
-    28×28 with one patch that decides, the maximum lay in the patch in all, and in 43 % with the expected Σ m.
+    For prepared images, uint8 N×H×W×C, and targets N. `fill`: the colour under a mask, C numbers 0..255. The
+    authors divide by the expected Σ m. Its value at each pixel takes out how often chance showed that pixel:
+    in 120 pictures of 28×28 with one patch that decides, the maximum lay in the patch in all, and in 43 %
+    with the expected Σ m.
 
     >>> class Corner:
     ...     classes = ("dark", "light")
@@ -53,7 +55,7 @@ def rise(
     """
     count, height, width, _ = images.shape
     found, shown = np.zeros((count, height * width)), np.zeros(height * width)
-    size = lot_size(*images.shape[1:3])
+    size = max_batch_size(*images.shape[1:3])
     for lot in random_masks(height, width, masks, seed=seed, at_once=size):
         flat = lot.reshape(len(lot), -1).astype(float)
         shown += flat.sum(axis=0)
@@ -61,16 +63,22 @@ def rise(
         for few in (slice(n, n + step) for n in range(0, count, step)):
             answers = predictor.predict(under(images[few], lot, fill=fill))
             probabilities = Decision().probabilities(answers).reshape(-1, len(lot), answers.shape[1])
-            found[few] += np.take_along_axis(probabilities, targets[few][:, None, None], axis=2)[..., 0] @ flat
+            found[few] += (
+                np.take_along_axis(probabilities, targets[few][:, None, None], axis=2)[..., 0] @ flat
+            )
     importance = np.divide(found, shown, out=np.zeros_like(found), where=shown > 0)
     return importance.reshape(count, height, width)
 
 
-def random_masks(height: int, width: int, count: int, *, seed: int, at_once: int) -> Iterator[NDArray[np.float32]]:
-    """`count` masks M×H×W from 0 (hidden) to 1 (shown), `at_once` at a time; how many that are changes no mask.
+def random_masks(
+    height: int, width: int, count: int, *, seed: int, at_once: int
+) -> Iterator[NDArray[np.float32]]:
+    """`count` masks M×H×W from 0 (hidden) to 1 (shown), `at_once` at a time; how many that are changes no
+    mask.
 
-    A grid of 7×7 cells, each shown with probability 1/2, is enlarged with bilinear interpolation to one cell more than
-    the image has on each side, and a random part of the image's size is cut out: so no edge of a cell stays in place.
+    A grid of 7×7 cells, each shown with probability 1/2, is enlarged with bilinear interpolation to one cell
+    more than the image has on each side, and a random part of the image's size is cut out: so no edge of a
+    cell stays in place.
 
     >>> [masks.shape for masks in random_masks(8, 9, 5, seed=0, at_once=3)]
     [(3, 8, 9), (2, 8, 9)]
@@ -80,7 +88,9 @@ def random_masks(height: int, width: int, count: int, *, seed: int, at_once: int
     rows, columns = (_enlarging(side, rng.random(count)) for side in (height, width))
     for start in range(0, count, at_once):
         few = slice(start, start + at_once)
-        masks: NDArray[np.float32] = np.matmul(np.matmul(rows(few), grids[few]), columns(few).transpose(0, 2, 1))
+        masks: NDArray[np.float32] = np.matmul(
+            np.matmul(rows(few), grids[few]), columns(few).transpose(0, 2, 1)
+        )
         yield masks
 
 
@@ -93,10 +103,13 @@ def under(images: NDArray[np.uint8], masks: NDArray[np.float32], *, fill: Sequen
 
 
 def _enlarging(side: int, shifts: NDArray[np.float64]) -> Callable[[slice], NDArray[np.float32]]:
-    """For each shift 0..1 of a cell, what each of `side` pixels takes of each of the 7 cells: M×side×7, by lots."""
+    """For each shift 0..1 of a cell, what each of `side` pixels takes of each of the 7 cells: M×side×7, by
+    batches.
+    """
     cell = -(-side // GRID)
     large = (GRID + 1) * cell
-    # Pixel i of the enlarged grid lies at (i + ½) · 7 / large − ½ of the small one; beyond its ends the end counts.
+    # Pixel i of the enlarged grid lies at (i + ½) · 7 / large − ½ of the small one; beyond its ends the end
+    # counts.
     places = np.clip((np.arange(large) + 0.5) * GRID / large - 0.5, 0, GRID - 1)
     shares = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(GRID))).astype(np.float32)
     starts = np.floor(shifts * cell).astype(int)

@@ -9,11 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.decision import Decision
-from convscope.explanation.explained import Explained
-from convscope.explanation.faithfulness.removal import STEPS, Question, deletion, insertion, places, random_places
+from convscope.explanation.attribute import Attribution
+from convscope.explanation.explained_model import ExplainedModel
+from convscope.explanation.faithfulness.insertion_deletion import (
+    STEPS,
+    PerturbationSet,
+    deletion,
+    insertion,
+    places,
+    random_order,
+)
 from convscope.explanation.faithfulness.road import road
-from convscope.explanation.faithfulness.sanity import sanity, unlearned
-from convscope.explanation.subject import Subject
+from convscope.explanation.faithfulness.sanity import reinitialised, sanity
 
 Column = NDArray[np.float64]
 LARGE, FEW_STEPS = 96 * 96, 10
@@ -24,11 +31,11 @@ LARGE, FEW_STEPS = 96 * 96, 10
 class Faithfulness:
     """Of one method, for each of N images; NaN where there is no map, or the measure does not apply.
 
-    `deletion`: the area under the probability of the explained class while the most important pixels go first; low is
-    good. `insertion`: while they come back first; high is good. `random_deletion`, `random_insertion`: the same for an
-    order by chance. `road`: what removing unimportant pixels leaves more of than removing important ones, −0.5 to 0.5;
-    high is good, chance is 0. `sanity`: rank correlation with the map of the network before it learned anything; near 0
-    is good.
+    `deletion`: the area under the probability of the attribution class while the most important pixels go
+    first; low is good. `insertion`: while they come back first; high is good. `random_deletion`,
+    `random_insertion`: the same for an order by chance. `road`: what removing unimportant pixels leaves more
+    of than removing important ones, −0.5 to 0.5; high is good, chance is 0. `sanity`: rank correlation with
+    the map of the network before it learned anything; near 0 is good.
     """
 
     deletion: Column
@@ -74,26 +81,36 @@ class Faithfulness:
 class Measure:
     """Measures methods on one set of images: what does not depend on the method is worked out once.
 
-    `images`: N prepared images, uint8 N×H×W×C; `targets`: the N classes that are explained; `decision`: how logits
-    become probabilities.
+    `images`: N prepared images, uint8 N×H×W×C; `targets`: the N classes that are attribution; `decision`: how
+    logits become probabilities.
     """
 
     def __init__(
-        self, subject: Subject, images: NDArray[np.uint8], targets: NDArray[np.int64], *, decision: Decision
+        self,
+        explained_model: ExplainedModel,
+        images: NDArray[np.uint8],
+        targets: NDArray[np.int64],
+        *,
+        decision: Decision,
     ) -> None:
-        self.question = Question(subject.predictor, images, targets, decision)
-        self.forgetful = unlearned(subject)
+        self.perturbations = PerturbationSet(explained_model.predictor, images, targets, decision)
+        self.reinitialised_model = reinitialised(explained_model)
         self.steps = steps_for(images.shape)
-        chance = random_places(images)
-        self.random_deletion = deletion(self.question, chance, steps=self.steps).area
-        self.random_insertion = insertion(self.question, chance, steps=self.steps).area
+        chance = random_order(images)
+        self.random_deletion = deletion(self.perturbations, chance, steps=self.steps).area
+        self.random_insertion = insertion(self.perturbations, chance, steps=self.steps).area
 
-    def __call__(self, explained: Explained) -> Faithfulness:
-        """The numbers of one method for the images, whose targets `explained` must share."""
-        shown = np.array([reason is None for reason in explained.refused], dtype=np.bool_)
-        question = self.question
-        some = Question(question.predictor, question.images[shown], question.targets[shown], question.decision)
-        order = places(explained.maps[shown])
+    def __call__(self, attribution: Attribution) -> Faithfulness:
+        """The numbers of one method for the images, whose targets `attribution` must share."""
+        shown = np.array([reason is None for reason in attribution.refused], dtype=np.bool_)
+        perturbations = self.perturbations
+        some = PerturbationSet(
+            perturbations.predictor,
+            perturbations.images[shown],
+            perturbations.targets[shown],
+            perturbations.decision,
+        )
+        order = places(attribution.maps[shown])
         found = {
             "deletion": deletion(some, order, steps=self.steps).area,
             "insertion": insertion(some, order, steps=self.steps).area,
@@ -106,7 +123,7 @@ class Measure:
             **columns,
             random_deletion=self.random_deletion,
             random_insertion=self.random_insertion,
-            sanity=sanity(explained, question.images, self.forgetful),
+            sanity=sanity(attribution, perturbations.images, self.reinitialised_model),
         )
 
 

@@ -1,8 +1,9 @@
-"""ROAD: remove the pixels that a map calls most relevant, or least, without leaving a trace of what was removed.
+"""ROAD: remove the pixels that a map calls most relevant, or least, without leaving a trace of what was
+removed.
 
-A patch painted grey has an edge, and the edge alone may change the answer or give the class away. So each removed pixel
-becomes the weighted mean of its eight neighbours, all of them solved for together, and a little noise. Rong, Leemann,
-Borisov, Kasneci and Kasneci 2022, arXiv 2202.00449.
+A patch painted grey has an edge, and the edge alone may change the answer or give the class away. So each
+removed pixel becomes the weighted mean of its eight neighbours, all of them solved for together, and a little
+noise. Rong, Leemann, Borisov, Kasneci and Kasneci 2022, arXiv 2202.00449.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.seeds import generator
-from convscope.explanation.faithfulness.removal import Question, in_lots
+from convscope.explanation.faithfulness.insertion_deletion import PerturbationSet, in_batches
 
 Floats = NDArray[np.floating[Any]]
 SHARES = (0.2, 0.4, 0.6, 0.8)
@@ -24,12 +25,18 @@ NEIGHBOURS = [(dy, dx, 1 / 12 if dy and dx else 1 / 6) for dy in (-1, 0, 1) for 
 
 
 def road(
-    question: Question, order: NDArray[np.int64], *, shares: tuple[float, ...] = SHARES, seed: int = 0
+    perturbations: PerturbationSet,
+    order: NDArray[np.int64],
+    *,
+    shares: tuple[float, ...] = SHARES,
+    seed: int = 0,
 ) -> NDArray[np.float64]:
-    """(LeRF − MoRF) / 2 of each of N images, −0.5 to 0.5, from the `order` N×H×W of its pixels (see `removal.places`).
+    """(LeRF − MoRF) / 2 of each of N images, −0.5 to 0.5, from the `order` N×H×W of its pixels (see
+    `removal.places`).
 
-    MoRF is the probability of the explained class without the most relevant pixels, LeRF without the least relevant
-    ones, both as means over the `shares` of pixels that are removed. 0 is what an order by chance has.
+    MoRF is the probability of the explained class without the most relevant pixels, LeRF without the least
+    relevant ones, both as means over the `shares` of pixels that are removed. 0 is what an order by chance
+    has.
 
     >>> class First:  # is the left half light?
     ...     classes = ("no", "yes")
@@ -39,16 +46,21 @@ def road(
     >>> image = np.zeros((1, 4, 4, 1), np.uint8)
     >>> image[:, :, :2] = 255
     >>> order = np.array([[[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]]])
-    >>> road(Question(First(), image, np.array([1])), order, shares=(0.6,)).round(2).tolist()
+    >>> road(PerturbationSet(First(), image, np.array([1])), order, shares=(0.6,)).round(2).tolist()
     [0.5]
     """
-    n, h, w, c = question.images.shape
+    n, h, w, c = perturbations.images.shape
     counts = [round(share * h * w) for share in shares]
     drops = np.empty((n, len(shares)))
-    for lot in in_lots(n, 2 * len(shares) * h * w * c):
+    for lot in in_batches(n, 2 * len(shares) * h * w * c):
         turn = order[lot]
         gone = np.stack([turn < k for k in counts] + [turn >= h * w - k for k in counts])
-        part = Question(question.predictor, question.images[lot], question.targets[lot], question.decision)
+        part = PerturbationSet(
+            perturbations.predictor,
+            perturbations.images[lot],
+            perturbations.targets[lot],
+            perturbations.decision,
+        )
         answers = part.probability(_without(part, gone, seed))
         drops[lot] = answers[:, len(shares) :] - answers[:, : len(shares)]
     halves: NDArray[np.float64] = drops.mean(axis=1) / 2
@@ -56,10 +68,11 @@ def road(
 
 
 def imputed(image: Floats, gone: NDArray[np.bool_]) -> Floats:
-    """An image H×W×C whose pixels `gone` H×W are the weighted means of their neighbours, of which some are gone, too.
+    """An image H×W×C whose pixels `gone` H×W are the weighted means of their neighbours, of which some are
+    gone, too.
 
-    x_i Σ_j w_ij = Σ_j w_ij x_j for each pixel i that is gone: as many equations as unknowns, and one solution as long
-    as one pixel stays; where none does, the image comes back as it is.
+    x_i Σ_j w_ij = Σ_j w_ij x_j for each pixel i that is gone: as many equations as unknowns, and one solution
+    as long as one pixel stays; where none does, the image comes back as it is.
 
     >>> imputed(np.array([[[1.0], [0.0], [3.0]]]), np.array([[False, True, False]]))[..., 0].tolist()
     [[1.0, 2.0, 3.0]]
@@ -80,7 +93,9 @@ def imputed(image: Floats, gone: NDArray[np.bool_]) -> Floats:
 
 
 def _equations(image: Floats, gone: NDArray[np.bool_]) -> tuple[tuple[Floats, ...], Floats]:
-    """The matrix as (values, rows, columns), and the right-hand side, n×C, of the equations of n missing pixels."""
+    """The matrix as (values, rows, columns), and the right-hand side, n×C, of the equations of n missing
+    pixels.
+    """
     h, w, c = image.shape
     y, x = np.nonzero(gone)
     number = np.full((h, w), -1)
@@ -99,15 +114,15 @@ def _equations(image: Floats, gone: NDArray[np.bool_]) -> tuple[tuple[Floats, ..
     return tuple(np.concatenate(column) for column in zip(*entries, strict=True)), right
 
 
-def _without(question: Question, gone: NDArray[np.bool_], seed: int) -> NDArray[np.uint8]:
+def _without(perturbations: PerturbationSet, gone: NDArray[np.bool_], seed: int) -> NDArray[np.uint8]:
     """S×N×H×W×C images without the pixels `gone` S×N×H×W."""
     steps, n, h, w = gone.shape
     # One draw for all images, so that an image has the same figure alone and among others.
-    noise = generator(seed, "road", h, w).normal(0, NOISE, question.images.shape[1:])
-    changed = np.broadcast_to(question.images, (steps, *question.images.shape)).copy()
+    noise = generator(seed, "road", h, w).normal(0, NOISE, perturbations.images.shape[1:])
+    changed = np.broadcast_to(perturbations.images, (steps, *perturbations.images.shape)).copy()
     for step in range(steps):
         for k in range(n):
             missing = gone[step, k]
-            full = imputed(question.images[k], missing) + noise
+            full = imputed(perturbations.images[k], missing) + noise
             changed[step, k][missing] = full[missing].round().clip(0, 255).astype(np.uint8)
     return changed

@@ -1,4 +1,6 @@
-"""What the networks are made of: convolution, batch norm, ReLU and pooling in their usual orders, and heads."""
+"""What the networks are made of: convolution, batch norm, ReLU and pooling in their usual orders, and
+heads.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from convscope.core.errors import UserError, unknown_name
 MakeHead: TypeAlias = Callable[[int, int, int], nn.Module]
 """Makes the head for maps C×H×W; called with those three."""
 
-POOLINGS: dict[str, Callable[[], nn.Module]] = {"max": lambda: nn.MaxPool2d(2), "average": lambda: nn.AvgPool2d(2)}
+POOLINGS: dict[str, Callable[[], nn.Module]] = {
+    "max": lambda: nn.MaxPool2d(2),
+    "average": lambda: nn.AvgPool2d(2),
+}
 
 
 def pool(kind: str) -> nn.Module:
@@ -29,24 +34,31 @@ def conv(
 ) -> nn.Conv2d:
     """A convolution whose padding k//2 keeps height and width at stride 1; the kernel k must be odd for that.
 
-    With `groups` each group of output maps sees its own share of the input maps alone; both counts must divide by it.
+    With `groups` each group of output maps sees its own share of the input maps alone; both counts must
+    divide by it.
 
     >>> conv(3, 8, 5).padding
     (2, 2)
     """
     if kernel % 2 == 0 or kernel < 1:
-        raise UserError(f"kernel {kernel} is not odd; give 1, 3, 5, …, so that the padding k//2 keeps the image's size")
+        raise UserError(
+            f"kernel {kernel} is not odd; give 1, 3, 5, …, so that the padding k//2 keeps the image's size"
+        )
     if outputs < 1:
         raise UserError(f"a convolution with {outputs} maps was asked for; give a width of 1 or more")
     if groups < 1 or inputs % groups or outputs % groups:
-        raise UserError(f"{groups} groups do not share out {inputs} and {outputs} maps; give a divisor of both")
+        raise UserError(
+            f"{groups} groups do not share out {inputs} and {outputs} maps; give a divisor of both"
+        )
     return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias)
 
 
 def conv_relu(
     inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1, norm: bool = True
 ) -> list[nn.Module]:
-    """Conv → batch norm → ReLU, or without `norm` Conv → ReLU. A norm's shift makes the convolution's bias needless."""
+    """Conv → batch norm → ReLU, or without `norm` Conv → ReLU. A norm's shift makes the convolution's bias
+    needless.
+    """
     first = conv(inputs, outputs, kernel, stride=stride, groups=groups, bias=not norm)
     return [first, *([nn.BatchNorm2d(outputs)] if norm else []), nn.ReLU()]
 
@@ -75,7 +87,8 @@ def conv_norm(
 
 
 def scaled(maps: int, width: float) -> int:
-    """`maps` · `width` to the nearest multiple of 8, or one more where that is over a tenth too few; at least 8.
+    """`maps` · `width` to the nearest multiple of 8, or one more where that is over a tenth too few; at least
+    8.
 
     Howard et al. (2017) thin their networks so; eights suit the vector registers of telephones.
 
@@ -102,7 +115,8 @@ class Residual(nn.Sequential):
 
 
 class Branches(nn.ModuleDict):
-    """All branches see the same maps, and their results lie one behind the other; N×C×H×W → N×(C₁+C₂+…)×H′×W′.
+    """All branches see the same maps, and their results lie one behind the other; N×C×H×W →
+    N×(C₁+C₂+…)×H′×W′.
 
     >>> Branches({"one": nn.Identity(), "two": nn.Conv2d(3, 5, 1)})(torch.zeros(1, 3, 2, 2)).shape[1]
     8
@@ -118,10 +132,11 @@ def conv_pool(
 ) -> nn.Sequential:
     """One stage: `depth` times Conv (→ batch norm) → ReLU, then a 2×2 pool; N×C×H×W → N×outputs×⌊H/2⌋×⌊W/2⌋.
 
-    A max-pool is put before the last ReLU. Both orders give the same numbers and the same gradients, since ReLU never
-    turns an order round: max(relu(x)) = relu(max(x)); but ReLU then touches a quarter of the values. That took a
-    training step of `small_cnn` from 44.0 to 40.2 ms (bfloat16, batch 128, 1 thread; 18 % before freed memory was kept,
-    see `device.keep_freed_memory`). An average is no such function, so it stays behind the ReLU.
+    A max-pool is put before the last ReLU. Both orders give the same numbers and the same gradients, since
+    ReLU never turns an order round: max(relu(x)) = relu(max(x)); but ReLU then touches a quarter of the
+    values. That took a training step of `small_cnn` from 44.0 to 40.2 ms (bfloat16, batch 128, 1 thread; 18 %
+    before freed memory was kept, see `device.keep_freed_memory`). An average is no such function, so it stays
+    behind the ReLU.
     """
     if depth < 1:
         raise UserError(f"depth is {depth}; a stage has at least 1 convolution")
@@ -141,14 +156,17 @@ def pooled_stages(
     pooling: str = "max",
     depth: int = 1,
 ) -> dict[str, nn.Module]:
-    """Stages stage1, stage2, …: a `conv_pool` for each of `widths`; `kernel` holds one size for all, or one for each.
+    """Stages stage1, stage2, …: a `conv_pool` for each of `widths`; `kernel` holds one size for all, or one
+    for each.
 
     >>> list(pooled_stages(3, (16, 32), (5, 3)))
     ['stage1', 'stage2']
     """
     kernels = kernel * len(widths) if len(kernel) == 1 else kernel
     if len(kernels) != len(widths):
-        raise UserError(f"kernel has {len(kernel)} sizes for {len(widths)} widths; give one for all, or one for each")
+        raise UserError(
+            f"kernel has {len(kernel)} sizes for {len(widths)} widths; give one for all, or one for each"
+        )
     channels = (inputs, *widths)
     return {
         f"stage{i + 1}": conv_pool(channels[i], width, kernels[i], norm=norm, pooling=pooling, depth=depth)
@@ -186,7 +204,9 @@ def check_share(what: str, share: float) -> None:
 
 
 class Standardise(nn.Module):
-    """(x − mean) / std for each of C numbers; both are measured once, stored with the weights, and never trained."""
+    """(x − mean) / std for each of C numbers; both are measured once, stored with the weights, and never
+    trained.
+    """
 
     mean: Tensor
     std: Tensor
@@ -197,9 +217,11 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.ones(channels))
 
     def measure(self, features: Tensor) -> None:
-        """Take mean and deviation from features N×C; of a deviation below a tenth of their mean, that tenth is taken.
+        """Take mean and deviation from features N×C; of a deviation below a tenth of their mean, that tenth
+        is taken.
 
-        A map that is blank in all training images has none, and a spark of it in another would drown everything else.
+        A map that is blank in all training images has none, and a spark of it in another would drown
+        everything else.
         """
         std = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
@@ -212,4 +234,6 @@ class Standardise(nn.Module):
 
 def linear_head(classes: int) -> MakeHead:
     """The head that transfer learning trains: the mean of each map, standardised, then a linear layer."""
-    return lambda c, _h, _w: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Standardise(c), nn.Linear(c, classes))
+    return lambda c, _h, _w: nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), Standardise(c), nn.Linear(c, classes)
+    )

@@ -11,7 +11,7 @@ from torch import nn
 from convscope.core.bundle import Bundle
 from convscope.core.errors import UserError
 from convscope.models.pytorch.build import build, rebuild
-from convscope.models.pytorch.own_network import is_own_network
+from convscope.models.pytorch.custom_model import is_custom_model
 from convscope.models.pytorch.summary import Summary, summarise
 from convscope.models.pytorch.zoo import create, networks
 
@@ -27,10 +27,10 @@ def summary(
 ) -> Summary:
     """Output shape, parameters, MACs, stride and receptive field of every layer.
 
-    `model`: a name, "my_net.py:Net", a run folder or bundle, or an nn.Module. `input_shape`: (C, H, W); left out, what
-    the network was designed or trained for, and 3×32×32 for a network of one's own. `classes`: K; left out, as it was
-    designed, and 10 for one's own. `options`: those of a network on the list. What was trained has its classes and
-    options already.
+    `model`: a name, "my_net.py:Net", a run folder or bundle, or an nn.Module. `input_shape`: (C, H, W); left
+    out, what the network was designed or trained for, and 3×32×32 for a network of one's own. `classes`: K;
+    left out, as it was designed, and 10 for one's own. `options`: those of a network on the list. What was
+    trained has its classes and options already.
 
     Raises UserError for an unknown network or option and ShapeError for an image that does not fit.
 
@@ -41,9 +41,11 @@ def summary(
     if isinstance(model, nn.Module):
         return summarise(build(model, input_shape=input_shape or OWN, classes=own_count, options=options))
     name = str(model)
-    if name not in networks and not is_own_network(name) and Path(name).exists():
+    if name not in networks and not is_custom_model(name) and Path(name).exists():
         if classes is not None or options:
-            raise UserError(f"{name} is trained: its classes and options are settled; leave classes and options out")
+            raise UserError(
+                f"{name} is trained: its classes and options are settled; leave classes and options out"
+            )
         return summarise(rebuild(Bundle.load(name)), input_shape)
     if name in networks:
         return summarise(create(name, input_shape=input_shape, classes=classes, options=options))

@@ -1,4 +1,6 @@
-"""The one place that decides where and how torch computes: device, number type, threads, memory, random state."""
+"""The one place that decides where and how torch computes: device, number type, threads, memory, random
+state.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class Device:
 
 
 def choose_device(wish: str = "auto") -> Device:
-    """The device to compute on: MPS, else CUDA, else the CPU, or the one that is wished for ("cpu", "cuda", "mps").
+    """The device to compute on: MPS, else CUDA, else the CPU, or the one that is wished for ("cpu", "cuda",
+    "mps").
 
     UserError where the wished one is not there.
 
@@ -43,16 +46,20 @@ def choose_device(wish: str = "auto") -> Device:
         kind, reason = wish, "asked for"
     else:
         present = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UserError(f"device {wish!r} was asked for and this torch finds none; there is: {present}, or use auto")
+        raise UserError(
+            f"device {wish!r} was asked for and this torch finds none; there is: {present}, or use auto"
+        )
     name = f" ({torch.cuda.get_device_name()})" if kind == "cuda" else ""
     return Device(torch.device(kind), f"{kind}{name}: {reason}")
 
 
 def choose_precision(wish: str, device: torch.device) -> tuple[str, str]:
-    """The number type for the forward pass, and why: "auto" is bfloat16 where the hardware computes in it, else safe.
+    """The number type for the forward pass, and why: "auto" is bfloat16 where the hardware computes in it,
+    else safe.
 
-    It depends on the hardware alone and is never timed, so that the same machine always chooses the same. bfloat16 with
-    channels-last made a ResNet-20 step 2.6 times as fast as float32 on a CPU with AMX. UserError for float16 on a CPU.
+    It depends on the hardware alone and is never timed, so that the same machine always chooses the same.
+    bfloat16 with channels-last made a ResNet-20 step 2.6 times as fast as float32 on a CPU with AMX.
+    UserError for float16 on a CPU.
 
     >>> choose_precision("float32", torch.device("cpu"))
     ('float32', 'asked for')
@@ -62,7 +69,9 @@ def choose_precision(wish: str, device: torch.device) -> tuple[str, str]:
     if wish not in PRECISIONS:
         raise unknown_name("precision", wish, ("auto", *PRECISIONS))
     if wish == "float16" and device.type == "cpu":
-        raise UserError("float16 was asked for on a CPU, which has no fast one; use bfloat16, float32 or auto")
+        raise UserError(
+            "float16 was asked for on a CPU, which has no fast one; use bfloat16, float32 or auto"
+        )
     return wish, "asked for"
 
 
@@ -89,18 +98,25 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
-    return nullcontext() if precision == "float32" else torch.autocast(device.type, dtype=getattr(torch, precision))
+    return (
+        nullcontext()
+        if precision == "float32"
+        else torch.autocast(device.type, dtype=getattr(torch, precision))
+    )
 
 
 def set_threads(count: int | None = None) -> int:
-    """Let torch use `count` threads on the CPU, or as many as it wants for None, and return how many it uses now.
+    """Let torch use `count` threads on the CPU, or as many as it wants for None, and return how many it uses
+    now.
 
     Every thread computes in memory, so this also calls `keep_freed_memory`.
     """
     keep_freed_memory()
     if count is not None:
         if count < 1:
-            raise UserError(f"threads={count} was given; give 1 or more, or leave it out for torch's own choice")
+            raise UserError(
+                f"threads={count} was given; give 1 or more, or leave it out for torch's own choice"
+            )
         torch.set_num_threads(count)
     return torch.get_num_threads()
 
@@ -108,9 +124,10 @@ def set_threads(count: int | None = None) -> int:
 def keep_freed_memory() -> bool:
     """Let the process keep memory that tensors gave back, ready for the next ones; was that possible?
 
-    A training step allocates the same few large blocks as the step before. By default glibc hands each back to the
-    kernel, which then zeroes it page by page for the next step: without that, a step of `small_cnn` took 39 ms in place
-    of 62 to 66 (bfloat16, batch 128, 1 thread), at the same peak memory. Only glibc can be told so; False elsewhere.
+    A training step allocates the same few large blocks as the step before. By default glibc hands each back
+    to the kernel, which then zeroes it page by page for the next step: without that, a step of `small_cnn`
+    took 39 ms in place of 62 to 66 (bfloat16, batch 128, 1 thread), at the same peak memory. Only glibc can
+    be told so; False elsewhere.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

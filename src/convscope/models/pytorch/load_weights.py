@@ -10,24 +10,26 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from convscope.models.pytorch.shapes import times
+from convscope.models.pytorch.shapes import format_shape
 
 Renames: TypeAlias = Sequence[tuple[str, str]]
 """Pairs (pattern, replacement) of regular expressions, applied to a name one after the other."""
-Layouts: TypeAlias = Mapping[str, Renames]
+KeyMaps: TypeAlias = Mapping[str, Renames]
 """By the program that the names come from."""
 
 WRAPPER = r"^module\."  # what DataParallel puts before every name
-COUNTERS = "num_batches_tracked"  # how many batches a batch norm has seen; older files lack it and nothing reads it
+COUNTERS = (
+    "num_batches_tracked"  # how many batches a batch norm has seen; older files lack it and nothing reads it
+)
 
 
 @dataclass(frozen=True)
-class Fit:
+class LoadReport:
     """How weights fitted, by the network's own names where it has them and by those given where it has not.
 
-    `layout`: the program whose names they are. `loaded` went in as they are, `adapted` after the colours of a first
-    layer were added up. `missing`: what the network has and nobody gave; `unexpected`: what was given and has no place;
-    `reshaped`: (name, shape given, shape needed), left as they were in the network.
+    `layout`: the program whose names they are. `loaded` went in as they are, `adapted` after the colours of a
+    first layer were added up. `missing`: what the network has and nobody gave; `unexpected`: what was given
+    and has no place; `reshaped`: (name, shape given, shape needed), left as they were in the network.
     """
 
     layout: str
@@ -43,12 +45,15 @@ class Fit:
         return not (self.missing or self.unexpected or self.reshaped)
 
     def missing_below(self, prefix: str) -> tuple[str, ...]:
-        """The names below `prefix` that got no value, because nobody gave it or because the shape was another.
+        """The names below `prefix` that got no value, because nobody gave it or because the shape was
+        another.
 
-        >>> Fit("own", ("body.a",), (), ("head.b",), (), (("body.c", (1,), (2,)),)).missing_below("body.")
+        >>> LoadReport("own", ("body.a",), (), ("head.b",), (), (("body.c", (1,), (2,)),)).missing_below("body.")
         ('body.c',)
         """
-        return tuple(name for name in (*self.missing, *(r[0] for r in self.reshaped)) if name.startswith(prefix))
+        return tuple(
+            name for name in (*self.missing, *(r[0] for r in self.reshaped)) if name.startswith(prefix)
+        )
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded) + len(self.adapted)} tensors loaded ({self.layout} names)"]
@@ -57,19 +62,25 @@ class Fit:
             if names:
                 parts.append(f"{what}: {shorten(names)}")
         if self.reshaped:
-            parts.append("reshaped: " + shorten([f"{n} is {times(a)}, needs {times(b)}" for n, a, b in self.reshaped]))
+            parts.append(
+                "reshaped: "
+                + shorten([f"{n} is {format_shape(a)}, needs {format_shape(b)}" for n, a, b in self.reshaped])
+            )
         return "; ".join(parts)
 
 
-def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Layouts | None = None) -> Fit:
+def load_weights(
+    network: nn.Module, tensors: Mapping[str, Tensor], key_maps: KeyMaps | None = None
+) -> LoadReport:
     """Put `tensors` into `network` wherever name and shape fit, and say what did not.
 
-    Names are read as the network's own and as those of each layout; the reading under which most tensors fit is taken.
-    Their order changes nothing, and the `module.` that DataParallel puts before each name does not count.
+    Names are read as the network's own and as those of each layout; the reading under which most tensors fit
+    is taken. Their order changes nothing, and the `module.` that DataParallel puts before each name does not
+    count.
 
-    A 1×1 convolution and a linear layer hold the same numbers, so either may stand for the other. A first layer for
-    three colours fits one that takes grey: its kernels are added up over the colours, which gives the same maps as
-    feeding it the grey image three times.
+    A 1×1 convolution and a linear layer hold the same numbers, so either may stand for the other. A first
+    layer for three colours fits one that takes grey: its kernels are added up over the colours, which gives
+    the same maps as feeding it the grey image three times.
 
     >>> one, two = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
     >>> load_weights(two, one.state_dict(), {"plain": (("^", "0."),)}).whole
@@ -80,7 +91,7 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Lay
     unwrap = () if any(re.match(WRAPPER, name) for name in places) else ((WRAPPER, ""),)
     readings = {
         layout: _sources(given, places, (*unwrap, *renames))
-        for layout, renames in {"convscope": (), **(layouts or {})}.items()
+        for layout, renames in {"convscope": (), **(key_maps or {})}.items()
     }
     layout = max(readings, key=lambda layout: _fitting(readings[layout], given, places))
     sources = readings[layout]
@@ -95,7 +106,7 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], layouts: Lay
                 continue
             places[name].copy_(fitted)
             (adapted if summed else loaded).append(name)
-    return Fit(
+    return LoadReport(
         layout=layout,
         loaded=tuple(loaded),
         adapted=tuple(adapted),
@@ -117,7 +128,8 @@ def renamed(name: str, renames: Renames) -> str:
 
 
 def cut(sequence: str, lengths: Mapping[str, int]) -> Renames:
-    """Renames for layers `sequence.0`, `sequence.1`, … that stand in one row elsewhere, and in stages of ours.
+    """Renames for layers `sequence.0`, `sequence.1`, … that stand in one row elsewhere, and in stages of
+    ours.
 
     `lengths`: how many of the layers each stage takes, in order, with those that have no weights.
 
@@ -139,7 +151,9 @@ def shorten(names: Sequence[str], limit: int = 4) -> str:
 
 
 def _sources(given: Iterable[str], places: Iterable[str], renames: Renames) -> dict[str, str]:
-    """For each place that gets a value, in the places' order, whose; of two given names for one place the first."""
+    """For each place that gets a value, in the places' order, whose; of two given names for one place the
+    first.
+    """
     found: dict[str, str] = {}
     for source in sorted(given):
         found.setdefault(renamed(source, renames), source)
@@ -154,7 +168,11 @@ def _fitted(value: Tensor, place: Tensor) -> tuple[Tensor | None, bool]:
     """`value` in the shape of `place`, or None; and whether colours were added up for it."""
     if _trimmed(value.shape) == _trimmed(place.shape):
         return value.reshape(place.shape), False
-    if value.ndim == 4 and (value.shape[1], place.shape[1:2]) == (3, (1,)) and value.shape[2:] == place.shape[2:]:
+    if (
+        value.ndim == 4
+        and (value.shape[1], place.shape[1:2]) == (3, (1,))
+        and value.shape[2:] == place.shape[2:]
+    ):
         summed = value.sum(dim=1, keepdim=True)
         return (summed, True) if summed.shape == place.shape else (None, False)
     return None, False

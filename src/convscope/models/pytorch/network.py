@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 from convscope.core.errors import ShapeError, UserError
 from convscope.models.pytorch.blocks import MakeHead, linear_head
-from convscope.models.pytorch.shapes import explain, last_map, times
+from convscope.models.pytorch.shapes import explain, format_shape, last_map
 from convscope.models.spec import ModelSpec
 
 
 class Network(nn.Module):
     """Stages that turn an image into maps, and a head that turns the last map into one logit a class.
 
-    `spec` says what it is, `stages` names its parts in order, `features` shows its middle, `forward` answers. The head
-    is made by `head(C, H, W)` from the shape that the last stage gives for a blank image of `spec.input_shape`, so no
-    network knows its input size by heart. `body` holds the stages' weights and `head` those of the head, apart, so that
-    either can be frozen or replaced alone. `auxiliary` are heads on stages before the last, by the stage's name; they
-    answer in training alone.
+    `spec` says what it is, `stages` names its parts in order, `features` shows its middle, `forward` answers.
+    The head is made by `head(C, H, W)` from the shape that the last stage gives for a blank image of
+    `spec.input_shape`, so no network knows its input size by heart. `body` holds the stages' weights and
+    `head` those of the head, apart, so that either can be frozen or replaced alone. `auxiliary` are heads on
+    stages before the last, by the stage's name; they answer in training alone.
 
     >>> spec = ModelSpec("tiny", input_shape=(3, 8, 8), classes=2)
     >>> stages = {"stage1": nn.Conv2d(3, 4, 3), "stage2": nn.MaxPool2d(2)}
@@ -62,7 +62,9 @@ class Network(nn.Module):
 
     @property
     def pipeline(self) -> nn.Module:
-        """All layers in order, as one module without the translation of errors; its layers are the network's own."""
+        """All layers in order, as one module without the translation of errors; its layers are the network's
+        own.
+        """
         return nn.Sequential(OrderedDict([*self.stages.items(), ("head", self.head)]))
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
@@ -83,7 +85,9 @@ class Network(nn.Module):
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits N×K for normalised images, float N×C×H×W; a ShapeError names the layer that they do not fit."""
+        """Logits N×K for normalised images, float N×C×H×W; a ShapeError names the layer that they do not
+        fit.
+        """
         self.check_rank(x)
         try:
             logits: Tensor = self.head(self.body(x))
@@ -92,31 +96,40 @@ class Network(nn.Module):
         return logits
 
     def check_rank(self, x: Tensor) -> None:
-        """ShapeError unless `x` has the four axes N×C×H×W; a single image would pass a convolution unnoticed."""
+        """ShapeError unless `x` has the four axes N×C×H×W; a single image would pass a convolution
+        unnoticed.
+        """
         if x.ndim != 4:
             remedy = "; for one image use x.unsqueeze(0)" if x.ndim == 3 else ""
-            needs = f"it needs a batch N×{times(self.spec.input_shape)}"
-            raise ShapeError(f"{self.spec.name} got an array of shape {times(x.shape)}; {needs}{remedy}")
+            needs = f"it needs a batch N×{format_shape(self.spec.input_shape)}"
+            raise ShapeError(
+                f"{self.spec.name} got an array of shape {format_shape(x.shape)}; {needs}{remedy}"
+            )
 
     def explain_failure(self, x: Tensor, problem: RuntimeError) -> NoReturn:
         """Raise what was wrong with `x` in words; where its shape and type were right, raise `problem` again.
 
-        The layer is found by sending a blank image of the same shape through once more, so a forward pass that
-        succeeds pays nothing for the explanation.
+        The layer is found by sending a blank image of the same shape through once more, so a forward pass
+        that succeeds pays nothing for the explanation.
         """
         name = self.spec.name
         if not x.is_floating_point():
-            raise UserError(f"{name} got {x.dtype} images; it needs floats: normalise them first") from problem
+            raise UserError(
+                f"{name} got {x.dtype} images; it needs floats: normalise them first"
+            ) from problem
         reason = explain(self.pipeline, x.shape[1:])
         if reason is None:
             raise problem
         raise ShapeError(
-            f"{name} was built for {times(self.spec.input_shape)} images and got {times(x.shape[1:])}: {reason}"
+            f"{name} was built for {format_shape(self.spec.input_shape)} images and got "
+            f"{format_shape(x.shape[1:])}: {reason}"
         ) from problem
 
 
-def answers(network: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The logits N×K of any network, and those of a Network's auxiliary heads, which training mode alone has."""
+def forward_with_aux(network: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The logits N×K of any network, and those of a Network's auxiliary heads, which training mode alone
+    has.
+    """
     if not isinstance(network, Network) or not network.auxiliary:
         return network(x), []
     found = network.features(x)

@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convscope.core.errors import ShapeError, UserError
-from convscope.data.normalise import normalise
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.data.pytorch.normalise import normalise
 from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.shapes import at_rest
+from convscope.models.pytorch.shapes import eval_mode
 
 MOST_IMAGES, MOST_PIXELS = 256, 1_000_000
 """In one batch: 256 images of 32×32, 19 of 224×224. Maps of 256 photographs would take a gigabyte a layer."""
 
 
-def lot_size(height: int, width: int) -> int:
+def max_batch_size(height: int, width: int) -> int:
     """How many H×W images a network gets at once.
 
-    >>> lot_size(28, 28), lot_size(224, 224), lot_size(3000, 2000)
+    >>> max_batch_size(28, 28), max_batch_size(224, 224), max_batch_size(3000, 2000)
     (256, 19, 1)
     """
     return max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
@@ -29,8 +29,8 @@ def lot_size(height: int, width: int) -> int:
 class TorchPredictor:
     """A Predictor over a network: evaluation mode, no gradients, batches that fit in memory, always float32.
 
-    The network's mode is put back after each call, so one that is being trained may be asked in between. `preprocess`
-    gives the size, the channels and the statistics; `classes` the names of the K answers.
+    The network's mode is put back after each call, so one that is being trained may be asked in between.
+    `preprocess` gives the size, the channels and the statistics; `classes` the names of the K answers.
 
     >>> from convscope.models.pytorch.zoo import create
     >>> net = create("small_cnn", input_shape=(1, 8, 8), classes=2)
@@ -48,7 +48,8 @@ class TorchPredictor:
     ) -> None:
         if len(classes) != network.spec.classes:
             raise UserError(
-                f"{network.spec.name} answers with {network.spec.classes} logits for {len(classes)} class names"
+                f"{network.spec.name} answers with {network.spec.classes} logits for {len(classes)} class "
+                f"names"
             )
         self.device = torch.device(device)
         self.network = network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -67,14 +68,19 @@ class TorchPredictor:
             needs = f"prepared images, uint8 N×{height}×{width}×{channels}"
             raise ShapeError(f"predict got {images.dtype} {images.shape}; it needs {needs}")
         logits = np.empty((len(images), len(self._classes)), np.float32)
-        size = lot_size(*images.shape[1:3])
-        with at_rest(self.network), torch.inference_mode():
+        size = max_batch_size(*images.shape[1:3])
+        with eval_mode(self.network), torch.inference_mode():
             for start in range(0, len(images), size):
-                logits[start : start + size] = self._answer(images[start : start + size]).float().cpu().numpy()
+                logits[start : start + size] = (
+                    self._answer(images[start : start + size]).float().cpu().numpy()
+                )
         return logits
 
     def _answer(self, images: NDArray[np.uint8]) -> Tensor:
-        # torch warns about memory that it must not write to, such as a memory-mapped cache; that alone is copied.
-        batch = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self.device).permute(0, 3, 1, 2)
+        # torch warns about memory that it must not write to, such as a memory-mapped cache; that alone is
+        # copied.
+        batch = (
+            torch.from_numpy(np.require(images, requirements=["C", "W"])).to(self.device).permute(0, 3, 1, 2)
+        )
         answer: Tensor = self.network(normalise(batch, self.preprocess.mean, self.preprocess.std))
         return answer

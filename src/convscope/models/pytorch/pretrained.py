@@ -1,4 +1,6 @@
-"""A network that was trained before, by whatever names it: in the package, a run, a file, torchvision or timm."""
+"""A network that was trained before, by whatever names it: in the package, a run, a file, torchvision or
+timm.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +17,31 @@ from torch import Tensor, nn
 from convscope.core.bundle import Bundle, find_bundle
 from convscope.core.errors import Failure, UserError, nearest, unknown_name
 from convscope.data.cache_folder import cache_folder
-from convscope.data.preprocess import Preprocess
-from convscope.models.pytorch.load_weights import WRAPPER, Fit, Layouts, load_weights, renamed, shorten
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.models.pytorch.load_weights import WRAPPER, KeyMaps, LoadReport, load_weights, renamed, shorten
 from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.shapes import times
+from convscope.models.pytorch.shapes import format_shape
 from convscope.models.pytorch.weight_file import SUFFIXES, is_there, read_tensors
 from convscope.models.pytorch.zoo import create, networks
 
 SHIPPED = {"squeezenet1_0": (227, "SqueezeNet 1.0, trained on ImageNet, in the package")}
-"""The networks whose weights are in the package: side of the images they were trained with, and where from."""
+"""The networks whose weights are in the package: side of the images they were trained with, and where from.
+"""
 
 # Channel means and deviations of ImageNet's training images, as nearly every published network uses them.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# torchvision converted these two from a release that scales to [−1, 1]; its own code undoes ImageNet's numbers inside.
+# torchvision converted these two from a release that scales to [−1, 1]; its own code undoes ImageNet's
+# numbers inside.
 SYMMETRIC = ("googlenet", "inception_v3")
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Weights with what is needed to use them: the network's name and options, and the preprocessing they expect.
+    """Weights with what is needed to use them: the network's name and options, and the preprocessing they
+    expect.
 
-    `size` is (height, width); `mean` and `std` hold one number a channel on the scale 0..1; `origin` is for people.
+    `size` is (height, width); `mean` and `std` hold one number a channel on the scale 0..1; `origin` is for
+    people.
     """
 
     name: str
@@ -47,7 +53,9 @@ class Pretrained:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def statistics(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation for images of `channels`: for grey ones the average over the colours, and back."""
+        """Mean and deviation for images of `channels`: for grey ones the average over the colours, and
+        back.
+        """
         if len(self.mean) == channels:
             return self.mean, self.std
         mean, std = sum(self.mean) / len(self.mean), sum(self.std) / len(self.std)
@@ -61,23 +69,31 @@ class Pretrained:
             digest.update(bytes_of(self.tensors[name]))
         return digest.hexdigest()
 
-    def build(self, *, input_shape: Sequence[int], classes: int) -> tuple[Network, Fit]:
-        """The network with these weights in its body and a fresh linear head for K classes, and how the body fitted.
+    def build(self, *, input_shape: Sequence[int], classes: int) -> tuple[Network, LoadReport]:
+        """The network with these weights in its body and a fresh linear head for K classes, and how the body
+        fitted.
 
-        Raises UserError, with the names, where a weight of the body is missing, has another shape or is left over.
+        Raises UserError, with the names, where a weight of the body is missing, has another shape or is left
+        over.
         """
-        network = create(self.name, input_shape=input_shape, classes=classes, options=self.options, head="linear")
-        layouts = networks[self.name].layouts
+        network = create(
+            self.name, input_shape=input_shape, classes=classes, options=self.options, head="linear"
+        )
+        key_maps = networks[self.name].key_maps
         # A head in the file is for other classes: with as many of them it would slip in beside the body.
-        fit = load_weights(nn.ModuleDict({"body": network.body}), self.tensors, layouts)
-        if wrong := [*fit.missing, *(f"{name} is {times(a)}, needs {times(b)}" for name, a, b in fit.reshaped)]:
+        fit = load_weights(nn.ModuleDict({"body": network.body}), self.tensors, key_maps)
+        if wrong := [
+            *fit.missing,
+            *(f"{name} is {format_shape(a)}, needs {format_shape(b)}" for name, a, b in fit.reshaped),
+        ]:
             raise UserError(
                 f"{self.origin} does not fit {self.name}: missing or of another shape: {shorten(wrong)}"
                 f"{self._remedy(network)}"
             )
-        if extra := _left_over(fit, layouts):
+        if extra := _left_over(fit, key_maps):
             raise UserError(
-                f"{self.origin} does not fit {self.name}, which has no place for {shorten(extra)}; is it of a larger "
+                f"{self.origin} does not fit {self.name}, which has no place for {shorten(extra)}; is it of "
+                f"a larger "
                 "network? name that one with --model"
             )
         return network, fit
@@ -85,13 +101,15 @@ class Pretrained:
     def _remedy(self, network: Network) -> str:
         if len(self.mean) < network.spec.input_shape[0]:
             return "; they are for grey images: --set data.channels=1"
-        return "; for images of up to 64 pixels it has another stem, see data.size" if network.spec.small else ""
+        return (
+            "; for images of up to 64 pixels it has another stem, see data.size" if network.spec.small else ""
+        )
 
 
-def describe(fit: Fit) -> str:
+def describe(fit: LoadReport) -> str:
     """How a body's weights fitted, for a person who did not ask.
 
-    >>> describe(Fit("torchvision", ("body.stem.0.bias",), ("body.stem.0.weight",), (), ("fc.bias",), ()))
+    >>> describe(LoadReport("torchvision", ("body.stem.0.bias",), ("body.stem.0.weight",), (), ("fc.bias",), ()))
     'all 2 tensors of the body (torchvision names; colours added up for grey images); the head is new'
     """
     grey = "; colours added up for grey images" if fit.adapted else ""
@@ -106,10 +124,10 @@ def bytes_of(value: Tensor) -> memoryview:
 def open_pretrained(word: str, *, model: str | None = None) -> Pretrained:
     """The trained network that `word` means.
 
-    `word`: a network of `convscope summary` (in the package, or torchvision's weights for it), "torchvision:NAME",
-    "timm:NAME", a run folder or bundle, or a weight file (.safetensors, .npz, .pth). A folder with the name of a
-    network is meant by ./NAME. `model` says which network the weights are for, where the word does not. Weights that
-    are not on this machine are downloaded into the cache.
+    `word`: a network of `convscope summary` (in the package, or torchvision's weights for it),
+    "torchvision:NAME", "timm:NAME", a run folder or bundle, or a weight file (.safetensors, .npz, .pth). A
+    folder with the name of a network is meant by ./NAME. `model` says which network the weights are for,
+    where the word does not. Weights that are not on this machine are downloaded into the cache.
 
     Raises UserError for an unknown word and Failure where a download does not work.
 
@@ -122,7 +140,9 @@ def open_pretrained(word: str, *, model: str | None = None) -> Pretrained:
     if colon and program in ("torchvision", "timm"):
         network = model or name.partition(".")[0]
         if network not in networks:
-            raise UserError(f"--pretrained {word} does not say which network of the list it is; add --model NAME")
+            raise UserError(
+                f"--pretrained {word} does not say which network of the list it is; add --model NAME"
+            )
         return _from_torchvision(name, network) if program == "torchvision" else _from_timm(name, network)
     if word in networks:
         if model not in (None, word):
@@ -136,10 +156,10 @@ def open_pretrained(word: str, *, model: str | None = None) -> Pretrained:
     return _from_bundle(path, model) if path.is_dir() or _is_bundle(path) else _from_file(path, model)
 
 
-def lasting(word: str) -> str:
+def canonical_reference(word: str) -> str:
     """The word as it holds from every folder: a path in full, a name as it is.
 
-    >>> lasting("squeezenet1_0")
+    >>> canonical_reference("squeezenet1_0")
     'squeezenet1_0'
     """
     return str(Path(word).resolve()) if word not in networks and is_there(Path(word)) else word
@@ -154,9 +174,9 @@ def _nowhere(word: str) -> UserError:
     return unknown_name("trained network (nor file or run)", word, [*networks])
 
 
-def _left_over(fit: Fit, layouts: Layouts) -> list[str]:
+def _left_over(fit: LoadReport, key_maps: KeyMaps) -> list[str]:
     """The names that would lie in the body if it were larger: ResNet-34 holds every tensor of ResNet-18."""
-    renames = ((WRAPPER, ""), *layouts.get(fit.layout, ()))
+    renames = ((WRAPPER, ""), *key_maps.get(fit.layout, ()))
     return [name for name in fit.unexpected if renamed(name, renames).startswith("body.")]
 
 
@@ -183,7 +203,9 @@ def _from_bundle(path: Path, model: str | None) -> Pretrained:
     own = bundle.model["name"]
     name = model or own
     if name not in networks:
-        raise UserError(f"{place} holds weights of the own network {own!r}; transfer needs one of `convscope summary`")
+        raise UserError(
+            f"{place} holds weights of the own network {own!r}; transfer needs one of `convscope summary`"
+        )
     if own in networks and name != own:
         raise UserError(f"{place} holds weights of {own}, and --model says {name}; leave --model out")
     preprocess = Preprocess.from_dict(bundle.preprocess)
@@ -234,10 +256,16 @@ def _from_torchvision(name: str, network: str) -> Pretrained:
     except Exception as problem:  # of the network, of the disk, or any of those that a damaged file leads to
         if before and not isinstance(problem, PermissionError):  # nothing was asked of the network
             file.unlink(missing_ok=True)
-            raise Failure(f"{file} was damaged and is removed; type the same again to download it anew") from None
-        raise _no_download(f"torchvision's weights for {name}", weights.url, folder, problem, network) from None
+            raise Failure(
+                f"{file} was damaged and is removed; type the same again to download it anew"
+            ) from None
+        raise _no_download(
+            f"torchvision's weights for {name}", weights.url, folder, problem, network
+        ) from None
     (side,) = weights.transforms().crop_size
-    return Pretrained(network, f"torchvision's {weights}", tensors, (side, side), *_published_statistics(name))
+    return Pretrained(
+        network, f"torchvision's {weights}", tensors, (side, side), *_published_statistics(name)
+    )
 
 
 def _from_timm(name: str, network: str) -> Pretrained:
@@ -264,5 +292,6 @@ def _no_download(what: str, place: str, folder: Path, problem: Exception, networ
     reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
     return Failure(
         f"{what} are not in {folder} and could not be downloaded ({reason}); "
-        f"get them from {place} on a machine with a network, and give the file: --pretrained FILE --model {network}"
+        f"get them from {place} on a machine with a network, and give the file: --pretrained FILE --model "
+        f"{network}"
     )

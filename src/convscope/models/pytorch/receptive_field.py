@@ -4,14 +4,14 @@ Layer by layer, for a window of k pixels with stride s and dilation d, and for e
 
     field ← field + (k − 1) · d · stride        stride ← stride · s
 
-starting from 1 and 1 for the image itself (Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural
-Networks, 2019). Where branches meet, the larger one counts. This is the field in theory: what is inside it can count,
-what is outside it cannot. It is followed through torch's operations and not through modules, so a network that calls
-functions or adds branches by hand is followed too.
+starting from 1 and 1 for the image itself (Araujo, Norris & Sim, Computing Receptive Fields of Convolutional
+Neural Networks, 2019). Where branches meet, the larger one counts. This is the field in theory: what is
+inside it can count, what is outside it cannot. It is followed through torch's operations and not through
+modules, so a network that calls functions or adds branches by hand is followed too.
 
-A gate (squeeze-and-excite) multiplies whole maps with numbers that come from a global average, so in theory every place
-sees everything behind it. It is left out: the field is that of the convolutions. CBAM's gate of places is a convolution
-and counts.
+A gate (squeeze-and-excite) multiplies whole maps with numbers that come from a global average, so in theory
+every place sees everything behind it. It is left out: the field is that of the convolutions. CBAM's gate of
+places is a convolution and counts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ REDUCTIONS = ("mean", "sum", "amax")
 
 @dataclass(frozen=True)
 class Field:
-    """Of one place of a map: the pixels it sees, and the step in pixels to its neighbour; each as (height, width)."""
+    """Of one place of a map: the pixels it sees, and the step in pixels to its neighbour; each as (height,
+    width).
+    """
 
     size: Pair = (1, 1)
     stride: Pair = (1, 1)
@@ -47,7 +49,9 @@ class Field:
 
 
 def meet(fields: Iterable[Field | None]) -> Field | None:
-    """The field where branches come together: the larger on each axis; None, the whole image, outdoes every other."""
+    """The field where branches come together: the larger on each axis; None, the whole image, outdoes every
+    other.
+    """
     met = Field()
     for field in fields:
         if field is None:
@@ -70,7 +74,8 @@ class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Tensors are kept beside their fields, so that no later one can be given the address of one that was freed.
+        # Tensors are kept beside their fields, so that no later one can be given the address of one that was
+        # freed.
         self._known: dict[int, tuple[Tensor, Field | None]] = {id(image): (image, Field())}
 
     @classmethod

@@ -1,9 +1,10 @@
 """Make torchvision importable beside a CPU build of torch.
 
-The registry's torchvision is linked to CUDA. Beside a CPU torch its compiled extension does not load, its operators are
-never defined, and `import torchvision` dies with "operator torchvision::nms does not exist" while registering shape
-rules for two of them. Declaring those two operators, without an implementation, is all that is missing: the networks,
-weights and transforms are plain Python. (Its own JPEG decoder and non-maximum suppression stay unavailable.)
+The registry's torchvision is linked to CUDA. Beside a CPU torch its compiled extension does not load, its
+operators are never defined, and `import torchvision` dies with "operator torchvision::nms does not exist"
+while registering shape rules for two of them. Declaring those two operators, without an implementation, is
+all that is missing: the networks, weights and transforms are plain Python. (Its own JPEG decoder and
+non-maximum suppression stay unavailable.)
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ SCHEMAS = {
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
 
-# torchvision loads its extension first and these next, so that when one is looked for the extension has had its chance.
+# torchvision loads its extension first and these next, so that when one is looked for the extension has had
+# its chance.
 AFTER_THE_EXTENSION = ("torchvision._autograd_registrations", "torchvision._meta_registrations")
 
 # An operator lives as long as the Library that declared it.
@@ -31,9 +33,13 @@ _declared: list[torch.library.Library] = []
 
 
 class _Declarer(MetaPathFinder):
-    """Finds nothing; it only watches for the moment between torchvision's extension and what depends on it."""
+    """Finds nothing; it only watches for the moment between torchvision's extension and what depends on
+    it.
+    """
 
-    def find_spec(self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> None:
         if fullname in AFTER_THE_EXTENSION:
             declare_missing()
 
@@ -42,7 +48,9 @@ _declarer = _Declarer()
 
 
 def declare_missing() -> list[str]:
-    """Declare those of the two operators that do not exist, and return their names; none on a healthy installation."""
+    """Declare those of the two operators that do not exist, and return their names; none on a healthy
+    installation.
+    """
     missing = [name for name in SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     if missing:
         library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
@@ -53,9 +61,11 @@ def declare_missing() -> list[str]:
 
 
 def allow_torchvision() -> None:
-    """Let every later `import torchvision`, also one from inside timm or a person's own file, work beside a CPU torch.
+    """Let every later `import torchvision`, also one from inside timm or a person's own file, work beside a
+    CPU torch.
 
-    It costs nothing until torchvision is imported, changes nothing where the extension loads, and may be called twice.
+    It costs nothing until torchvision is imported, changes nothing where the extension loads, and may be
+    called twice.
 
     >>> allow_torchvision()
     """

@@ -1,4 +1,6 @@
-"""Tensors by name from a file: safetensors, NumPy's npz, or a PyTorch state_dict. Nothing in a file is ever run."""
+"""Tensors by name from a file: safetensors, NumPy's npz, or a PyTorch state_dict. Nothing in a file is ever
+run.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
     """The tensors of a weight file by name, on the CPU.
 
-    A `.pth` is read with `weights_only=True`: tensors and plain containers, no code. Where it holds a dictionary with a
-    state_dict in it, that is taken. Raises UserError for a missing, unknown, damaged or unsafe file.
+    A `.pth` is read with `weights_only=True`: tensors and plain containers, no code. Where it holds a
+    dictionary with a state_dict in it, that is taken. Raises UserError for a missing, unknown, damaged or
+    unsafe file.
 
     >>> from importlib.resources import files
     >>> weights = read_tensors(files("convscope.models.pytorch") / "shipped" / "squeezenet1_0.npz")
@@ -92,4 +95,6 @@ def _state_dict(file: Path) -> dict[str, Tensor]:
 
 def _damaged(file: Path, problem: Exception) -> UserError:
     reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-    return UserError(f"{file} cannot be read ({reason}); it is damaged or not what its name says: copy it again")
+    return UserError(
+        f"{file} cannot be read ({reason}); it is damaged or not what its name says: copy it again"
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from convscope.evaluation.curves import curves_figure
 from convscope.report.evidence import Evidence
 from convscope.report.svg import inline_svg
+from convscope.tasks.classification.curves import curves_figure
 
 
 def classes(evidence: Evidence) -> dict[str, Any]:

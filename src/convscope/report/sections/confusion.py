@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from convscope.evaluation.figures import NUMBERED_CLASSES, confusion_figure
-from convscope.evaluation.mistakes import cells
 from convscope.report.evidence import Evidence
 from convscope.report.picture import picture
 from convscope.report.svg import inline_svg
+from convscope.tasks.classification.errors import cells
+from convscope.tasks.classification.plots import NUMBERED_CLASSES, confusion_figure
 
 CELLS, FIRST = 60, 10
 """Wrong cells whose images are on the page, and those of them that stand in the open list."""

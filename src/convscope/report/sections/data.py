@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from convscope.data.scanning.scan import scan_or_recall
-from convscope.evaluation.answer import printable
-from convscope.evaluation.evaluate import source_of
+from convscope.data.scanning.scan import scan_or_load_cached
+from convscope.inference.prediction import printable
+from convscope.inference.run_data import source_of
 from convscope.report.evidence import Evidence
 
 
 def data(evidence: Evidence) -> dict[str, Any]:
     """The findings of the scan, with a few examples each; the scan is recalled where it was done before."""
     source = source_of(evidence.bundle)
-    report = scan_or_recall(source, progress=partial(evidence.tell, "scan"))
+    report = scan_or_load_cached(source, progress=partial(evidence.tell, "scan"))
     findings = [
         {
             "kind": finding.kind.replace("_", " "),

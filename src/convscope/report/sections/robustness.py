@@ -7,15 +7,17 @@ from typing import Any
 
 from convscope.core.errors import ConvscopeError
 from convscope.core.seeds import generator
-from convscope.evaluation.robustness import affordable
-from convscope.evaluation.robustness_figure import robustness_figure
-from convscope.explanation.attacks import accuracy_under_attack
+from convscope.evaluation.robustness.measure import affordable
+from convscope.evaluation.robustness.plot import robustness_figure
+from convscope.explanation.pytorch.attacks import accuracy_under_attack
 from convscope.report.evidence import Evidence
 from convscope.report.section import LeftOut
 from convscope.report.svg import inline_svg
 
 ATTACKED = 200
-"""Images that are attacked, of photographs a fifth: each costs eleven passes forward and back for every strength."""
+"""Images that are attacked, of photographs a fifth: each costs eleven passes forward and back for every
+strength.
+"""
 
 
 def robustness(evidence: Evidence) -> dict[str, Any]:
@@ -33,13 +35,16 @@ def robustness(evidence: Evidence) -> dict[str, Any]:
 
 
 def _attacks(evidence: Evidence) -> dict[str, Any]:
-    height, width, _ = evidence.run.subject.preprocess.shape
+    height, width, _ = evidence.run.explained_model.preprocess.shape
     order = generator(evidence.bundle.seed, "attacked").permutation(len(evidence.labels))[
         : affordable(ATTACKED, height, width)
     ]
     try:
         found = accuracy_under_attack(
-            evidence.subject, evidence.images(order), evidence.labels[order], tell=partial(evidence.tell, "attack")
+            evidence.explained_model,
+            evidence.images(order),
+            evidence.labels[order],
+            tell=partial(evidence.tell, "attack"),
         )
     except ConvscopeError as reason:
         return {"reason": str(reason)}

@@ -20,6 +20,8 @@ def slices(evidence: Evidence) -> dict[str, Any]:
     for found in evidence.findings.slices:
         mistakes = found.positions[wrong[found.positions]]
         first = mistakes[np.argsort(-sure[mistakes], kind="stable")[:WRONG]]
-        shown = [picture(evidence, place, evidence.classes[evidence.logits[place].argmax()]) for place in first]
+        shown = [
+            picture(evidence, place, evidence.classes[evidence.logits[place].argmax()]) for place in first
+        ]
         rows.append({"found": found, "count": len(found.positions), "pictures": shown})
     return {"rows": rows}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from convscope.evaluation.figures import training_curves
+from convscope.core.run.history import read_history
 from convscope.report.evidence import Evidence
 from convscope.report.section import LeftOut
 from convscope.report.svg import inline_svg
-from convscope.training.history import read_history
+from convscope.training.plots import training_curves
 
 
 def training(evidence: Evidence) -> dict[str, Any]:
@@ -21,4 +21,8 @@ def training(evidence: Evidence) -> dict[str, Any]:
     words = f"Loss, accuracy and learning rate over {len(rows)} epochs"
     if best is not None:
         words += f"; best on validation is epoch {best['epoch']} with {best['validation_accuracy']:.2%}"
-    return {"words": words, "curves": inline_svg("curves", words, lambda: training_curves(rows)), "rows": rows}
+    return {
+        "words": words,
+        "curves": inline_svg("curves", words, lambda: training_curves(rows)),
+        "rows": rows,
+    }

@@ -16,7 +16,8 @@ def photograph(seed: int, side: int = 128) -> Image.Image:
     """Blobs of several sizes: smooth like a photograph, with edges."""
     rng = np.random.default_rng(seed)
     layers = [
-        np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)).resize((side, side))) for n in (4, 9, 20)
+        np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)).resize((side, side)))
+        for n in (4, 9, 20)
     ]
     return Image.fromarray(np.mean(layers, axis=0).astype(np.uint8))
 
@@ -34,9 +35,12 @@ def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
 @given(st.lists(st.sampled_from("abcdef"), max_size=30))
 def test_exact_groups_are_the_repeated_ones(letters: list[str]) -> None:
     groups = exact_groups([letter.encode() for letter in letters])
-    assert {letters[group[0]] for group in groups} == {letter for letter in letters if letters.count(letter) > 1}
+    assert {letters[group[0]] for group in groups} == {
+        letter for letter in letters if letters.count(letter) > 1
+    }
     assert all(
-        [letters[i] for i in group] == [letters[group[0]]] * letters.count(letters[group[0]]) for group in groups
+        [letters[i] for i in group] == [letters[group[0]]] * letters.count(letters[group[0]])
+        for group in groups
     )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convscope.data.decode import UnreadableImage
+from convscope.data.preparing.decode import UnreadableImage
 from convscope.data.scanning.image_checks import HUGE, Scanned, check_classes, check_images
 from convscope.data.scanning.image_facts import ImageFacts
 
@@ -28,7 +28,7 @@ def split(*looks: ImageFacts | UnreadableImage) -> Scanned:
         (facts(100, 501), ["long"]),
         (facts(HUGE // 5000 + 1, 5000), ["huge"]),
         (facts(turned=True), ["turned"]),
-        (facts(actual="PNG"), ["ending"]),
+        (facts(actual="PNG"), ["status"]),
         (UnreadableImage("0.jpg", "too large", "bomb"), ["bomb"]),
     ],
 )

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convscope.data.decode import UnreadableImage
+from convscope.data.preparing.decode import UnreadableImage
 from convscope.data.scanning.image_facts import THUMBNAIL, facts_of_array, facts_of_file
 
-PICTURE = np.asarray(Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)).resize((40, 30)))
+PICTURE = np.asarray(
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)).resize((40, 30))
+)
 
 
 def saved(image: Image.Image, form: str, **options: object) -> bytes:
@@ -20,7 +22,15 @@ def saved(image: Image.Image, form: str, **options: object) -> bytes:
 
 @pytest.mark.parametrize(
     ("mode", "form"),
-    [("L", "JPEG"), ("RGB", "JPEG"), ("CMYK", "JPEG"), ("LA", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("1", "PNG")],
+    [
+        ("L", "JPEG"),
+        ("RGB", "JPEG"),
+        ("CMYK", "JPEG"),
+        ("LA", "PNG"),
+        ("P", "PNG"),
+        ("RGBA", "PNG"),
+        ("1", "PNG"),
+    ],
 )
 def test_modes_are_named(mode: str, form: str) -> None:
     facts = facts_of_file(saved(Image.fromarray(PICTURE).convert(mode), form), "a")
@@ -44,7 +54,7 @@ def test_sixteen_bits_are_named_in_every_form() -> None:
         ("JPEG", "a.png", "JPEG"),
         ("WEBP", "a.jpg", "WEBP"),
         ("PNG", "table.parquet#7", ""),
-        ("PNG", "no ending", ""),
+        ("PNG", "no status", ""),
         ("PPM", "a.pgm", ""),
         ("TIFF", "folder.jpg/a.tif", ""),
     ],

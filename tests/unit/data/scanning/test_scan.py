@@ -10,8 +10,8 @@ from PIL import Image
 from convscope.core.contracts import Dataset
 from convscope.data.dataset import ArrayDataset, FileDataset
 from convscope.data.scanning import scan as scan_module
-from convscope.data.scanning.scan import scan_or_recall, scan_source
-from convscope.data.scanning.scan_report import Finding, ScanReport
+from convscope.data.scanning.scan import scan_or_load_cached, scan_source
+from convscope.data.scanning.scan_report import ScanIssue, ScanReport
 from convscope.data.sources.origin import Source
 
 SHARED = Path(__file__).resolve().parents[4].parent / "shared" / "data"
@@ -20,7 +20,8 @@ SHARED = Path(__file__).resolve().parents[4].parent / "shared" / "data"
 def photograph(seed: int) -> Image.Image:
     rng = np.random.default_rng(seed)
     layers = [
-        np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)).resize((64, 64))) for n in (4, 9, 20)
+        np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)).resize((64, 64)))
+        for n in (4, 9, 20)
     ]
     return Image.fromarray(np.mean(layers, axis=0).astype(np.uint8))
 
@@ -33,7 +34,7 @@ def source(**splits: Dataset) -> Source:
     return Source("pets", Path("pets"), {name: (lambda d=d: d) for name, d in splits.items()}, lambda: "mark")
 
 
-def finding(report: ScanReport, kind: str) -> Finding:
+def finding(report: ScanReport, kind: str) -> ScanIssue:
     return next(found for found in report.findings if found.kind == kind)
 
 
@@ -74,7 +75,7 @@ def test_every_trouble_is_named_and_none_stops_the_scan(tmp_path: Path) -> None:
         "empty": ("empty.jpg", "the file has 0 bytes"),
         "truncated": ("cut.jpg", "the file is cut short"),
         "unavailable": ("gone.jpg", "there is no such file"),
-        "ending": ("ünï 猫.jpg", "is PNG"),
+        "status": ("ünï 猫.jpg", "is PNG"),
         "turned": ("turned.jpg", "EXIF"),
         "tiny": ("tiny.png", "9×9"),
         "long": ("long.png", "200×20"),
@@ -150,7 +151,9 @@ def test_classes(tmp_path: Path) -> None:
 def test_arrays_are_scanned_too() -> None:
     images = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), np.uint8)
     images[5] = images[0]
-    report = scan_source(source(train=ArrayDataset(images, np.array([0, 1, 0, 1, 0, 1]), ("cat", "dog"), "train")))
+    report = scan_source(
+        source(train=ArrayDataset(images, np.array([0, 1, 0, 1, 0, 1]), ("cat", "dog"), "train"))
+    )
     assert finding(report, "exact duplicates, labels conflict").items == (
         ("train#0 (train, cat)", "train#5 (train, dog)"),
     )
@@ -176,9 +179,9 @@ def test_a_scan_is_stored_and_recalled(tmp_path: Path, monkeypatch: pytest.Monke
     photograph(0).save(tmp_path / "0.png")
     (tmp_path / "1.png").touch()
     pets = source(train=files(tmp_path, {"0.png": 0, "1.png": 1}))
-    first = scan_or_recall(pets, cache=tmp_path / "c")
+    first = scan_or_load_cached(pets, cache=tmp_path / "c")
     monkeypatch.setattr(scan_module, "scan_source", lambda *_, **__: pytest.fail("scanned twice"))
-    assert scan_or_recall(pets, cache=tmp_path / "c") == first
+    assert scan_or_load_cached(pets, cache=tmp_path / "c") == first
     assert json.loads(json.dumps(first.to_dict())) == first.to_dict()
     assert ScanReport.from_dict(json.loads(json.dumps(first.to_dict()))) == first
 
@@ -186,21 +189,21 @@ def test_a_scan_is_stored_and_recalled(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_the_system_refused_is_looked_at_again(tmp_path: Path) -> None:
     photograph(0).save(tmp_path / "0.png")
     pets = source(train=files(tmp_path, {"0.png": 0, "1.png": 1}))
-    assert "unavailable" in kinds(scan_or_recall(pets, cache=tmp_path / "c"))
+    assert "unavailable" in kinds(scan_or_load_cached(pets, cache=tmp_path / "c"))
     photograph(1).save(tmp_path / "1.png")
-    assert "unavailable" not in kinds(scan_or_recall(pets, cache=tmp_path / "c"))
+    assert "unavailable" not in kinds(scan_or_load_cached(pets, cache=tmp_path / "c"))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"findings": 3}'])
 def test_a_damaged_or_unwritable_store_costs_a_scan(tmp_path: Path, content: str) -> None:
     photograph(0).save(tmp_path / "0.png")
     pets = source(train=files(tmp_path, {"0.png": 0}))
-    report = scan_or_recall(pets, cache=tmp_path / "c")
+    report = scan_or_load_cached(pets, cache=tmp_path / "c")
     stored = next((tmp_path / "c" / "scans").iterdir())
     stored.write_text(content)
-    assert scan_or_recall(pets, cache=tmp_path / "c") == report
+    assert scan_or_load_cached(pets, cache=tmp_path / "c") == report
     (tmp_path / "file").touch()
-    assert scan_or_recall(pets, cache=tmp_path / "file") == report
+    assert scan_or_load_cached(pets, cache=tmp_path / "file") == report
 
 
 @pytest.mark.data
@@ -214,7 +217,8 @@ def test_trashnets_three_conflicting_pairs_are_found() -> None:
         for item in finding(report, "exact duplicates, labels conflict").items
     }
     assert found == {
-        frozenset(p) for p in (("glass115", "metal91"), ("glass176", "plastic152"), ("glass389", "plastic332"))
+        frozenset(p)
+        for p in (("glass115", "metal91"), ("glass176", "plastic152"), ("glass389", "plastic332"))
     }
     assert len(report.quarantine) == 6
     near = sum(found.count for found in report.findings if found.kind.startswith("near"))

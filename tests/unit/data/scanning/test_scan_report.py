@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.data.scanning.scan_report import Finding, Quarantined, ScanReport
+from convscope.data.scanning.scan_report import Quarantined, ScanIssue, ScanReport
 
 words = st.text(max_size=8)
-findings = st.builds(Finding, words, st.just("note"), words, st.lists(st.tuples(words, words), max_size=7).map(tuple))
+findings = st.builds(
+    ScanIssue, words, st.just("note"), words, st.lists(st.tuples(words, words), max_size=7).map(tuple)
+)
 entries = st.builds(Quarantined, words, st.sampled_from(["train", "test"]), words)
 reports = st.builds(
     ScanReport,
@@ -28,7 +30,7 @@ def test_json_gives_the_same_report_back(report: ScanReport) -> None:
 
 
 @given(findings)
-def test_examples_are_the_first_five(finding: Finding) -> None:
+def test_examples_are_the_first_five(finding: ScanIssue) -> None:
     assert finding.examples == finding.items[:5]
     assert finding.count == len(finding.items)
 

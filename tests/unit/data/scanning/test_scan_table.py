@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from convscope.data.scanning.scan_report import Finding, Quarantined, ScanReport
+from convscope.data.scanning.scan_report import Quarantined, ScanIssue, ScanReport
 from convscope.data.scanning.scan_table import scan_table
 
 
@@ -15,7 +15,9 @@ def text(report: ScanReport) -> str:
 
 def test_a_line_a_finding_with_five_examples_and_what_to_do() -> None:
     items = tuple((f"{i}.jpg", "the file has 0 bytes") for i in range(1234))
-    report = ScanReport("pets", "", {"train": 2000}, (Finding("empty", "error", "copy them again", items),), ())
+    report = ScanReport(
+        "pets", "", {"train": 2000}, (ScanIssue("empty", "error", "copy them again", items),), ()
+    )
     shown = text(report)
     for words in (
         "pets: 2,000 train",
@@ -30,7 +32,7 @@ def test_a_line_a_finding_with_five_examples_and_what_to_do() -> None:
 
 
 def test_names_with_brackets_are_shown_as_they_are() -> None:
-    finding = Finding("near duplicates", "note", "look", (("[red]a[/red].jpg", "b.jpg"),))
+    finding = ScanIssue("near duplicates", "note", "look", (("[red]a[/red].jpg", "b.jpg"),))
     report = ScanReport("[x]", "", {"train": 2}, (finding,), (Quarantined("a", "train", "why"),))
     shown = text(report)
     assert "[red]a[/red].jpg = b.jpg" in shown

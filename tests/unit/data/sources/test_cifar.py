@@ -42,7 +42,9 @@ def test_pixels_and_labels_come_back(tmp_path, label_bytes, folder):
     content = records(IMAGES, *coarse, LABELS)
     width = len(content) // 6
     path = archive(
-        tmp_path / "c.tar.gz", {"b": content[3 * width :], "a": content[: 3 * width], "names.txt": NAMES}, folder
+        tmp_path / "c.tar.gz",
+        {"b": content[3 * width :], "a": content[: 3 * width], "names.txt": NAMES},
+        folder,
     )
     found = read_cifar(path, ["a", "b"], names="names.txt", label_bytes=label_bytes, prefix="train")
     assert np.array_equal(found.images, IMAGES)

@@ -27,7 +27,12 @@ def names(dataset):
 
 def test_one_folder_a_class(tmp_path):
     source = folder_source(make(tmp_path / "photos", "dog/b.jpg", "cat/a.jpg", "dog/a.JPG"))
-    assert (source.name, source.kind, source.split_names, source.notes) == ("photos", "class folders", ("train",), ())
+    assert (source.name, source.kind, source.split_names, source.notes) == (
+        "photos",
+        "class folders",
+        ("train",),
+        (),
+    )
     train = source.open("train")
     assert isinstance(train, EncodedDataset)
     assert train.classes == ("cat", "dog")
@@ -68,7 +73,13 @@ def test_hidden_names_and_other_files_are_ignored_and_mentioned(tmp_path):
     source = folder_source(
         make(
             tmp_path,
-            *("cat/a.jpg", "dog/a.jpg", ".DS_Store", "cat/.ipynb_checkpoints/a-checkpoint.jpg", "__MACOSX/cat/._a.jpg"),
+            *(
+                "cat/a.jpg",
+                "dog/a.jpg",
+                ".DS_Store",
+                "cat/.ipynb_checkpoints/a-checkpoint.jpg",
+                "__MACOSX/cat/._a.jpg",
+            ),
             *("dog/Thumbs.db", "cat/labels.txt", "README.md"),
         )
     )
@@ -94,7 +105,9 @@ def test_a_folder_of_other_files_is_no_class_but_an_empty_one_is(tmp_path):
 
 
 def test_classes_are_those_of_all_splits_and_differences_are_mentioned(tmp_path):
-    source = folder_source(make(tmp_path, "train/cat/a.jpg", "train/dog/a.jpg", "test/cat/a.jpg", "test/owl/a.jpg"))
+    source = folder_source(
+        make(tmp_path, "train/cat/a.jpg", "train/dog/a.jpg", "test/cat/a.jpg", "test/owl/a.jpg")
+    )
     assert source.open("train").classes == source.open("test").classes == ("cat", "dog", "owl")
     assert source.open("test").labels.tolist() == [0, 2]
     assert any("train split has no folder for 1 classes: owl" in note for note in source.notes)
@@ -115,7 +128,9 @@ def test_folders_beside_the_splits_are_mentioned(tmp_path):
 @pytest.mark.parametrize(("prefix", "depth"), [("photos/", 1), ("a/photos/", 2)])
 @pytest.mark.parametrize("inner", ["", "train/"])
 def test_a_wrapping_folder_is_looked_into(tmp_path, prefix, depth, inner):
-    source = folder_source(make(tmp_path, f"{prefix}{inner}cat/a.jpg", f"{prefix}{inner}dog/a.jpg", "__MACOSX/x"))
+    source = folder_source(
+        make(tmp_path, f"{prefix}{inner}cat/a.jpg", f"{prefix}{inner}dog/a.jpg", "__MACOSX/x")
+    )
     train = source.open("train")
     assert names(train) == [f"{prefix}{inner}cat/a.jpg", f"{prefix}{inner}dog/a.jpg"]
     assert train.classes == ("cat", "dog")

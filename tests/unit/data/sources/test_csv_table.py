@@ -101,7 +101,9 @@ def test_a_row_that_is_repeated_counts_once(tmp_path):
     assert source.notes == ("2 rows repeat an earlier row and were left out",)
 
 
-@pytest.mark.parametrize("contrary", ["c.jpg,cat\nc.jpg,dog\nc.jpg,dog\n", "c.jpg,cat,train\nc.jpg,cat,test\n"])
+@pytest.mark.parametrize(
+    "contrary", ["c.jpg,cat\nc.jpg,dog\nc.jpg,dog\n", "c.jpg,cat,train\nc.jpg,cat,test\n"]
+)
 def test_rows_that_contradict_each_other_are_all_left_out(tmp_path, contrary):
     source = csv_source(table(tmp_path, f"a.jpg,cat\n{contrary}b.jpg,dog\n"))
     assert rows(source.open("train")) == PLAIN

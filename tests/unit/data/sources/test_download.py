@@ -178,7 +178,9 @@ def test_the_next_mirror_goes_on_where_the_first_was_cut(server, target):
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
 def test_a_refusal_is_given_as_the_reason(server, target, status):
     server.status = status
-    with pytest.raises(Failure, match=rf"set\.bin could not be downloaded \(127\.0\.0\.1:\d+: HTTP {status}\)"):
+    with pytest.raises(
+        Failure, match=rf"set\.bin could not be downloaded \(127\.0\.0\.1:\d+: HTTP {status}\)"
+    ):
         download([server.url], target, md5=MD5)
 
 

@@ -33,7 +33,9 @@ def test_other_endings(name):
     assert not is_image(name)
 
 
-@pytest.mark.parametrize("name", [".DS_Store", ".ipynb_checkpoints", "__MACOSX", "Thumbs.db", "desktop.ini", "._a.jpg"])
+@pytest.mark.parametrize(
+    "name", [".DS_Store", ".ipynb_checkpoints", "__MACOSX", "Thumbs.db", "desktop.ini", "._a.jpg"]
+)
 def test_hidden_and_system_names(name):
     assert is_hidden(name)
 
@@ -45,7 +47,14 @@ def test_files_come_sorted_whatever_the_depth(tmp_path):
 
 
 def test_what_is_passed_over_is_remembered(tmp_path):
-    for name in (".DS_Store", ".ipynb_checkpoints/a.jpg", "sub/Thumbs.db", "notes.txt", "sub/model.pt", "a.jpg"):
+    for name in (
+        ".DS_Store",
+        ".ipynb_checkpoints/a.jpg",
+        "sub/Thumbs.db",
+        "notes.txt",
+        "sub/model.pt",
+        "a.jpg",
+    ):
         touch(tmp_path / name)
     left = Leftovers()
     assert walk_images(tmp_path, left) == ["a.jpg"]

@@ -1,4 +1,4 @@
-"""Parquet: the layouts people have, and tables that lack something."""
+"""Parquet: the key_maps people have, and tables that lack something."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def png(value: int) -> bytes:
 
 def structs(values):
     return pa.array(
-        [{"bytes": png(v), "path": None} for v in values], pa.struct({"bytes": pa.binary(), "path": pa.string()})
+        [{"bytes": png(v), "path": None} for v in values],
+        pa.struct({"bytes": pa.binary(), "path": pa.string()}),
     )
 
 
@@ -48,7 +49,9 @@ def values(dataset):
 
 
 def test_one_file_as_hugging_face_writes_it(tmp_path):
-    path = write(tmp_path / "pets.parquet", {"image": structs(range(7)), "label": [0, 1] * 3 + [0]}, schema_note())
+    path = write(
+        tmp_path / "pets.parquet", {"image": structs(range(7)), "label": [0, 1] * 3 + [0]}, schema_note()
+    )
     source = parquet_source(path)
     assert (source.name, source.kind, source.split_names) == ("pets", "Parquet", ("train",))
     train = source.open("train")
@@ -76,7 +79,11 @@ def test_shards_named_by_split(tmp_path, folder):
 
 def test_shards_in_folders_named_by_split_have_names_of_their_own(tmp_path):
     for split in ("train", "test"):
-        write(tmp_path / "default" / split / "0000.parquet", {"image": structs([1]), "label": [0]}, schema_note())
+        write(
+            tmp_path / "default" / split / "0000.parquet",
+            {"image": structs([1]), "label": [0]},
+            schema_note(),
+        )
     source = parquet_source(tmp_path)
     assert source.open("train").name(0) == "default/train/0000.parquet#0"
     assert source.open("test").name(0) == "default/test/0000.parquet#0"
@@ -140,10 +147,14 @@ def test_the_only_image_column_needs_no_usual_name(tmp_path):
 
 
 def test_numbers_without_names_and_dictionaries(tmp_path):
-    train = parquet_source(write(tmp_path / "a.parquet", {"image": structs([1, 2]), "label": [10, 9]})).open("train")
+    train = parquet_source(write(tmp_path / "a.parquet", {"image": structs([1, 2]), "label": [10, 9]})).open(
+        "train"
+    )
     assert train.classes == ("9", "10")
     words = pa.array(["b", "a"]).dictionary_encode()
-    train = parquet_source(write(tmp_path / "b.parquet", {"image": structs([1, 2]), "label": words})).open("train")
+    train = parquet_source(write(tmp_path / "b.parquet", {"image": structs([1, 2]), "label": words})).open(
+        "train"
+    )
     assert train.labels.tolist() == [1, 0]
 
 
@@ -266,13 +277,18 @@ def test_the_fingerprint_follows_the_bytes(tmp_path):
     first = parquet_source(write(tmp_path / "a.parquet", {"image": structs([1]), "label": [0]}))
     mark = first.fingerprint()
     assert first.open("train").fingerprint() == first.open("train").fingerprint() != mark
-    assert parquet_source(write(tmp_path / "a.parquet", {"image": structs([2]), "label": [0]})).fingerprint() != mark
+    assert (
+        parquet_source(write(tmp_path / "a.parquet", {"image": structs([2]), "label": [0]})).fingerprint()
+        != mark
+    )
 
 
 def test_cells_and_labels_agree_over_many_row_groups(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 40)
-    path = write(tmp_path / "a.parquet", {"image": structs(labels * 100), "label": labels}, schema_note(), group=7)
+    path = write(
+        tmp_path / "a.parquet", {"image": structs(labels * 100), "label": labels}, schema_note(), group=7
+    )
     train = parquet_source(path).open("train")
     for i in rng.permutation(40):
         assert train[i][0][0, 0, 0] == 100 * train[i][1]

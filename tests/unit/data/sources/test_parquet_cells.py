@@ -17,7 +17,11 @@ STRUCT = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
 def write(path, cells, *, group=5, struct=False):
-    column = pa.array([{"bytes": c, "path": "p"} for c in cells], STRUCT) if struct else pa.array(cells, pa.binary())
+    column = (
+        pa.array([{"bytes": c, "path": "p"} for c in cells], STRUCT)
+        if struct
+        else pa.array(cells, pa.binary())
+    )
     pq.write_table(pa.table({"image": column}), path, row_group_size=group)
     return path
 
@@ -26,7 +30,9 @@ def write(path, cells, *, group=5, struct=False):
 def cells(request, tmp_path):
     parts = [[f"{f}-{i}".encode() for i in range(12)] for f in range(3)]
     paths = [write(tmp_path / f"{f}.parquet", part, struct=request.param) for f, part in enumerate(parts)]
-    return ParquetCells(paths, "image.bytes" if request.param else "image"), [cell for part in parts for cell in part]
+    return ParquetCells(paths, "image.bytes" if request.param else "image"), [
+        cell for part in parts for cell in part
+    ]
 
 
 def test_rows_are_counted_through_all_files(cells):
@@ -50,7 +56,9 @@ def test_reading_in_order_reads_each_row_group_once(cells, monkeypatch):
     read, _ = cells
     places = []
     original = ParquetCells._read
-    monkeypatch.setattr(ParquetCells, "_read", lambda self, place: (places.append(place), original(self, place))[1])
+    monkeypatch.setattr(
+        ParquetCells, "_read", lambda self, place: (places.append(place), original(self, place))[1]
+    )
     for i in range(36):
         read(i)
     assert places == list(range(9))

@@ -1,4 +1,6 @@
-"""Published sets by name, with a mirror on disk: fetched when opened, checked, and explained without a network."""
+"""Published sets by name, with a mirror on disk: fetched when opened, checked, and explained without a
+network.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def mnist_files() -> dict[str, bytes]:
 def cifar_files(name: str) -> dict[str, bytes]:
     entry = PUBLISHED[name]
     record = bytes([1] * entry.label_bytes) + bytes(3072)
-    members = {m: record * 2 for split in entry.members.values() for m in split} | {entry.names: b"apple\nbear\n"}
+    members = {m: record * 2 for split in entry.members.values() for m in split} | {
+        entry.names: b"apple\nbear\n"
+    }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for member, content in members.items():
@@ -45,7 +49,9 @@ def cifar_files(name: str) -> dict[str, bytes]:
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
-    """Puts small sets of the same layout behind $CONVSCOPE_MIRROR, and their MD5 in the place of the real ones."""
+    """Puts small sets of the same layout behind $CONVSCOPE_MIRROR, and their MD5 in the place of the real
+    ones.
+    """
     folder = tmp_path / "mirror"
     folder.mkdir()
     entries = {}
@@ -53,7 +59,9 @@ def mirror(tmp_path, monkeypatch):
         files = mnist_files() if name == "mnist" else cifar_files(name)
         for file, content in files.items():
             (folder / file).write_bytes(content)
-        sums = {file: hashlib.md5(content, usedforsecurity=False).hexdigest() for file, content in files.items()}
+        sums = {
+            file: hashlib.md5(content, usedforsecurity=False).hexdigest() for file, content in files.items()
+        }
         entries[name] = replace(PUBLISHED[name], files=sums, mirrors=())
     monkeypatch.setattr(published, "PUBLISHED", entries)
     monkeypatch.setenv("CONVSCOPE_CACHE", str(tmp_path / "cache"))
@@ -63,7 +71,11 @@ def mirror(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "shape", "counts", "classes"),
-    [("mnist", (28, 28, 1), (20, 10), 10), ("cifar10", (32, 32, 3), (10, 2), 2), ("cifar100", (32, 32, 3), (2, 2), 2)],
+    [
+        ("mnist", (28, 28, 1), (20, 10), 10),
+        ("cifar10", (32, 32, 3), (10, 2), 2),
+        ("cifar100", (32, 32, 3), (2, 2), 2),
+    ],
 )
 def test_each_set_opens_from_its_mirror(mirror, name, shape, counts, classes):
     source = published_source(name)

@@ -50,7 +50,9 @@ def by_loops(formula, maps, gradients):
 @given(data=maps_and_gradients())
 def test_each_formula_is_the_printed_one(formula, data):
     maps, gradients = np.abs(data[0]), np.abs(data[1])  # no sum in the denominator comes out as 0 then
-    np.testing.assert_allclose(formula(maps, gradients), by_loops(formula, maps, gradients), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        formula(maps, gradients), by_loops(formula, maps, gradients), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_negative_numbers_take_part():
@@ -68,9 +70,11 @@ def test_maps_of_a_batch_do_not_meet_and_channels_have_no_order(formula, data, f
     maps, gradients = np.abs(data[0]), data[1]
     whole = formula(maps, gradients)
     for i in range(len(maps)):
-        np.testing.assert_allclose(formula(maps[i : i + 1], gradients[i : i + 1])[0], whole[i], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            formula(maps[i : i + 1], gradients[i : i + 1])[0], whole[i], rtol=1e-9, atol=1e-9
+        )
     np.testing.assert_allclose(formula(maps[:, ::-1], gradients[:, ::-1]), whole, rtol=1e-6, atol=1e-6)
-    if formula is not cam.grad_cam_plus_plus:  # whose weights hold powers of the slope
+    if formula is not cam.grad_cam_plus_plus:  # whose weights hold powers of the gradient
         np.testing.assert_allclose(formula(maps, factor * gradients), factor * whole, rtol=1e-6, atol=1e-6)
 
 

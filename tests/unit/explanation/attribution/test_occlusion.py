@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.core.errors import UserError
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.explanation.attribute import explain_images
 from convscope.explanation.attribution import occlusion as module
+from convscope.explanation.attribution.mean_colour import mean_colour
 from convscope.explanation.attribution.occlusion import covers, occlusion
-from convscope.explanation.attribution.perturbed import mean_colour
-from convscope.explanation.explained import explain_images
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.subject import Subject
 
 
 class Answers:
@@ -29,7 +29,9 @@ class Answers:
     def predict(self, images):
         assert images.dtype == np.uint8
         self.largest = max(self.largest, len(images))
-        return np.tanh(images.reshape(len(images), len(self.weights)) / 255.0 @ self.weights).astype(np.float32)
+        return np.tanh(images.reshape(len(images), len(self.weights)) / 255.0 @ self.weights).astype(
+            np.float32
+        )
 
 
 class Patch:
@@ -41,7 +43,9 @@ class Patch:
         self.row, self.column = row, column
 
     def predict(self, images):
-        light = images[:, self.row : self.row + 6, self.column : self.column + 6].mean(axis=(1, 2, 3)) / 25 - 5
+        light = (
+            images[:, self.row : self.row + 6, self.column : self.column + 6].mean(axis=(1, 2, 3)) / 25 - 5
+        )
         return np.stack([-light, light], axis=1).astype(np.float32)
 
 
@@ -74,7 +78,10 @@ def test_it_is_what_loops_over_windows_find(data, seed):
     window = data.draw(st.integers(1, min(height, width)))
     stride = data.draw(st.integers(1, window))
     rng = np.random.default_rng(seed)
-    images, targets = rng.integers(0, 256, (count, height, width, channels), np.uint8), rng.integers(0, 3, count)
+    images, targets = (
+        rng.integers(0, 256, (count, height, width, channels), np.uint8),
+        rng.integers(0, 3, count),
+    )
     options = {"fill": rng.integers(0, 256, channels).tolist(), "window": window, "stride": stride}
     predictor = Answers(images.shape[1:])
     found = occlusion(predictor, images, targets, **options)
@@ -87,7 +94,7 @@ def test_lots_change_nothing_and_are_bounded(monkeypatch):
     whole = occlusion(predictor, images, targets, fill=[0, 0, 0])
     assert predictor.largest > 7
     predictor.largest = 0
-    monkeypatch.setattr(module, "lot_size", lambda *_: 7)
+    monkeypatch.setattr(module, "max_batch_size", lambda *_: 7)
     assert occlusion(predictor, images, targets, fill=[0, 0, 0]) == pytest.approx(whole, abs=1e-6)
     assert predictor.largest == 7
 
@@ -97,7 +104,9 @@ def test_every_pixel_is_covered_and_no_place_is_empty(side, window, stride):
     window, stride = min(side, window), min(stride, window, side)
     places = covers(side, window, stride=stride)
     assert places.any(axis=0).all() and places.any(axis=1).all()
-    assert (places[:-1].sum(axis=1) == window).all() and places[-1, -1] and (places.sum(axis=1) <= window).all()
+    assert (
+        (places[:-1].sum(axis=1) == window).all() and places[-1, -1] and (places.sum(axis=1) <= window).all()
+    )
     assert not len(places) > 1 or not places[:-1, -1].any()
 
 
@@ -108,8 +117,10 @@ def test_a_predictor_without_a_network_is_enough_and_the_patch_is_found(name, ch
     images = rng.integers(90, 160, (4, 28, 24, channels), np.uint8)
     for row, column in [(0, 0), (12, 7), (22, 18)]:
         images[:, row : row + 6, column : column + 6] = 230
-        subject = Subject(Patch(row, column), Preprocess(channels, 28, 24, mean=(0.4,) * channels))
-        found = explain_images(subject, images, methods[name])
+        explained_model = ExplainedModel(
+            Patch(row, column), Preprocess(channels, 28, 24, mean=(0.4,) * channels)
+        )
+        found = explain_images(explained_model, images, methods[name])
         assert found.refused == (None,) * 4 and found.targets.tolist() == [1] * 4
         rows, columns = np.unravel_index(found.maps.reshape(4, -1).argmax(axis=1), (28, 24))
         assert ((rows >= row) & (rows < row + 6) & (columns >= column) & (columns < column + 6)).all()
@@ -125,7 +136,7 @@ def test_an_answer_that_never_changes_is_refused(name):
             return np.tile(np.float32([[0.3, 2.0]]), (len(images), 1))
 
     images = np.random.default_rng(0).integers(0, 256, (2, 14, 14, 1), np.uint8)
-    found = explain_images(Subject(Stubborn(), Preprocess(1, 14, 14)), images, methods[name])
+    found = explain_images(ExplainedModel(Stubborn(), Preprocess(1, 14, 14)), images, methods[name])
     assert all(reason and ("does not change" in reason or "constant" in reason) for reason in found.refused)
     assert not found.maps.any()
 
@@ -133,9 +144,9 @@ def test_an_answer_that_never_changes_is_refused(name):
 @pytest.mark.parametrize("name", ["occlusion", "rise"])
 @pytest.mark.parametrize("shape", [(0, 28, 28, 1), (1, 1, 1, 3), (2, 3, 5, 1), (1, 2, 40, 3)])
 def test_odd_shapes_and_no_images(name, shape):
-    subject = Subject(Answers(shape[1:]), Preprocess(shape[3], *shape[1:3]))
+    explained_model = ExplainedModel(Answers(shape[1:]), Preprocess(shape[3], *shape[1:3]))
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    found = methods[name].compute(subject, images, np.zeros(shape[0], np.int64))
+    found = methods[name].compute(explained_model, images, np.zeros(shape[0], np.int64))
     assert found.shape == shape[:3] and np.isfinite(found).all()
 
 
@@ -150,7 +161,9 @@ def test_the_window_is_a_sixth_of_the_shorter_side_and_the_stride_half_of_it(mon
 @pytest.mark.parametrize(("window", "stride"), [(9, 1), (4, 5), (3, -1), (-2, 1)])
 def test_windows_that_leave_pixels_out_are_told(window, stride):
     images = np.zeros((1, 12, 8, 1), np.uint8)
-    with pytest.raises(UserError, match=rf"window of {window} and a stride of {stride}.*12×8; allowed: .* 1 to 8"):
+    with pytest.raises(
+        UserError, match=rf"window of {window} and a stride of {stride}.*12×8; allowed: .* 1 to 8"
+    ):
         occlusion(Answers((12, 8, 1)), images, np.array([0]), fill=[0], window=window, stride=stride)
 
 

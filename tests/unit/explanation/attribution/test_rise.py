@@ -28,14 +28,17 @@ class Bright:
 
 
 def masks_by_loops(height, width, count, *, seed):
-    """A mask at a time, enlarged by torch's own interpolation; the same numbers are drawn in the same order."""
+    """A mask at a time, enlarged by torch's own interpolation; the same numbers are drawn in the same
+    order."""
     rng = generator(seed, "rise")
     grids, downs, rights = rng.random((count, GRID, GRID)) < SHOWN, rng.random(count), rng.random(count)
     tall, wide = -(-height // GRID), -(-width // GRID)
     for grid, down, right in zip(grids, downs, rights, strict=True):
         size = ((GRID + 1) * tall, (GRID + 1) * wide)
         small = torch.from_numpy(grid).float()[None, None]
-        large = torch.nn.functional.interpolate(small, size, mode="bilinear", align_corners=False)[0, 0].numpy()
+        large = torch.nn.functional.interpolate(small, size, mode="bilinear", align_corners=False)[
+            0, 0
+        ].numpy()
         top, left = int(down * tall), int(right * wide)
         yield large[top : top + height, left : left + width]
 
@@ -68,9 +71,9 @@ def test_it_is_what_loops_find(shape):
 @settings(max_examples=20)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 9), at_once=st.integers(1, 9))
 def test_masks_are_those_of_loops_however_many_are_made_at_once(height, width, seed, at_once):
-    lots = list(random_masks(height, width, 8, seed=seed, at_once=at_once))
-    assert all(len(lot) <= at_once for lot in lots)
-    found = np.concatenate(lots)
+    batches = list(random_masks(height, width, 8, seed=seed, at_once=at_once))
+    assert all(len(lot) <= at_once for lot in batches)
+    found = np.concatenate(batches)
     assert found.shape == (8, height, width) and found.dtype == np.float32
     assert found == pytest.approx(np.stack(list(masks_by_loops(height, width, 8, seed=seed))), abs=1e-5)
     assert found.min() >= 0 and found.max() <= 1 + 1e-6
@@ -86,7 +89,7 @@ def test_memory_is_bounded_and_lots_change_nothing(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (5, 10, 10, 1), np.uint8)
     predictor, targets = Bright((10, 10, 1)), np.array([0, 1, 2, 0, 1])
     whole = rise(predictor, images, targets, fill=[99], masks=30)
-    monkeypatch.setattr(module, "lot_size", lambda *_: 8)
+    monkeypatch.setattr(module, "max_batch_size", lambda *_: 8)
     predictor.largest = 0
     assert rise(predictor, images, targets, fill=[99], masks=30) == pytest.approx(whole, abs=1e-5)
     assert predictor.largest == 8
@@ -103,6 +106,8 @@ def test_images_under_masks_lie_between_the_image_and_the_colour():
 
 
 def test_a_pixel_that_no_mask_shows_counts_nothing():
-    found = rise(Bright((14, 14, 1)), np.full((1, 14, 14, 1), 200, np.uint8), np.array([0]), fill=[0], masks=1)
+    found = rise(
+        Bright((14, 14, 1)), np.full((1, 14, 14, 1), 200, np.uint8), np.array([0]), fill=[0], masks=1
+    )
     hidden = next(random_masks(14, 14, 1, seed=0, at_once=1))[0] == 0
     assert hidden.any() and not found[0][hidden].any() and np.isfinite(found).all()

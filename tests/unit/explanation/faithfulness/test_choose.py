@@ -8,18 +8,24 @@ import shutil
 import numpy as np
 import pytest
 
-import tiny
+import small_data
 from convscope.core.atomic import storage_error
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
+from convscope.core.run.display import Display
+from convscope.explanation.explained_model import ExplainedModel
+from convscope.explanation.explained_run import open_explained_run
 from convscope.explanation.faithfulness import choose
-from convscope.explanation.faithfulness.choose import ALIKE, Choice, choose_method, most_faithful, validation_images
+from convscope.explanation.faithfulness.choose import (
+    ALIKE,
+    MethodChoice,
+    choose_method,
+    most_faithful,
+    validation_images,
+)
 from convscope.explanation.methods import methods
-from convscope.explanation.opened_run import open_run
-from convscope.explanation.subject import Subject
-from convscope.training.progress import Display
 from convscope.training.train import train_run
-from undrawn import undrawn
+from no_drawing import undrawn
 
 QUICK = ["grad_cam", "layer_cam", "eigen_cam"]
 
@@ -27,7 +33,9 @@ QUICK = ["grad_cam", "layer_cam", "eigen_cam"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("choose")
-    config = RunConfig.from_dict(tiny.settings()).merge({"data": {"source": str(tiny.write_npz(folder / "tiny.npz"))}})
+    config = RunConfig.from_dict(small_data.settings()).merge(
+        {"data": {"source": str(small_data.write_npz(folder / "small_data.npz"))}}
+    )
     with pytest.MonkeyPatch.context() as patch:
         undrawn(patch.setattr)
         train_run(config, out=folder / "run", display=Display(quiet=True))
@@ -39,37 +47,37 @@ def run(trained, tmp_path, monkeypatch):
     """A copy of its own for each test, and few methods."""
     few = {name: methods[name] for name in QUICK}
     monkeypatch.setattr(choose, "methods", few)
-    return open_run(shutil.copytree(trained, tmp_path / "run"))
+    return open_explained_run(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.fixture
 def given():
-    return tiny.pictures(3)[0]
+    return small_data.pictures(3)[0]
 
 
 def test_the_choice_is_measured_once_and_remembered(run, given, monkeypatch):
-    first = choose_method(run, run.subject, given)
+    first = choose_method(run, run.explained_model, given)
     assert first.method in QUICK[:2] and set(first.scores) | set(first.refused) == set(QUICK)
     assert first.images == 16 and first.source == "16 images of the validation split"
     monkeypatch.setattr(choose, "measure_methods", None)  # another measurement would fail
-    assert choose_method(run, run.subject, given) == first
-    assert choose_method(run, run.subject, given[:0]) == first
+    assert choose_method(run, run.explained_model, given) == first
+    assert choose_method(run, run.explained_model, given[:0]) == first
 
 
 def test_it_does_not_depend_on_the_images_given(run, given):
-    first = choose_method(run, run.subject, given)
+    first = choose_method(run, run.explained_model, given)
     shutil.rmtree(run.folder / "explanation")
-    assert choose_method(run, run.subject, 255 - given) == first
+    assert choose_method(run, run.explained_model, 255 - given) == first
 
 
 def test_other_weights_another_layer_and_another_list_are_measured_anew(run, given, monkeypatch):
-    choose_method(run, run.subject, given)
-    choose_method(run, Subject.of(run.classifier, layer="stage1"), given)
+    choose_method(run, run.explained_model, given)
+    choose_method(run, ExplainedModel.of(run.classifier, layer="stage1"), given)
     key = next(iter(run.bundle.weights))
     run.bundle.weights[key] = run.bundle.weights[key] + 1
-    choose_method(run, run.subject, given)
+    choose_method(run, run.explained_model, given)
     monkeypatch.setattr(choose, "methods", {"grad_cam": methods["grad_cam"]})
-    choose_method(run, run.subject, given)
+    choose_method(run, run.explained_model, given)
     assert len(json.loads((run.folder / "explanation" / "methods.json").read_text())) == 4
 
 
@@ -78,10 +86,10 @@ def test_a_damaged_memory_is_measured_anew(run, given, text):
     path = run.folder / "explanation" / "methods.json"
     path.parent.mkdir()
     path.write_text(text)
-    assert choose_method(run, run.subject, given).method in QUICK
-    key = choose._key(run, run.subject)
+    assert choose_method(run, run.explained_model, given).method in QUICK
+    key = choose._key(run, run.explained_model)
     path.write_text(json.dumps({key: {"method": 3}}))
-    assert choose_method(run, run.subject, given).method in QUICK
+    assert choose_method(run, run.explained_model, given).method in QUICK
 
 
 def test_a_folder_that_cannot_be_written_breaks_nothing(run, given, monkeypatch):
@@ -89,14 +97,14 @@ def test_a_folder_that_cannot_be_written_breaks_nothing(run, given, monkeypatch)
         raise storage_error(path, PermissionError(13, "Permission denied"))
 
     monkeypatch.setattr(choose, "make_folder", closed)
-    assert choose_method(run, run.subject, given).images == 16
+    assert choose_method(run, run.explained_model, given).images == 16
     assert not (run.folder / "explanation").exists()
 
 
 def test_without_data_the_images_given_decide_and_nothing_is_remembered(run, given):
     (run.folder / "split.json").unlink()
     assert validation_images(run) is None
-    found = choose_method(run, run.subject, given)
+    found = choose_method(run, run.explained_model, given)
     assert (found.images, found.source) == (3, "the images given")
     assert not (run.folder / "explanation").exists()
 
@@ -118,14 +126,14 @@ def test_what_a_network_cannot_show_is_refused_and_not_fatal(run, given, monkeyp
         raise UserError("needs another network")
 
     monkeypatch.setattr(choose, "methods", {"grad_cam": methods["grad_cam"], "x": _Method(unable)})
-    assert choose_method(run, run.subject, given).refused["x"] == "needs another network"
+    assert choose_method(run, run.explained_model, given).refused["x"] == "needs another network"
     monkeypatch.setattr(choose, "methods", {"x": _Method(unable)})
     with pytest.raises(UserError, match="no method of explaining has a map"):
-        choose_method(run, run.subject, given)
+        choose_method(run, run.explained_model, given)
 
 
 class _Method:
-    looks_at, class_blind, rectified = "answers", False, False
+    needs, class_agnostic, relu = "answers", False, False
 
     def __init__(self, compute):
         self.compute = compute
@@ -145,15 +153,17 @@ def test_a_map_that_is_the_same_for_every_class_wins_alone():
 
 
 def test_the_line_names_the_next_best():
-    line = Choice("rise", {"rise": 0.5, "cam": 0.1, "grad_cam": 0.4}, {}, 4, "the images given").line()
+    line = MethodChoice("rise", {"rise": 0.5, "cam": 0.1, "grad_cam": 0.4}, {}, 4, "the images given").line()
     assert line.endswith("rise (insertion − deletion 0.50), then grad_cam (0.40), cam (0.10)")
 
 
 def test_progress_is_told(run, given):
     told = []
-    choose.measure_methods(run.subject, given, _telling(run, told), source="")
+    choose.measure_methods(run.explained_model, given, _telling(run, told), source="")
     assert [done for _, done, _ in told] == [0, 1, 2] and {total for *_, total in told} == {3}
-    assert np.isfinite(list(choose.measure_methods(run.subject, given, run, source="").scores.values())).all()
+    assert np.isfinite(
+        list(choose.measure_methods(run.explained_model, given, run, source="").scores.values())
+    ).all()
 
 
 def _telling(run, told):
@@ -163,5 +173,5 @@ def _telling(run, told):
 
 
 def test_the_line_has_no_zero_below_zero():
-    line = Choice("cam", {"cam": -0.001, "rise": -0.2}, {}, 4, "the images given").line()
+    line = MethodChoice("cam", {"cam": -0.001, "rise": -0.2}, {}, 4, "the images given").line()
     assert line.endswith("cam (insertion − deletion 0.00), then rise (−0.20)")

@@ -8,33 +8,37 @@ import numpy as np
 import pytest
 
 from convscope.core.decision import Decision
-from convscope.data.preprocess import Preprocess
-from convscope.explanation.explained import Explained, explain_images
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.explanation.attribute import Attribution, explain_images
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.faithfulness.measure import Faithfulness, Measure, steps_for
 from convscope.explanation.method import Method
-from convscope.explanation.subject import Subject
-from patch import PatchAnswers, patch_images, patch_map
+from deciding_patch import PatchAnswers, patch_images, patch_map
 
 COUNT = 5
 
 
 def drawn(maps: np.ndarray) -> Method:
     """A method that gives these maps, whatever it is asked."""
-    return Method("drawn", "Drawn", "answers", "", lambda subject, images, targets: maps)
+    return Method("drawn", "Drawn", "answers", "", lambda explained_model, images, targets: maps)
 
 
 @pytest.fixture(params=[1, 3])
 def measured(request):
     """From maps to their numbers on a network that looks at one patch."""
     images = patch_images(COUNT, channels=request.param)
-    subject = Subject(PatchAnswers(), Preprocess(request.param, 16, 16))
-    measure = Measure(subject, images, np.ones(COUNT, np.int64), decision=Decision())
-    return lambda maps: measure(explain_images(subject, images, drawn(maps), targets=np.ones(COUNT, np.int64)))
+    explained_model = ExplainedModel(PatchAnswers(), Preprocess(request.param, 16, 16))
+    measure = Measure(explained_model, images, np.ones(COUNT, np.int64), decision=Decision())
+    return lambda maps: measure(
+        explain_images(explained_model, images, drawn(maps), targets=np.ones(COUNT, np.int64))
+    )
 
 
 def test_right_beats_chance_beats_wrong(measured):
     noise = np.random.default_rng(1).random((COUNT, 16, 16))
-    right, chance, wrong = (measured(maps) for maps in (patch_map(COUNT) + noise / 9, noise, -patch_map(COUNT)))
+    right, chance, wrong = (
+        measured(maps) for maps in (patch_map(COUNT) + noise / 9, noise, -patch_map(COUNT))
+    )
     for good, bad in ((right, chance), (chance, wrong), (right, wrong)):
         assert good.insertion.mean() > bad.insertion.mean() + 0.1
         assert good.deletion.mean() < bad.deletion.mean() - 0.1
@@ -55,7 +59,8 @@ def test_a_refused_map_has_no_number_and_the_others_keep_theirs(measured):
     maps[1] = 0
     some = measured(maps)
     assert some.of(1) == {name: None for name in some.of(1) if not name.startswith("random")} | {
-        name: pytest.approx(getattr(whole, name)[1]) for name in ("random_deletion", "random_insertion", "random_score")
+        name: pytest.approx(getattr(whole, name)[1])
+        for name in ("random_deletion", "random_insertion", "random_score")
     }
     for name in ("insertion", "deletion", "road"):
         np.testing.assert_array_equal(np.delete(getattr(some, name), 1), np.delete(getattr(whole, name), 1))
@@ -63,9 +68,9 @@ def test_a_refused_map_has_no_number_and_the_others_keep_theirs(measured):
 
 def test_all_refused_and_no_image_at_all(measured):
     assert measured(np.zeros((COUNT, 16, 16))).mean()["insertion"] is None
-    subject, none = Subject(PatchAnswers(), Preprocess(1, 16, 16)), np.zeros(0, np.int64)
-    empty = Explained(drawn(np.zeros(0)), np.zeros((0, 16, 16)), none, ())
-    found = Measure(subject, patch_images(0), none, decision=Decision())(empty)
+    explained_model, none = ExplainedModel(PatchAnswers(), Preprocess(1, 16, 16)), np.zeros(0, np.int64)
+    empty = Attribution(drawn(np.zeros(0)), np.zeros((0, 16, 16)), none, ())
+    found = Measure(explained_model, patch_images(0), none, decision=Decision())(empty)
     assert found.to_dict()["images"] == [] and found.mean()["score"] is None
 
 
@@ -82,7 +87,9 @@ def test_the_dictionary_is_json_without_nan(measured):
 def test_the_mean_leaves_out_what_is_missing():
     some, full = np.array([0.25, np.nan, 0.75]), np.zeros(3)
     found = Faithfulness(some, full, full, full, full, full * np.nan)
-    assert found.mean()["deletion"] == 0.5 and found.of(1)["deletion"] is None and found.mean()["sanity"] is None
+    assert (
+        found.mean()["deletion"] == 0.5 and found.of(1)["deletion"] is None and found.mean()["sanity"] is None
+    )
 
 
 @pytest.mark.parametrize(("side", "steps"), [(28, 20), (96, 20), (97, 10), (224, 10)])

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.explanation.faithfulness.removal import Question, places
+from convscope.explanation.faithfulness.insertion_deletion import PerturbationSet, places
 from convscope.explanation.faithfulness.road import NEIGHBOURS, imputed, road
-from patch import PatchAnswers, patch_images, patch_map
+from deciding_patch import PatchAnswers, patch_images, patch_map
 
 
 def masks(draw_seed: int, h: int, w: int) -> np.ndarray:
@@ -25,7 +25,9 @@ def test_each_missing_pixel_is_the_mean_of_its_neighbours(seed, h, w, c):
     np.testing.assert_array_equal(filled[~gone], image[~gone])
     for y, x in zip(*np.nonzero(gone), strict=True):
         near = [
-            (weight, filled[y + dy, x + dx]) for dy, dx, weight in NEIGHBOURS if 0 <= y + dy < h and 0 <= x + dx < w
+            (weight, filled[y + dy, x + dx])
+            for dy, dx, weight in NEIGHBOURS
+            if 0 <= y + dy < h and 0 <= x + dx < w
         ]
         mean = sum(weight * value for weight, value in near) / sum(weight for weight, _ in near)
         np.testing.assert_allclose(filled[y, x], mean, rtol=1e-9, atol=1e-9)
@@ -47,8 +49,8 @@ def test_nothing_missing_and_everything_missing_change_nothing(gone):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_right_map_beats_chance_and_a_wrong_one_loses(channels):
     images = patch_images(4, channels=channels)
-    question = Question(PatchAnswers(), images, np.ones(4, np.int64))
-    right, wrong = (road(question, places(maps)) for maps in (patch_map(4), -patch_map(4)))
+    perturbations = PerturbationSet(PatchAnswers(), images, np.ones(4, np.int64))
+    right, wrong = (road(perturbations, places(maps)) for maps in (patch_map(4), -patch_map(4)))
     # Without the least relevant 40 % the patch is whole either way, so the best possible is below 0.5.
     assert (right > 0.3).all() and (wrong < -0.3).all()
     np.testing.assert_allclose(right, -wrong, atol=0.1)
@@ -57,8 +59,9 @@ def test_a_right_map_beats_chance_and_a_wrong_one_loses(channels):
 def test_an_image_has_the_same_figure_alone_and_among_others():
     images = patch_images(3)
     order = places(patch_map(3) + np.random.default_rng(0).random((3, 16, 16)) / 9)
-    together = road(Question(PatchAnswers(), images, np.ones(3, np.int64)), order)
+    together = road(PerturbationSet(PatchAnswers(), images, np.ones(3, np.int64)), order)
     alone = [
-        road(Question(PatchAnswers(), images[n : n + 1], np.ones(1, np.int64)), order[n : n + 1]) for n in (0, 1, 2)
+        road(PerturbationSet(PatchAnswers(), images[n : n + 1], np.ones(1, np.int64)), order[n : n + 1])
+        for n in (0, 1, 2)
     ]
     np.testing.assert_array_equal(together, np.concatenate(alone))

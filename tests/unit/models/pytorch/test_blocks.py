@@ -111,7 +111,12 @@ def test_groups_that_do_not_divide_the_maps_are_refused(groups):
 def test_convolutions_with_norm_take_strides_and_groups():
     layers = conv_relu(6, 8, 5, stride=2, groups=2)
     assert [type(layer) for layer in layers] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
-    assert (layers[0].kernel_size, layers[0].stride, layers[0].groups, layers[0].bias) == ((5, 5), (2, 2), 2, None)
+    assert (layers[0].kernel_size, layers[0].stride, layers[0].groups, layers[0].bias) == (
+        (5, 5),
+        (2, 2),
+        2,
+        None,
+    )
 
 
 def test_an_unknown_pooling_names_the_nearest():
@@ -127,7 +132,11 @@ def test_a_bias_goes_where_no_norm_follows():
 def test_stages_chain_their_channels_and_kernels():
     stages = pooled_stages(3, (8, 16, 32), (5, 3, 1), norm=False)
     convs = [stage[0] for stage in stages.values()]
-    assert [(c.in_channels, c.out_channels, c.kernel_size[0]) for c in convs] == [(3, 8, 5), (8, 16, 3), (16, 32, 1)]
+    assert [(c.in_channels, c.out_channels, c.kernel_size[0]) for c in convs] == [
+        (3, 8, 5),
+        (8, 16, 3),
+        (16, 32, 1),
+    ]
     with pytest.raises(UserError, match="2 sizes for 3 widths"):
         pooled_stages(3, (8, 16, 32), (5, 3))
 

@@ -68,7 +68,9 @@ def test_the_cpu_decides_by_what_it_can(monkeypatch, capabilities, precision, sa
     assert chosen == precision and says in reason
 
 
-@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])
+@pytest.mark.parametrize(
+    ("capability", "precision"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")]
+)
 def test_cuda_decides_by_its_generation(monkeypatch, capability, precision):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     assert choose_precision("auto", torch.device("cuda"))[0] == precision
@@ -111,7 +113,8 @@ def test_threads(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to keep memory")
 def test_freed_memory_is_used_again():
-    """A block of 32 MiB has 8,192 pages; each that comes from the kernel is one fault; soon there are none."""
+    """A block of 32 MiB has 8,192 pages; each that comes from the kernel is one fault; soon there are
+    none."""
     code = (
         "import resource, sys, torch\n"
         "from convscope.models.pytorch.device import keep_freed_memory\n"

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convscope.models.pytorch.load_weights import Fit, cut, load_weights, shorten
+from convscope.models.pytorch.load_weights import LoadReport, cut, load_weights, shorten
 from convscope.models.pytorch.zoo import create, networks
 
-LAYOUTS = {
+KEY_MAPS = {
     "rows": ((r"^features\.0", "body.conv"), (r"^features\.1", "body.norm"), (r"^classifier", "head")),
     "words": ((r"^first", "body.conv"), (r"^second", "body.norm"), (r"^last", "head")),
 }
@@ -43,14 +43,17 @@ def renamed(state, layout):
 
 
 def same(one, two):
-    states = [{name: value for name, value in net.state_dict().items() if "tracked" not in name} for net in (one, two)]
+    states = [
+        {name: value for name, value in net.state_dict().items() if "tracked" not in name}
+        for net in (one, two)
+    ]
     return all(torch.equal(states[0][name], states[1][name]) for name in states[1])
 
 
 @pytest.mark.parametrize("layout", list(NAMES))
 def test_the_layout_is_recognised_by_what_fits(layout):
     one, two = network(), network()
-    fit = load_weights(two, renamed(one.state_dict(), layout), LAYOUTS)
+    fit = load_weights(two, renamed(one.state_dict(), layout), KEY_MAPS)
     assert fit.layout == layout and fit.whole and same(one, two)
     assert fit.loaded == tuple(name for name in one.state_dict() if "tracked" not in name)
     assert str(fit) == f"8 tensors loaded ({layout} names)"
@@ -75,7 +78,7 @@ def test_the_order_of_the_dictionary_changes_nothing(random, layout, wrapped):
     shuffled = list(tensors.items())
     random.shuffle(shuffled)
     two, three = network(), network()
-    assert load_weights(two, tensors, LAYOUTS) == load_weights(three, dict(shuffled), LAYOUTS)
+    assert load_weights(two, tensors, KEY_MAPS) == load_weights(three, dict(shuffled), KEY_MAPS)
     assert same(two, one) and same(three, one)
 
 
@@ -85,14 +88,16 @@ def test_what_did_not_fit_is_named_and_stays_as_it_was():
     tensors = renamed(one.state_dict(), "rows")
     del tensors["features.1.running_mean"]
     tensors["fc.weight"] = torch.ones(1)
-    fit = load_weights(two, tensors, LAYOUTS)
+    fit = load_weights(two, tensors, KEY_MAPS)
     assert not fit.whole and fit.layout == "rows"
     assert fit.missing == ("body.norm.running_mean",)
     assert fit.unexpected == ("fc.weight",)
     assert fit.reshaped == (("head.weight", (7, 4), (5, 4)), ("head.bias", (7,), (5,)))
     assert fit.missing_below("head.") == ("head.weight", "head.bias")
     assert fit.missing_below("body.") == ("body.norm.running_mean",)
-    assert same(before.head, two.head) and torch.equal(before.body.norm.running_mean, two.body.norm.running_mean)
+    assert same(before.head, two.head) and torch.equal(
+        before.body.norm.running_mean, two.body.norm.running_mean
+    )
     assert torch.equal(one.body.conv.weight, two.body.conv.weight)
     assert str(fit) == (
         "5 tensors loaded (rows names); missing: body.norm.running_mean; unexpected: fc.weight; "
@@ -103,13 +108,13 @@ def test_what_did_not_fit_is_named_and_stays_as_it_was():
 def test_what_has_no_place_keeps_the_name_it_came_with():
     """A layout may rename half of it, and nobody would find that in the file."""
     tensors = renamed(network().state_dict(), "words") | {"second.momentum": torch.ones(1)}
-    assert load_weights(network(), tensors, LAYOUTS).unexpected == ("second.momentum",)
+    assert load_weights(network(), tensors, KEY_MAPS).unexpected == ("second.momentum",)
 
 
 def test_two_tensors_for_one_place_are_not_passed_over_in_silence():
     one, two = network(), network()
     tensors = renamed(one.state_dict(), "words") | {"body.conv.bias": one.body.conv.bias + 1}
-    fit = load_weights(two, tensors, LAYOUTS)
+    fit = load_weights(two, tensors, KEY_MAPS)
     assert fit.unexpected == ("first.bias",) and not fit.whole
 
 
@@ -124,7 +129,7 @@ def test_nothing_fits_where_nothing_was_given():
 def test_the_prefix_of_data_parallel_does_not_count(layout):
     one, two = network(), network()
     tensors = {f"module.{name}": value for name, value in renamed(one.state_dict(), layout).items()}
-    fit = load_weights(two, tensors, LAYOUTS)
+    fit = load_weights(two, tensors, KEY_MAPS)
     assert fit.whole and fit.layout == layout and same(one, two)
     some = {"module.head.bias": one.head.bias, "optimiser.step": torch.ones(1)}
     fit = load_weights(two, some)
@@ -197,14 +202,16 @@ def test_colours_added_up_see_grey_as_they_saw_it_three_times(seed, height, widt
     assert fit.adapted == ("body.conv.weight",) and fit.whole
     assert "body.conv.weight: colours added up" in str(fit)
     x = torch.randn(2, 1, height, width, dtype=torch.float64)
-    assert torch.allclose(grey.eval().body(x), colour.eval().body(x.expand(-1, 3, -1, -1)), rtol=1e-12, atol=1e-12)
+    assert torch.allclose(
+        grey.eval().body(x), colour.eval().body(x.expand(-1, 3, -1, -1)), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["resnet50", "seresnet50", "wrn_28_10", "small_cnn"])
 def test_a_whole_network_for_colours_fits_grey_images(name):
     with torch.device("meta"):
         colour, grey = (create(name, input_shape=(channels, 32, 32)) for channels in (3, 1))
-    fit = load_weights(grey, colour.state_dict(), networks[name].layouts)
+    fit = load_weights(grey, colour.state_dict(), networks[name].key_maps)
     assert fit.whole and len(fit.adapted) == 1
 
 
@@ -236,5 +243,5 @@ def test_a_row_of_layers_is_cut_into_stages_and_no_index_is_mistaken():
 def test_long_lists_are_shortened():
     assert shorten([]) == "" and shorten(["a"]) == "a" and shorten(list("abcd")) == "a, b, c, d"
     assert shorten(list("abcde"), limit=2) == "a, b and 3 more"
-    fit = Fit("own", (), (), tuple("abcdef"), (), ())
+    fit = LoadReport("own", (), (), tuple("abcdef"), (), ())
     assert str(fit) == "0 tensors loaded (own names); missing: a, b, c, d and 2 more"

@@ -54,10 +54,16 @@ def test_building_changes_no_statistics_and_no_modes():
 @pytest.mark.parametrize(
     ("shape", "says"),
     [
-        ((2, 1, 8, 8), r"tiny was built for 3×8×8 images and got 1×8×8: layer first.0 \(Conv2d\) .* needs 3 channels"),
+        (
+            (2, 1, 8, 8),
+            r"tiny was built for 3×8×8 images and got 1×8×8: layer first.0 \(Conv2d\) .* needs 3 channels",
+        ),
         ((2, 3, 2, 8), r"got 3×2×8: layer first.0 \(Conv2d\) got 3×2×8 and needs at least 3×3 pixels"),
         ((2, 3, 3, 3), r"layer second \(MaxPool2d\) got 4×1×1 and needs at least 2×2 pixels"),
-        ((3, 8, 8), r"got an array of shape 3×8×8; it needs a batch N×3×8×8; for one image use x.unsqueeze\(0\)"),
+        (
+            (3, 8, 8),
+            r"got an array of shape 3×8×8; it needs a batch N×3×8×8; for one image use x.unsqueeze\(0\)",
+        ),
         ((2, 2, 3, 8, 8), "got an array of shape 2×2×3×8×8; it needs a batch N×3×8×8$"),
     ],
 )

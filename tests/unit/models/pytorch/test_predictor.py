@@ -6,7 +6,7 @@ import torch
 
 from convscope.core.contracts import Predictor
 from convscope.core.errors import ShapeError, UserError
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.preprocess import Preprocess
 from convscope.models.pytorch import predictor as module
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.zoo import create
@@ -41,10 +41,11 @@ def test_logits_are_those_of_the_network_on_normalised_images(channels):
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "images"), [(12, 12, 256), (62, 63, 256), (128, 128, 61), (300, 200, 16), (1024, 1024, 1)]
+    ("height", "width", "images"),
+    [(12, 12, 256), (62, 63, 256), (128, 128, 61), (300, 200, 16), (1024, 1024, 1)],
 )
 def test_batches_fit_in_memory(height, width, images):
-    assert module.lot_size(height, width) == images
+    assert module.max_batch_size(height, width) == images
 
 
 def test_many_batches_answer_like_one(monkeypatch):

@@ -15,17 +15,17 @@ from safetensors.torch import save_file
 
 from convscope.core.bundle import Bundle
 from convscope.core.errors import Failure, UserError
-from convscope.data.normalise import normalise
-from convscope.data.preprocess import Preprocess
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.data.pytorch.normalise import normalise
 from convscope.models.pytorch import pretrained
-from convscope.models.pytorch.load_weights import Fit
+from convscope.models.pytorch.load_weights import LoadReport
 from convscope.models.pytorch.pretrained import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Pretrained,
     bytes_of,
+    canonical_reference,
     describe,
-    lasting,
     open_pretrained,
 )
 from convscope.models.pytorch.weight_file import read_tensors
@@ -91,7 +91,9 @@ def cache(tmp_path, monkeypatch):
 
 def test_the_body_is_that_of_the_package_bit_for_bit_and_the_head_is_fresh():
     with np.load(SHIPPED) as stored:
-        expected = {name: torch.from_numpy(stored[name]) for name in stored.files if name.startswith("features.")}
+        expected = {
+            name: torch.from_numpy(stored[name]) for name in stored.files if name.startswith("features.")
+        }
     torch.manual_seed(3)
     network, fit = open_pretrained("squeezenet1_0").build(input_shape=(3, 227, 227), classes=5)
     torch.manual_seed(3)
@@ -116,9 +118,12 @@ def test_names_of_networks_win_over_folders_of_that_name(tmp_path, monkeypatch):
     assert open_pretrained("squeezenet1_0").origin.endswith("in the package")
     assert "holds no bundle.safetensors" in refused("./squeezenet1_0")
     (tmp_path / "mine").mkdir()
-    assert lasting("squeezenet1_0") == "squeezenet1_0" and lasting("timm:resnet18") == "timm:resnet18"
-    assert lasting("mine") == lasting("./mine/") == str(tmp_path / "mine")
-    assert lasting("x" * 5000) == "x" * 5000
+    assert (
+        canonical_reference("squeezenet1_0") == "squeezenet1_0"
+        and canonical_reference("timm:resnet18") == "timm:resnet18"
+    )
+    assert canonical_reference("mine") == canonical_reference("./mine/") == str(tmp_path / "mine")
+    assert canonical_reference("x" * 5000) == "x" * 5000
 
 
 # Files
@@ -188,13 +193,17 @@ def test_a_damaged_file_says_so_before_it_is_asked_for_its_network(tmp_path):
 def test_half_of_a_larger_network_is_not_taken_for_a_smaller_one(tmp_path):
     """ResNet-32 holds every tensor of ResNet-20, in the same shapes; the maps would be those of neither."""
     path = save(unlike_fresh("resnet32"), tmp_path / "large.pth", module=True)
-    with pytest.raises(UserError, match=r"does not fit resnet20, which has no place for .*stage1\.3.*and \d+ more"):
+    with pytest.raises(
+        UserError, match=r"does not fit resnet20, which has no place for .*stage1\.3.*and \d+ more"
+    ):
         open_pretrained(str(path), model="resnet20").build(input_shape=(3, 32, 32), classes=3)
 
 
 def test_weights_that_are_missing_or_of_another_shape_are_named(trained, tmp_path):
     path = save(trained, tmp_path / "small.pth")
-    with pytest.raises(UserError, match=r"small\.pth does not fit resnet32: missing .*body\.stage1\.3\.conv1\.weight"):
+    with pytest.raises(
+        UserError, match=r"small\.pth does not fit resnet32: missing .*body\.stage1\.3\.conv1\.weight"
+    ):
         open_pretrained(str(path), model="resnet32").build(input_shape=(3, 32, 32), classes=3)
     wide = Pretrained("resnet20", "X", trained.state_dict(), (32, 32), options={"widths": (8, 32, 64)})
     with pytest.raises(UserError, match=r"body\.stem\.0\.weight is 16×3×3×3, needs 8×3×3×3"):
@@ -205,12 +214,15 @@ def test_the_small_form_of_a_network_for_photographs_is_named_as_the_reason():
     large = unlike_fresh("resnet18", input_shape=(3, 96, 96))
     weights = Pretrained("resnet18", "X", large.state_dict(), (96, 96))
     assert same_body(weights.build(input_shape=(3, 96, 96), classes=3)[0], large)
-    with pytest.raises(UserError, match=r"body\.stem\.0\.weight is 64×3×7×7.*up to 64 pixels.*see data\.size"):
+    with pytest.raises(
+        UserError, match=r"body\.stem\.0\.weight is 64×3×7×7.*up to 64 pixels.*see data\.size"
+    ):
         weights.build(input_shape=(3, 64, 64), classes=3)
 
 
 def test_googlenet_comes_without_its_auxiliary_heads_and_with_its_own_preprocessing(tmp_path):
-    """Fresh ones would pull at a trained body; torchvision's weights are of a release that scales to [−1, 1]."""
+    """Fresh ones would pull at a trained body; torchvision's weights are of a release that scales to [−1,
+    1]."""
     whole = unlike_fresh("googlenet", input_shape=(3, 72, 72), classes=3)
     weights = open_pretrained(str(save(whole, tmp_path / "a.pth")), model="googlenet")
     assert (weights.mean, weights.std) == ((0.5,) * 3, (0.5,) * 3)
@@ -273,7 +285,7 @@ def test_a_damaged_bundle_is_one_line(trained, tmp_path):
         ("w" * 5000, "there is no trained network (nor file or run)"),
         ("folder/" + "w" * 5000, "there is no run or weight file at folder/"),
         ("empty", "holds no bundle.safetensors; give a run folder"),
-        ("begun", "is a run that has not ended; go on with it"),
+        ("session", "is a run that has not ended; go on with it"),
         ("torchvision:", "does not say which network of the list it is; add --model NAME"),
         ("torchvision:swin_t", "does not say which network of the list it is; add --model NAME"),
         ("timm:", "add --model NAME"),
@@ -283,8 +295,8 @@ def test_a_damaged_bundle_is_one_line(trained, tmp_path):
 def test_a_word_that_means_nothing(tmp_path, monkeypatch, word, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    (tmp_path / "begun").mkdir()
-    (tmp_path / "begun" / "checkpoint.safetensors").touch()
+    (tmp_path / "session").mkdir()
+    (tmp_path / "session" / "checkpoint.safetensors").touch()
     assert message in refused(word)
 
 
@@ -292,7 +304,8 @@ def test_a_word_that_means_nothing(tmp_path, monkeypatch, word, message):
 
 
 def test_grey_images_meet_the_kernels_added_up_and_average_statistics():
-    """The same maps as from the grey image given three times, with the averaged statistics for every colour."""
+    """The same maps as from the grey image given three times, with the averaged statistics for every
+    colour."""
     weights = open_pretrained("squeezenet1_0")
     grey, fit = weights.build(input_shape=(1, 72, 72), classes=3)
     colour, _ = weights.build(input_shape=(3, 72, 72), classes=3)
@@ -338,7 +351,13 @@ def test_the_digest_follows_names_shapes_and_values_and_nothing_else():
     first = digest(a=a, b=b)
     assert len(first) == 12 and int(first, 16) >= 0
     assert digest(b=b.clone(), a=a.clone()) == first == digest(a=a.t().contiguous().t(), b=b)
-    others = [digest(a=a), digest(a=a, c=b), digest(a=a.view(3, 2), b=b), digest(a=a + 1e-6, b=b), digest(a=a, b=b + 1)]
+    others = [
+        digest(a=a),
+        digest(a=a, c=b),
+        digest(a=a.view(3, 2), b=b),
+        digest(a=a + 1e-6, b=b),
+        digest(a=a, b=b + 1),
+    ]
     assert len({first, *others}) == 6
     assert open_pretrained("squeezenet1_0").digest() == open_pretrained("squeezenet1_0").digest()
 
@@ -359,14 +378,15 @@ def test_what_is_said_of_a_fit_frightens_nobody():
         describe(fit)
         == "all 50 tensors of the body (torchvision names; colours added up for grey images); the head is new"
     )
-    assert isinstance(fit, Fit)
+    assert isinstance(fit, LoadReport)
 
 
 # Downloads, without a network
 
 
 def served(monkeypatch, answer):
-    """In place of every download: `answer(target)`, which writes the file or raises; the addresses asked for."""
+    """In place of every download: `answer(target)`, which writes the file or raises; the addresses asked
+    for."""
     asked = []
 
     def download(url, target, hash_prefix=None, progress=True):
@@ -386,7 +406,9 @@ def raises(problem):
 
 PROBLEMS = {
     "no network": urllib.error.URLError(OSError(-3, "Temporary failure in name resolution")),
-    "not found": urllib.error.HTTPError("https://x", 404, "Not Found", http.client.HTTPMessage(), io.BytesIO()),
+    "not found": urllib.error.HTTPError(
+        "https://x", 404, "Not Found", http.client.HTTPMessage(), io.BytesIO()
+    ),
     "time out": TimeoutError("timed out"),
     "cut off": http.client.IncompleteRead(b"x", 10),
     "corrupt": RuntimeError('invalid hash value (expected "b8a52dc0", got "00")'),
@@ -431,7 +453,9 @@ def test_what_torchvision_has_is_fetched_once_and_gives_its_features(cache, monk
     weights = open_pretrained("squeezenet1_1")
     open_pretrained("torchvision:squeezenet1_1")
     assert len(asked) == 1 and [p.name for p in cache.iterdir()] == ["squeezenet1_1-b8a52dc0.pth"]
-    assert weights.size == (224, 224) and weights.origin == "torchvision's SqueezeNet1_1_Weights.IMAGENET1K_V1"
+    assert (
+        weights.size == (224, 224) and weights.origin == "torchvision's SqueezeNet1_1_Weights.IMAGENET1K_V1"
+    )
     network, _ = weights.build(input_shape=(3, 96, 96), classes=3)
     x = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
@@ -443,13 +467,17 @@ def test_a_file_in_the_cache_that_broke_since_is_removed(cache, monkeypatch, the
     open_pretrained("squeezenet1_1")
     (file,) = cache.iterdir()
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(Failure, match=r"squeezenet1_1-b8a52dc0\.pth was damaged and is removed; type the same again"):
+    with pytest.raises(
+        Failure, match=r"squeezenet1_1-b8a52dc0\.pth was damaged and is removed; type the same again"
+    ):
         open_pretrained("squeezenet1_1")
     assert not file.exists()
     assert open_pretrained("squeezenet1_1").size == (224, 224)
 
 
-@pytest.mark.parametrize("name", [n for n in ("lenet5", "small_cnn", "resnet20", "resnet110") if n in networks])
+@pytest.mark.parametrize(
+    "name", [n for n in ("lenet5", "small_cnn", "resnet20", "resnet110") if n in networks]
+)
 def test_a_network_that_nobody_trained_says_what_there_is(name):
     message = refused(name)
     assert f"torchvision has no trained weights for {name}; in the package are squeezenet1_0" in message
@@ -474,7 +502,8 @@ def timm():
 
 
 @pytest.mark.parametrize(
-    "problem", [OSError("We couldn't connect\nto the hub"), RuntimeError("No pretrained weights exist"), KeyError("x")]
+    "problem",
+    [OSError("We couldn't connect\nto the hub"), RuntimeError("No pretrained weights exist"), KeyError("x")],
 )
 def test_timm_without_a_network_is_one_line(timm, cache, monkeypatch, problem):
     def create_model(*_arguments, **_words):
@@ -521,7 +550,8 @@ def test_timm_and_torchvision_may_be_absent(monkeypatch):
 
 
 def test_bundles_and_files_hold_the_same(trained, tmp_path):
-    """`open_pretrained` of a run and of its bundle under another name; a plain safetensors file is no bundle."""
+    """`open_pretrained` of a run and of its bundle under another name; a plain safetensors file is no
+    bundle."""
     folder = bundle_of(trained, tmp_path / "run")
     copy = tmp_path / "copied.safetensors"
     copy.write_bytes((folder / "bundle.safetensors").read_bytes())

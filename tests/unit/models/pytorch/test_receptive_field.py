@@ -18,7 +18,8 @@ def traced(net, shape=(1, 64, 64)):
 
 
 def measured(net, side):
-    """Field and stride by gradients: which pixels move the place in the middle, and where its right neighbour begins.
+    """Field and stride by gradients: which pixels move the place in the middle, and where its right neighbour
+    begins.
 
     All weights are positive, so nothing cancels; average pools stand for max pools, which pass one path only.
     """
@@ -118,7 +119,9 @@ def test_where_branches_meet_the_larger_counts():
 
 
 def test_a_gate_is_left_out():
-    """Squeeze-and-excitation multiplies a map by numbers that depend on the whole image; the field is the maps'."""
+    """Squeeze-and-excitation multiplies a map by numbers that depend on the whole image; the field is the
+    maps'.
+    """
 
     def gated(x):
         x = F.max_pool2d(x, 3, 2)

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convscope.core.errors import ShapeError
-from convscope.models.pytorch.shapes import at_rest, blank, explain, last_map, smallest_side, times, walk
+from convscope.models.pytorch.shapes import (
+    dummy_input,
+    eval_mode,
+    explain,
+    format_shape,
+    last_map,
+    smallest_side,
+    trace,
+)
 
 
 class Adds(nn.Module):
@@ -24,11 +32,11 @@ class Adds(nn.Module):
 def test_walk_sees_each_call_in_order():
     relu = nn.ReLU()
     net = nn.Sequential(nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 5, 3), relu)
-    visits, problem = walk(net, torch.zeros(1, 3, 8, 8))
+    calls, problem = trace(net, torch.zeros(1, 3, 8, 8))
     assert problem is None
     # A layer that is listed twice has one name, the first.
-    assert [v.name for v in visits] == ["0", "1", "2", "1"]
-    assert [tuple(v.gave.shape[1:]) for v in visits] == [(4, 6, 6), (4, 6, 6), (5, 4, 4), (5, 4, 4)]
+    assert [v.name for v in calls] == ["0", "1", "2", "1"]
+    assert [tuple(v.gave.shape[1:]) for v in calls] == [(4, 6, 6), (4, 6, 6), (5, 4, 4), (5, 4, 4)]
 
 
 def test_walk_leaves_no_trace():
@@ -36,7 +44,7 @@ def test_walk_leaves_no_trace():
     net[1].eval()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     for shape in ((3, 8, 8), (1, 8, 8)):
-        walk(net, torch.ones(1, *shape))
+        trace(net, torch.ones(1, *shape))
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     assert [m.training for m in net] == [True, False, True]
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
@@ -45,15 +53,15 @@ def test_walk_leaves_no_trace():
 def test_at_rest_puts_modes_back_after_an_error():
     net = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(3))
     net[0].eval()
-    with pytest.raises(ZeroDivisionError), at_rest(net):
+    with pytest.raises(ZeroDivisionError), eval_mode(net):
         assert not net[1].training and not torch.is_grad_enabled()
         raise ZeroDivisionError
     assert (net[0].training, net[1].training, torch.is_grad_enabled()) == (False, True, True)
 
 
 def test_blank_follows_the_parameters():
-    assert blank(nn.Conv2d(1, 1, 1).double(), (1, 2, 3)).dtype == torch.float64
-    assert blank(nn.ReLU(), (1, 2, 3)).shape == (1, 1, 2, 3)
+    assert dummy_input(nn.Conv2d(1, 1, 1).double(), (1, 2, 3)).dtype == torch.float64
+    assert dummy_input(nn.ReLU(), (1, 2, 3)).shape == (1, 1, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +69,29 @@ def test_blank_follows_the_parameters():
     [
         (nn.Sequential(nn.Conv2d(3, 4, 3)), (3, 8, 8), None),
         (nn.Sequential(nn.Conv2d(3, 4, 3)), (1, 8, 8), "layer 0 (Conv2d) got 1×8×8 and needs 3 channels"),
-        (nn.Sequential(nn.Conv2d(3, 4, 5)), (3, 4, 8), "layer 0 (Conv2d) got 3×4×8 and needs at least 5×5 pixels"),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 5)),
+            (3, 4, 8),
+            "layer 0 (Conv2d) got 3×4×8 and needs at least 5×5 pixels",
+        ),
         (nn.Sequential(nn.Conv2d(3, 4, 3, dilation=2)), (3, 4, 8), "needs at least 5×5 pixels"),
         (nn.Sequential(nn.Conv2d(3, 4, (1, 7), padding=(0, 1))), (3, 4, 4), "needs at least 1×5 pixels"),
-        (nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)), (3, 1, 8), "layer 1 (MaxPool2d) got 3×1×8 and needs at least 2×2"),
-        (nn.Sequential(nn.AvgPool2d(4)), (3, 3, 8), "layer 0 (AvgPool2d) got 3×3×8 and needs at least 4×4 pixels"),
+        (
+            nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)),
+            (3, 1, 8),
+            "layer 1 (MaxPool2d) got 3×1×8 and needs at least 2×2",
+        ),
+        (
+            nn.Sequential(nn.AvgPool2d(4)),
+            (3, 3, 8),
+            "layer 0 (AvgPool2d) got 3×3×8 and needs at least 4×4 pixels",
+        ),
         (nn.Sequential(nn.BatchNorm2d(3)), (1, 3, 8), "layer 0 (BatchNorm2d) got 1×3×8 and needs 3 channels"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 3), "layer 1 (Linear) got 18 and needs 12 numbers"),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(12, 2)),
+            (3, 2, 3),
+            "layer 1 (Linear) got 18 and needs 12 numbers",
+        ),
         (
             nn.Sequential(nn.Upsample(scale_factor=2), nn.PixelShuffle(2)),
             (3, 2, 2),
@@ -86,7 +110,9 @@ def test_explanation_before_any_layer():
             return super().forward(x.view(7))
 
     assert explain(Unpacks(), (1, 2, 2)).startswith("Unpacks got 1×2×2 and fails: shape '[7]' is invalid")
-    assert explain(Unpacks(nn.ReLU()), (1, 2, 2)).startswith("it stops before its first layer: shape '[7]' is invalid")
+    assert explain(Unpacks(nn.ReLU()), (1, 2, 2)).startswith(
+        "it stops before its first layer: shape '[7]' is invalid"
+    )
 
 
 def test_same_padding_is_understood():
@@ -109,7 +135,9 @@ def test_the_smallest_side_is_the_smallest(layers, side):
 
 def test_no_smallest_side_where_channels_are_wrong():
     assert smallest_side(nn.Sequential(nn.Conv2d(3, 1, 1)), 1) is None
-    with pytest.raises(ShapeError, match=r"net cannot be built for 1×8×8 images: layer 0 .*needs 3 channels$"):
+    with pytest.raises(
+        ShapeError, match=r"net cannot be built for 1×8×8 images: layer 0 .*needs 3 channels$"
+    ):
         last_map("net", nn.Sequential(nn.Conv2d(3, 1, 1)), (1, 8, 8))
 
 
@@ -121,4 +149,4 @@ def test_last_map_says_what_is_too_small():
 
 
 def test_times():
-    assert (times((3, 4, 5)), times(()), times((7,))) == ("3×4×5", "", "7")
+    assert (format_shape((3, 4, 5)), format_shape(()), format_shape((7,))) == ("3×4×5", "", "7")

@@ -16,7 +16,9 @@ from convscope.models.pytorch.zoo import create, networks
 
 @pytest.mark.parametrize("name", list(networks))
 def test_macs_are_half_of_what_torch_counts(name):
-    """torch counts floating-point operations, two for each multiply-accumulate, and leaves out the same layers."""
+    """torch counts floating-point operations, two for each multiply-accumulate, and leaves out the same
+    layers.
+    """
     net = create(name).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *net.spec.input_shape))
@@ -48,49 +50,53 @@ def column(summary, kind, attribute):
 
 def test_small_cnn_as_worked_out_by_hand():
     summary = summarise(create("small_cnn"))
-    assert column(summary, "MaxPool2d", "field") == [(4, 4), (10, 10)]
+    assert column(summary, "MaxPool2d", "receptive_field") == [(4, 4), (10, 10)]
     assert column(summary, "MaxPool2d", "stride") == [(2, 2), (4, 4)]
     assert column(summary, "MaxPool2d", "output") == [(32, 16, 16), (64, 8, 8)]
     assert column(summary, "Conv2d", "macs") == [32 * 32 * 32 * 27, 64 * 16 * 16 * 288]
-    assert column(summary, "Linear", "field") == [None, None]
+    assert column(summary, "Linear", "receptive_field") == [None, None]
 
 
 def test_deeper_cnn_as_worked_out_by_hand():
     summary = summarise(create("deeper_cnn"))
     # stem 3; each stage: + 2 · stride for the convolution, + stride for the pool.
-    assert column(summary, "MaxPool2d", "field") == [(6, 6), (12, 12), (24, 24)]
-    assert summary.field == (24, 24)
+    assert column(summary, "MaxPool2d", "receptive_field") == [(6, 6), (12, 12), (24, 24)]
+    assert summary.receptive_field == (24, 24)
 
 
 def test_the_branch_that_sees_most_counts_though_another_one_is_called_last():
     class Beside(nn.Module):
         def __init__(self):
             super().__init__()
-            self.wide, self.narrow = nn.Conv2d(3, 2, (5, 1), padding=(2, 0)), nn.Conv2d(3, 2, (1, 3), padding=(0, 1))
+            self.wide, self.narrow = (
+                nn.Conv2d(3, 2, (5, 1), padding=(2, 0)),
+                nn.Conv2d(3, 2, (1, 3), padding=(0, 1)),
+            )
 
         def forward(self, x):
             return torch.cat([self.wide(x), self.narrow(x)], 1)
 
     summary = summarise(nn.Sequential(Beside(), nn.Flatten(), nn.Linear(4 * 8 * 8, 2)), (3, 8, 8))
-    assert [row.field for row in summary.rows] == [(5, 1), (1, 3), None, None]
-    assert summary.field == (5, 3)
-    assert summarise(nn.Sequential(nn.Flatten()), (3, 8, 8)).field is None
+    assert [row.receptive_field for row in summary.rows] == [(5, 1), (1, 3), None, None]
+    assert summary.receptive_field == (5, 3)
+    assert summarise(nn.Sequential(nn.Flatten()), (3, 8, 8)).receptive_field is None
 
 
 @pytest.mark.parametrize(
-    ("name", "field"), [("alexnet", 195), ("vgg11", 150), ("vgg16", 212), ("inception_v3", 1311), ("mobilenet_v1", 315)]
+    ("name", "receptive_field"),
+    [("alexnet", 195), ("vgg11", 150), ("vgg16", 212), ("inception_v3", 1311), ("mobilenet_v1", 315)],
 )
 def test_fields_are_those_that_were_published(name, field):
     """The table beside Araujo, Norris & Sim (2019), of networks that it has in the same form."""
-    assert networks[name].spec.field == field
+    assert networks[name].spec.receptive_field == field
 
 
-@pytest.mark.parametrize(("depth", "field"), [(20, 81), (32, 137), (44, 193)])
+@pytest.mark.parametrize(("depth", "receptive_field"), [(20, 81), (32, 137), (44, 193)])
 def test_resnets_as_worked_out_by_hand(depth, field):
     """3 + 2n·2 + (2 + 4 + (n − 1)·8) + (4 + 8 + (n − 1)·16) for n blocks a stage."""
     n = (depth - 2) // 6
     assert field == 3 + 4 * n + 6 + 8 * (n - 1) + 12 + 16 * (n - 1)
-    assert summarise(create(f"resnet{depth}")).field == (field, field)
+    assert summarise(create(f"resnet{depth}")).receptive_field == (field, field)
 
 
 def test_another_input_size():
@@ -124,7 +130,9 @@ def test_a_summary_leaves_the_network_alone():
 
 
 def test_an_image_that_does_not_fit():
-    with pytest.raises(ShapeError, match=r"small_cnn does not take 3×48×48 images: layer head\.1 \(Linear\) got 9216"):
+    with pytest.raises(
+        ShapeError, match=r"small_cnn does not take 3×48×48 images: layer head\.1 \(Linear\) got 9216"
+    ):
         summarise(create("small_cnn"), (3, 48, 48))
     with pytest.raises(ShapeError, match="Sequential does not say which images it takes"):
         summarise(nn.Sequential(nn.ReLU()))
@@ -133,7 +141,7 @@ def test_an_image_that_does_not_fit():
 def test_for_programs_and_for_people():
     summary = summarise(create("small_cnn"))
     values = json.loads(json.dumps(summary.to_dict()))
-    assert values["parameters"] == 545194 and values["field"] == [10, 10]
+    assert values["parameters"] == 545194 and values["receptive_field"] == [10, 10]
     assert values["rows"][0] == {
         "name": "stage1.0",
         "kind": "Conv2d",
@@ -141,10 +149,18 @@ def test_for_programs_and_for_people():
         "parameters": 864,
         "macs": 884736,
         "stride": [1, 1],
-        "field": [3, 3],
+        "receptive_field": [3, 3],
     }
     text = str(summary)
-    for shown in ("small_cnn for 3×32×32 images", "stage2.2", "MaxPool2d", "64×8×8", "524,416", "545,194", "6,128,896"):
+    for shown in (
+        "small_cnn for 3×32×32 images",
+        "stage2.2",
+        "MaxPool2d",
+        "64×8×8",
+        "524,416",
+        "545,194",
+        "6,128,896",
+    ):
         assert shown in text
 
 

@@ -35,7 +35,8 @@ def test_it_imports_without_a_warning():
 def test_an_import_by_somebody_else_works_too():
     code = (
         "from convscope.models.pytorch.torchvision_cpu import allow_torchvision as allow\n"
-        "import sys; allow(); allow(); assert sum('Declarer' in type(f).__name__ for f in sys.meta_path) == 1\n"
+        "import sys; allow(); allow(); assert sum('Declarer' in type(f).__name__ for f in sys.meta_path) == "
+        "1\n"
         "assert 'torchvision' not in sys.modules\n"
         "from torchvision.transforms import v2; print(v2.RandomCrop.__name__)"
     )
@@ -74,7 +75,9 @@ def test_without_torchvision_the_error_says_what_to_do():
         "except UserError as error: print(error)"
     )
     said = python(code)
-    assert "torchvision is not installed" in said and "pip install torchvision" in said and said.count("\n") == 1
+    assert (
+        "torchvision is not installed" in said and "pip install torchvision" in said and said.count("\n") == 1
+    )
 
 
 def test_a_module_that_torchvision_lacks_is_not_hidden(tmp_path):

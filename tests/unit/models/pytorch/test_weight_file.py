@@ -81,7 +81,7 @@ def test_the_type_of_numbers_stays(tmp_path, suffix, dtype):
 
 
 class Mark:
-    """Reading it as a pickle writes a file."""
+    """MethodResult it as a pickle writes a file."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -190,7 +190,9 @@ def sound(request, tmp_path_factory):
 @settings(max_examples=60)
 @given(data=st.data())
 def test_any_damage_is_one_line_or_tensors_but_never_another_error(sound, data):
-    """Bits flipped, the end cut off, a piece lost: what a broken disk or download leaves. Warnings are errors here."""
+    """Bits flipped, the end cut off, a piece lost: what a broken disk or download leaves. Warnings are errors
+    here.
+    """
     folder, suffix, whole = sound
     place = data.draw(st.integers(0, len(whole) - 1))
     kind = data.draw(st.sampled_from(["flip", "cut", "lose"]))

@@ -118,10 +118,13 @@ def test_options_that_make_no_sense(name, options, says):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("mobilenet_v1", {"width": 1e12}), ("simple_cnn", {"widths": [65_536] * 2, "kernel": 65_535})]
+    ("name", "options"),
+    [("mobilenet_v1", {"width": 1e12}), ("simple_cnn", {"widths": [65_536] * 2, "kernel": 65_535})],
 )
 def test_what_no_memory_holds_is_told_in_words(name, options):
-    with pytest.raises(UserError, match=f"{name} as it was asked for does not fit into memory; make it narrower"):
+    with pytest.raises(
+        UserError, match=f"{name} as it was asked for does not fit into memory; make it narrower"
+    ):
         create(name, options=options)
 
 
@@ -135,7 +138,8 @@ def test_the_seed_decides_the_weights():
 
 
 def test_convolutions_start_as_he_says():
-    """Standard deviation sqrt(2 / (k·k·outputs)): fan-out, within five standard errors of it, and biases 0."""
+    """Standard deviation sqrt(2 / (k·k·outputs)): fan-out, within five standard errors of it, and biases
+    0."""
     torch.manual_seed(0)
     layer = nn.Conv2d(32, 64, 3)
     initialise(nn.Sequential(layer))

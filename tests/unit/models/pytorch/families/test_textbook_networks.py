@@ -1,4 +1,6 @@
-"""Each simple network beside the same one written out plainly, with ReLU before pool, and given the same weights."""
+"""Each simple network beside the same one written out plainly, with ReLU before pool, and given the same
+weights.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,11 @@ TEXTBOOK = {
         *conv_block(16, 32, 5, norm=False),
         *(nn.Flatten(), nn.Linear(32 * 7 * 7, 10)),
     ],
-    "small_cnn": lambda: [*conv_block(3, 32, norm=True), *conv_block(32, 64, norm=True), *head(64 * 8 * 8, 128, 0.2)],
+    "small_cnn": lambda: [
+        *conv_block(3, 32, norm=True),
+        *conv_block(32, 64, norm=True),
+        *head(64 * 8 * 8, 128, 0.2),
+    ],
     "deeper_cnn": lambda: [
         *conv_block(3, 64, norm=True, pool=False),
         *conv_block(64, 64, norm=True),
@@ -71,7 +77,9 @@ def with_weights_of(ours, plain):
 
 @pytest.mark.parametrize("name", list(TEXTBOOK))
 def test_training_equals_the_textbook(name):
-    """Logits, loss gradients and batch-norm statistics of one training step, in float64; dropout draws the same."""
+    """Logits, loss gradients and batch-norm statistics of one training step, in float64; dropout draws the
+    same.
+    """
     ours, plain = copied(name)
     x = torch.randn(6, *ours.spec.input_shape, dtype=torch.float64)
     results = []
@@ -93,10 +101,13 @@ def test_answers_equal_the_textbook(name):
         assert torch.allclose(ours.eval()(x), plain.eval()(x), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("activation", "pooling"), [("tanh", "average"), ("tanh", "max"), ("relu", "average")])
+@pytest.mark.parametrize(
+    ("activation", "pooling"), [("tanh", "average"), ("tanh", "max"), ("relu", "average")]
+)
 def test_options_bring_back_the_lenet_of_old(activation, pooling):
     plain = lenet(
-        {"tanh": nn.Tanh, "relu": nn.ReLU}[activation], {"average": nn.AvgPool2d, "max": nn.MaxPool2d}[pooling]
+        {"tanh": nn.Tanh, "relu": nn.ReLU}[activation],
+        {"average": nn.AvgPool2d, "max": nn.MaxPool2d}[pooling],
     )
     options = {"activation": activation, "pooling": pooling}
     ours, plain = with_weights_of(create("lenet5", options=options), nn.Sequential(*plain))
@@ -117,7 +128,9 @@ def test_lenet_is_the_same_network_at_28_and_32_pixels():
 
 def test_lab_cnn_has_exactly_the_weights_of_the_source():
     convolutions = sum(9 * a * b + b for a, b in ((3, 32), (32, 64), (64, 128)))
-    assert convolutions + 128 * 16 * 512 + 512 + 512 * 10 + 10 == create("lab_cnn").spec.parameters == 1_147_466
+    assert (
+        convolutions + 128 * 16 * 512 + 512 + 512 * 10 + 10 == create("lab_cnn").spec.parameters == 1_147_466
+    )
 
 
 def test_deeper_cnn_takes_other_sizes_after_it_was_built():

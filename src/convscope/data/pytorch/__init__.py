@@ -1,0 +1,1 @@
+"""Training batches as tensors: loading, augmenting and normalising whole batches."""

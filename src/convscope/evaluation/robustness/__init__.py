@@ -1,0 +1,1 @@
+"""How a network fares as images get worse."""

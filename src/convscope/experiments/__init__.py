@@ -1,0 +1,1 @@
+"""Several runs: side by side, over seeds, and networks under one budget."""

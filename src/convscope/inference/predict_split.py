@@ -1,0 +1,25 @@
+"""Logits for a whole split, a batch at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.core.contracts import Predictor, Progress
+from convscope.data.preparing.prepared_split import PreparedSplit
+
+BATCH = 256
+
+
+def predict_split(
+    predictor: Predictor, part: PreparedSplit, *, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """Logits n×K for the n images of a part, in their order; `progress(done, total)` is called after each
+    batch.
+    """
+    logits = []
+    for number, images in enumerate(part.batches(BATCH)):
+        logits.append(predictor.predict(images))
+        if progress:
+            progress(min((number + 1) * BATCH, len(part)), len(part))
+    return np.concatenate(logits) if logits else np.empty((0, len(predictor.classes)), np.float32)

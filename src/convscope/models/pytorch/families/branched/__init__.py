@@ -1,0 +1,1 @@
+"""Networks whose layers see the same maps side by side."""

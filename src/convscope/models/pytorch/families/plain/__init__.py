@@ -1,0 +1,1 @@
+"""Networks of convolutions one after another, from LeNet-5 to VGG."""

@@ -1,0 +1,1 @@
+"""Networks with skip connections, and what stands in them."""

@@ -1,0 +1,1 @@
+"""The classification losses as torch computes them."""

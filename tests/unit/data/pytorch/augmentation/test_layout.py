@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convscope.data.pytorch.augmentation.layout import channels_first, pictures, put, put_rows, take
+
+
+def test_channels_last_images_are_not_copied():
+    p = torch.zeros(2, 4, 5, 3, dtype=torch.uint8)
+    x = channels_first(p)
+    assert pictures(x).data_ptr() == p.data_ptr()
+    assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+@given(h=st.integers(1, 6), w=st.integers(1, 6), c=st.sampled_from([1, 3]), index=st.permutations(range(5)))
+@settings(max_examples=50, deadline=None)
+def test_what_is_put_where_it_was_taken_changes_nothing(h, w, c, index):
+    x = channels_first(torch.randint(0, 256, (5, h, w, c), dtype=torch.uint8))
+    chosen = torch.tensor(index[:3])
+    part = take(x, chosen)
+    assert torch.equal(part, x[chosen])
+    out = x.clone(memory_format=torch.channels_last)
+    put(out, chosen, part)
+    assert torch.equal(out, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16, torch.bool])
+@pytest.mark.parametrize("length", [1, 3, 8, 24])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_rows_of_any_type_length_and_place_are_written(dtype, length, offset):
+    rows = torch.zeros(4 + offset, length, dtype=dtype)[offset:]
+    values = torch.ones(2, length, dtype=dtype)
+    put_rows(rows, torch.tensor([3, 1]), values)
+    assert rows.sum(1).tolist() == [0, length, 0, length]
+
+
+def test_nothing_to_write_is_fine():
+    rows = torch.zeros(2, 8, dtype=torch.uint8)
+    put_rows(rows, torch.zeros(0, dtype=torch.int64), torch.zeros(0, 8, dtype=torch.uint8))
+    assert not rows.any()

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import photographs
+import small_data
+from convscope.core.config import RunConfig
+from convscope.core.errors import UserError
+from convscope.core.run.display import Display
+from convscope.data.preparing.prepared_split import prepare_split
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.label_audit import out_of_fold as module
+from convscope.label_audit.out_of_fold import assign_folds, out_of_fold
+from convscope.training.defaults import settle
+from convscope.training.prepare_data import PreparedData, with_statistics
+from convscope.training.pytorch.assemble import choose_compute
+from convscope.training.train import open_data
+
+QUIET = Display(quiet=True)
+TINY = small_data.settings(epochs=1)
+
+
+def fold_of(labels, folds=3, seed=0, groups=None):
+    labels = np.array(labels)
+    return assign_folds(
+        labels, [str(i) for i in range(len(labels))], folds=folds, seed=seed, groups=groups or {}
+    )
+
+
+# Dealing
+
+
+@given(st.lists(st.integers(0, 3), min_size=6, max_size=60), st.integers(2, 3), st.integers(0, 3))
+def test_every_class_is_spread_evenly(labels, folds, seed):
+    found = fold_of(labels, folds, seed)
+    assert found.min() >= 0 and found.max() < folds
+    for k in set(labels):
+        counts = np.bincount(found[np.array(labels) == k], minlength=folds)
+        assert counts.max() - counts.min() <= 1
+
+
+@given(st.data())
+def test_images_of_a_group_stay_together(data):
+    labels = np.arange(40) % 2
+    groups = {str(i): data.draw(st.integers(0, 8)) for i in range(0, 40, 2)}
+    found = fold_of(labels, 4, groups=groups)
+    for number in set(groups.values()):
+        assert len({int(found[int(name)]) for name, group in groups.items() if group == number}) == 1
+
+
+def test_the_folds_are_a_function_of_the_seed():
+    labels = np.arange(60) % 3
+    assert np.array_equal(fold_of(labels, seed=1), fold_of(labels, seed=1))
+    assert not np.array_equal(fold_of(labels, seed=1), fold_of(labels, seed=2))
+
+
+def test_groups_of_images_that_are_not_here_do_no_harm():
+    assert np.array_equal(fold_of([0, 1] * 4), fold_of([0, 1] * 4, groups={"elsewhere": 5}))
+
+
+@pytest.mark.parametrize(("count", "folds"), [(10, 1), (10, 0), (10, 6), (3, 2), (0, 5)])
+def test_folds_that_cannot_be_dealt(count, folds):
+    with pytest.raises(
+        UserError, match=f"{count} images cannot be fold_of into {folds} folds; (give 2|that takes 4)"
+    ):
+        fold_of([0] * count, folds)
+
+
+def test_images_that_all_show_the_same():
+    with pytest.raises(UserError, match="nothing is left to learn from"):
+        fold_of([0, 1] * 4, groups={str(i): 0 for i in range(8)})
+
+
+# Answers
+
+
+def setting(config):
+    """The settled configuration, where it starts and all images of the training split."""
+    source, choice = open_data(config, QUIET)
+    config = settle(config, choice, source)
+    shape = Preprocess(choice.channels, choice.height, choice.width)
+    part = prepare_split(source.open("train"), shape)
+    preprocess = with_statistics(shape, part, config.data, weights=choice.start.weights)
+    prepared = PreparedData(source, preprocess, part, part, lambda: part, source.open("train").classes)
+    return config, prepared, choice.start
+
+
+@pytest.fixture(scope="module")
+def small(npz):
+    return setting(RunConfig.from_dict(TINY).merge({"data": {"source": str(npz)}}))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = photographs.write(tmp_path_factory.mktemp("photographs") / "set")
+    return setting(photographs.config(folder, train={"epochs": 8}))
+
+
+def answer(made, fold_of, folder):
+    config, prepared, start = made
+    folder.mkdir(exist_ok=True)
+    compute = choose_compute(config, None, QUIET)
+    return out_of_fold(
+        config, prepared, start, fold_of=fold_of, compute=compute, folder=folder, display=QUIET
+    )
+
+
+def thirds(made):
+    part = made[1].train
+    return assign_folds(part.labels, part.names, folds=3, seed=0, groups={})
+
+
+@pytest.fixture(scope="module", params=["small", "photos"])
+def answered(request, tmp_path_factory):
+    """A network from scratch and a head, their folds and their answers, in a folder of their own."""
+    made = request.getfixturevalue(request.param)
+    folder = tmp_path_factory.mktemp("folds") / request.param
+    return made, thirds(made), answer(made, thirds(made), folder), folder
+
+
+def test_every_image_is_answered_for(answered):
+    made, _, logits, folder = answered
+    assert (
+        logits.shape == (len(made[1].train), 3) and logits.dtype == np.float32 and np.isfinite(logits).all()
+    )
+    assert sorted(p.name for p in folder.iterdir()) == ["fold_1.npz", "fold_2.npz", "fold_3.npz"]
+
+
+def test_a_head_knows_photographs_that_it_never_saw(photos, tmp_path):
+    logits = answer(photos, thirds(photos), tmp_path / "a")
+    assert (logits.argmax(axis=1) == photos[1].train.labels).mean() > 0.8
+
+
+def test_the_same_call_gives_the_same_answers(answered, tmp_path):
+    made, fold_of, logits, _ = answered
+    assert np.array_equal(answer(made, fold_of, tmp_path / "again"), logits)
+
+
+def test_the_labels_of_a_fold_do_not_move_its_own_answers(answered, tmp_path):
+    """What out-of-fold means: with other labels in fold 0 its own answers are the same, and those of others
+    are not.
+    """
+    made, fold_of, logits, _ = answered
+    config, prepared, start = made
+    labels = prepared.train.whole.labels.copy()
+    rows = prepared.train.rows[fold_of == 0]
+    labels[rows] = (labels[rows] + 1) % 3
+    whole = replace(prepared.train.whole, labels=labels)
+    other = replace(prepared, train=replace(prepared.train, whole=whole))
+    changed = answer((config, other, start), fold_of, tmp_path / "changed")
+    assert np.array_equal(changed[fold_of == 0], logits[fold_of == 0])
+    for fold in (1, 2):
+        assert not np.array_equal(changed[fold_of == fold], logits[fold_of == fold])
+
+
+def test_the_pixels_of_a_fold_do_not_move_the_answers_for_it_through_training(small, tmp_path):
+    """Half of fold 0 is made black; the other half of it is answered as before."""
+    config, prepared, start = small
+    fold_of = thirds(small)
+    before = answer(small, fold_of, tmp_path / "before")
+    images = prepared.train.whole.images.copy()
+    black, kept = np.flatnonzero(fold_of == 0)[::2], np.flatnonzero(fold_of == 0)[1::2]
+    images[prepared.train.rows[black]] = 0
+    other = replace(
+        prepared, train=replace(prepared.train, whole=replace(prepared.train.whole, images=images))
+    )
+    after = answer((config, other, start), fold_of, tmp_path / "after")
+    assert np.allclose(after[kept], before[kept], atol=1e-5) and not np.allclose(after[black], before[black])
+
+
+def test_finished_folds_are_not_trained_again(answered, monkeypatch):
+    made, fold_of, logits, folder = answered
+    monkeypatch.setattr(module, "_learner", lambda *a, **k: pytest.fail("a fold was trained again"))
+    assert np.array_equal(answer(made, fold_of, folder), logits)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b"PK"), lambda p: p.write_bytes(b"")]
+)
+def test_a_fold_that_is_gone_or_damaged_is_trained_again_alone(small, tmp_path, monkeypatch, damage):
+    fold_of = thirds(small)
+    logits = answer(small, fold_of, tmp_path)
+    damage(tmp_path / "fold_2.npz")
+    trained = []
+    real = module._learn_network
+    monkeypatch.setattr(module, "_learn_network", lambda *a: trained.append(a[-1].held) or real(*a))
+    assert np.array_equal(answer(small, fold_of, tmp_path), logits)
+    assert [held.tolist() for held in trained] == [np.flatnonzero(fold_of == 1).tolist()]
+
+
+def test_folds_that_were_dealt_otherwise_are_not_taken_over(small, tmp_path):
+    answer(small, thirds(small), tmp_path)
+    other = (thirds(small) + 1) % 3
+    assert np.array_equal(answer(small, other, tmp_path), answer(small, other, tmp_path / "fresh"))
+
+
+def test_ctrl_c_keeps_what_is_finished_and_nothing_else(small, tmp_path, monkeypatch):
+    real, calls = module.fit, []
+
+    def stopped(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        answer(small, thirds(small), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["fold_1.npz"]
+
+
+def test_the_features_of_photographs_are_computed_once(photos, tmp_path, monkeypatch):
+    real, calls = module.features_of, []
+    monkeypatch.setattr(module, "features_of", lambda *a, **k: calls.append(len(a[1])) or real(*a, **k))
+    answer(photos, thirds(photos), tmp_path)
+    assert calls == [len(photos[1].train)]
+
+
+def test_averaged_weights_are_those_that_answer(small, tmp_path):
+    config, prepared, start = small
+    averaged = (config.merge({"train": {"ema": 0.9}}), prepared, start)
+    a, b = answer(small, thirds(small), tmp_path / "a"), answer(averaged, thirds(small), tmp_path / "b")
+    assert not np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_fine_tuning_and_both_numbers_of_channels(tmp_path, channels):
+    folder = photographs.write(tmp_path / "set", count=18, channels=channels)
+    made = setting(
+        photographs.config(folder, transfer={"mode": "finetune"}, train={"epochs": 1, "batch_size": 6})
+    )
+    logits = answer(made, thirds(made), tmp_path / "out")
+    assert logits.shape == (18, 3) and np.isfinite(logits).all()
+
+
+def test_progress_runs_over_all_folds_and_says_nothing_else(capsys):
+    seen = []
+
+    class Watched(Display):
+        def work(self, what, done, total):
+            seen.append((what, done, total))
+
+    outer = Watched()
+    for fold in range(2):
+        display = module._FoldDisplay(outer, fold, 2)
+        display.say("device: cpu")
+        for epoch in range(2):
+            for batch in (0, 9):
+                display.step((epoch, batch), (2, 10), {})
+    assert [done for _, done, _ in seen] == [0, 9, 10, 19, 20, 29, 30, 39]
+    assert {(what, total) for what, _, total in seen} == {("fold 1/2", 40), ("fold 2/2", 40)}
+    assert capsys.readouterr().out == ""
+
+
+def test_a_class_that_only_one_fold_has(tmp_path):
+    """Its one image is answered for by a network that has seen no other, and that has a place for the
+    class."""
+    images, labels = small_data.pictures(30)
+    labels = np.where(labels == 2, 1, labels)
+    labels[7] = 2
+    path = tmp_path / "odd.npz"
+    np.savez(path, x_train=images, y_train=labels, classes=np.array(small_data.CLASSES))
+    made = setting(RunConfig.from_dict(TINY).merge({"data": {"source": str(path)}}))
+    for imbalance in ("none", "weights", "sampler"):
+        config = made[0].merge({"train": {"imbalance": imbalance}})
+        logits = answer((config, *made[1:]), thirds(made), tmp_path / imbalance)
+        assert logits.shape == (30, 3) and np.isfinite(logits).all()
