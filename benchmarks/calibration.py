@@ -42,9 +42,9 @@ def measure(run: Path) -> dict[str, Any]:
     name, _, part = open_prepared(bundle, run, split="test")
     logits = predict_split(classifier_of(bundle), part)
     plain = replace(bundle.decision, temperature=1.0)
-    before, after = (calibration(logits, part.labels, decision) for decision in (plain, bundle.decision))
+    before, after = (calibration(logits, part.targets, decision) for decision in (plain, bundle.decision))
     losses = [
-        cross_entropy(logits.astype(float) / t, part.labels) for t in (1.0, bundle.decision.temperature)
+        cross_entropy(logits.astype(float) / t, part.targets) for t in (1.0, bundle.decision.temperature)
     ]
     reached = after.ece <= (before.ece / 2 if before.ece > HALVED_ABOVE else before.ece + NOT_WORSE_BY)
     return {
@@ -52,7 +52,7 @@ def measure(run: Path) -> dict[str, Any]:
         "data": name,
         "model": bundle.model["name"],
         "images": len(part),
-        "accuracy": classification_metrics(logits, part.labels, bundle.classes).top1,
+        "accuracy": classification_metrics(logits, part.targets, bundle.classes).top1,
         "temperature": bundle.decision.temperature,
         "ece_before": before.ece,
         "ece_after": after.ece,

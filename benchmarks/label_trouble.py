@@ -45,7 +45,7 @@ def flip(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
 def flipped_fashion(out: Path) -> tuple[Path, np.ndarray]:
     """Fashion-MNIST with planted labels as an NPZ file, and the positions of these."""
     train = open_source("fashion_mnist").open("train")
-    labels, where = flip(np.asarray(train.labels), len(train.classes))
+    labels, where = flip(np.asarray(train.targets), len(train.classes))
     path = out / "fashion_mnist_flipped.npz"
     if not path.is_file():
         images = np.stack([train[i][0] for i in range(len(train))])
@@ -59,7 +59,7 @@ def flipped_trashnet(source: str, out: Path) -> tuple[Path, np.ndarray]:
     """
     train = open_source(source).open("train")
     assert isinstance(train, EncodedDataset)
-    labels, where = flip(np.asarray(train.labels), len(train.classes))
+    labels, where = flip(np.asarray(train.targets), len(train.classes))
     folder = make_folder(out / "trashnet_flipped")
     rows = []
     for i, label in enumerate(labels):

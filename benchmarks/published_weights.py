@@ -29,7 +29,7 @@ def main(weights: str, data: str) -> None:
     test = open_source(data).open("test")
     part = prepare_split(test, preprocess)
     logits = predict_split(TorchPredictor(network, preprocess, test.classes), part)
-    accuracy = top_k_accuracy(logits, part.labels, 1)
+    accuracy = top_k_accuracy(logits, part.targets, 1)
     print(f"{accuracy:.2%} of {len(part):,} images; {fit}")
     line = {
         "what": "published CIFAR-10 ResNet-20 weights, loaded by name into `resnet20`, exact test set",

@@ -120,8 +120,8 @@ def mahalanobis(classifier: Classifier, validation: PreparedSplit, *others: Prep
             return np.concatenate([one.mean(dim=(2, 3)).numpy() for one in maps]).astype(np.float64)
 
     known = features(validation)
-    means = np.stack([known[validation.labels == c].mean(axis=0) for c in range(len(classifier.classes))])
-    spread = np.cov((known - means[validation.labels]).T)
+    means = np.stack([known[validation.targets == c].mean(axis=0) for c in range(len(classifier.classes))])
+    spread = np.cov((known - means[validation.targets]).T)
     precision = np.linalg.inv(spread + 1e-3 * np.trace(spread) / len(spread) * np.eye(len(spread)))
 
     def score(x: Numbers) -> Numbers:

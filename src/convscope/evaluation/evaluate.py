@@ -115,7 +115,7 @@ def evaluate(
     found = write_results(
         folder, split, part, logits=logits, classes=bundle.classes, decision=bundle.decision
     )
-    write_confidence_plots(folder, split, found, logits=logits, labels=part.labels, decision=bundle.decision)
+    write_confidence_plots(folder, split, found, logits=logits, labels=part.targets, decision=bundle.decision)
     result = Evaluation(found, name, split, folder, part, logits, bundle, classifier)
     return replace(result, robustness=_robustness(result, tell)) if robustness else result
 

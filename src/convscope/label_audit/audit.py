@@ -115,7 +115,9 @@ def check_labels(
         part = prepared.train
         report = scan_or_load_cached(source, progress=lambda done, total: display.work("scan", done, total))
         display.clear()
-        fold_of = assign_folds(part.labels, part.names, folds=folds, seed=config.seed, groups=report.groups())
+        fold_of = assign_folds(
+            part.targets, part.names, folds=folds, seed=config.seed, groups=report.groups()
+        )
         key = _key(config, source, split=split, folds=folds)
         folder = _folder(Path(out) if out else ARTIFACTS / run_name("labels", source.name), key)
         with locked(folder):
@@ -167,7 +169,7 @@ def _find_issues(
 ) -> LabelReport:
     part, classes = prepared.train, prepared.classes
     probabilities = Decision().probabilities(logits)
-    trouble = confident_learning(probabilities, part.labels)
+    trouble = confident_learning(probabilities, part.targets)
     conflicts = find_conflicts(source, scanned, part.names, probabilities=probabilities)
     certain = {name for conflict in conflicts for name in conflict.names}
     doubtful = [row for row in named_issues(trouble, part.names, classes) if row.name not in certain]
@@ -177,7 +179,7 @@ def _find_issues(
         split=split,
         classes=classes,
         images=len(part),
-        accuracy=float((probabilities.argmax(axis=1) == part.labels).mean()),
+        accuracy=float((probabilities.argmax(axis=1) == part.targets).mean()),
         conflicts=conflicts,
         doubtful=tuple(doubtful),
         trouble=trouble,

@@ -36,7 +36,7 @@ class Evidence:
     @property
     def labels(self) -> NDArray[np.int64]:
         """The n labels."""
-        return self.evaluation.part.labels
+        return self.evaluation.part.targets
 
     @property
     def logits(self) -> NDArray[np.float32]:

@@ -86,11 +86,11 @@ def finalise(
     network.load_state_dict(state.best)
     predictor = TorchPredictor(network, prepared.preprocess, prepared.classes, device)
     logits = predict_split(predictor, prepared.validation)
-    decision = fit_decision(logits, prepared.validation.labels, config.decision)
+    decision = fit_decision(logits, prepared.validation.targets, config.decision)
     metrics = _figures_of_training(network, state, status)
     metrics["images"] = {"train": len(prepared.train), "validation": len(prepared.validation)}
     metrics["validation"] = classification_metrics(
-        logits, prepared.validation.labels, prepared.classes
+        logits, prepared.validation.targets, prepared.classes
     ).to_dict()
     if status in {"finished", "early"}:
         test = prepared.test()

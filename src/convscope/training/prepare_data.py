@@ -133,7 +133,7 @@ def fraction_of(part: PreparedSplit, fraction: float, *, seed: int) -> PreparedS
     """
     if fraction == 1:
         return part
-    labels = part.labels
+    labels = part.targets
     _, chosen = stratified_split(labels, fraction=fraction, seed=(seed, FRACTION_STREAM))
     alone = np.flatnonzero(np.bincount(labels)[labels] == 1)
     return replace(part, rows=part.rows[np.union1d(chosen, alone)])

@@ -80,7 +80,7 @@ def test_each_kind_of_path(tmp_path):
         assert source.kind == kind
         assert isinstance(train, Dataset)
         assert len(train) == 2
-        assert train.labels.tolist() == [0, 1]
+        assert train.targets.tolist() == [0, 1]
         assert train[0][0].dtype == np.uint8
 
 
@@ -196,7 +196,7 @@ def test_real_data_opens_splits_and_is_split_again(name):
     assert len(test.classes) == classes
     assert test[0][0].shape == shape
     again = from_record(source, splits.record())
-    assert np.array_equal(again.validation.labels, splits.validation.labels)
+    assert np.array_equal(again.validation.targets, splits.validation.targets)
     assert again.record() == splits.record()
 
 

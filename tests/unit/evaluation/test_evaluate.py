@@ -36,7 +36,7 @@ def test_the_figures_are_those_of_training(run, tmp_path):
     result = evaluate(run, out=tmp_path, tell=lambda what, done, total: told.append((what, done, total)))
     assert result.findings.to_dict() == Bundle.load(run).metrics["test"]
     assert result.logits.shape == (45, 3) and result.decision == Bundle.load(run).decision
-    assert result.metrics.top1 == np.mean(result.logits.argmax(1) == result.part.labels)
+    assert result.metrics.top1 == np.mean(result.logits.argmax(1) == result.part.targets)
     assert told[-1] == ("predict", 45, 45) and result.folder == tmp_path
     assert evaluate(run / "bundle.safetensors", out=tmp_path).metrics.top1 == result.metrics.top1
     assert evaluate(run, split="validation", out=tmp_path).metrics.images == 18

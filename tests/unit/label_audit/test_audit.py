@@ -192,7 +192,7 @@ def test_data_without_trouble_leave_no_sheet(tmp_path, monkeypatch):
     monkeypatch.setattr(
         module,
         "out_of_fold",
-        lambda config, prepared, *a, **k: 9 * np.eye(3, dtype=np.float32)[prepared.train.labels],
+        lambda config, prepared, *a, **k: 9 * np.eye(3, dtype=np.float32)[prepared.train.targets],
     )
     data = small_data.write_npz(tmp_path / "small_data.npz")
     report = check(data, tmp_path / "out")

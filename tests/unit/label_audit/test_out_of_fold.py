@@ -112,7 +112,7 @@ def answer(made, fold_of, folder):
 
 def thirds(made):
     part = made[1].train
-    return assign_folds(part.labels, part.names, folds=3, seed=0, groups={})
+    return assign_folds(part.targets, part.names, folds=3, seed=0, groups={})
 
 
 @pytest.fixture(scope="module", params=["small", "photos"])
@@ -133,7 +133,7 @@ def test_every_image_is_answered_for(answered):
 
 def test_a_head_knows_photographs_that_it_never_saw(photos, tmp_path):
     logits = answer(photos, thirds(photos), tmp_path / "a")
-    assert (logits.argmax(axis=1) == photos[1].train.labels).mean() > 0.8
+    assert (logits.argmax(axis=1) == photos[1].train.targets).mean() > 0.8
 
 
 def test_the_same_call_gives_the_same_answers(answered, tmp_path):
@@ -147,7 +147,7 @@ def test_the_labels_of_a_fold_do_not_move_its_own_answers(answered, tmp_path):
     """
     made, fold_of, logits, _ = answered
     config, prepared, start = made
-    labels = prepared.train.whole.labels.copy()
+    labels = prepared.train.whole.targets.copy()
     rows = prepared.train.rows[fold_of == 0]
     labels[rows] = (labels[rows] + 1) % 3
     whole = replace(prepared.train.whole, labels=labels)

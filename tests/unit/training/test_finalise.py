@@ -61,7 +61,7 @@ def test_the_temperature_changes_no_answer_and_fits_validation(trained):
     end(trained)
     net = load(folder)
     images = np.concatenate(list(prepared.validation.batches(100)))
-    logits, labels = net.predict(images).astype(np.float64), prepared.validation.labels
+    logits, labels = net.predict(images).astype(np.float64), prepared.validation.targets
     assert [a.label for a in net.classify(images)] == [small_data.CLASSES[k] for k in logits.argmax(axis=1)]
     fitted = net.decision.temperature
     assert cross_entropy(logits / fitted, labels) <= cross_entropy(logits, labels) + 1e-9

@@ -32,7 +32,7 @@ def gather(source, folder, choice=CHOICE, **settings):
 def test_the_parts_of_a_source(npz, tmp_path):
     prepared, lines = gather(npz, tmp_path)
     assert (len(prepared.train), len(prepared.validation), len(prepared.test())) == (162, 18, 45)
-    assert np.bincount(prepared.validation.labels).tolist() == [6, 6, 6]
+    assert np.bincount(prepared.validation.targets).tolist() == [6, 6, 6]
     assert not set(prepared.train.names) & set(prepared.validation.names)
     assert prepared.classes == small_data.CLASSES and lines == []
 
@@ -101,7 +101,7 @@ def test_a_share_takes_as_much_of_each_class_and_leaves_validation_and_test(npz,
     (tmp_path / "other").mkdir()
     some, _ = gather(npz, tmp_path / "other", train_fraction=share)
     assert {*some.train.names} < {*whole.train.names}
-    counts = np.bincount(some.train.labels, minlength=3)
+    counts = np.bincount(some.train.targets, minlength=3)
     assert counts.tolist() == [min(53, max(1, round(share * 54)))] * 3
     assert some.validation.names == whole.validation.names and some.test().names == whole.test().names
     assert (tmp_path / "split.json").read_text() == (tmp_path / "other" / "split.json").read_text()

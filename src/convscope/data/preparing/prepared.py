@@ -36,15 +36,15 @@ _Failed: TypeAlias = tuple[int, str, str]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Prepared images, uint8 N×H×W×C (an array, or a read-only memory map), with the labels and names of
-    each.
+    """Prepared images, uint8 N×H×W×C (an array, or a read-only memory map), with the targets (N×…) and names
+    of each.
 
     `kept` are the indices of the images in their data set; `failed` are (name, reason) of those left out
     because they cannot be decoded. `notes` are lines for a person about how they were prepared.
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    targets: NDArray[Any]
     names: tuple[str, ...]
     kept: NDArray[np.int64]
     failed: tuple[tuple[str, str], ...]
@@ -212,8 +212,8 @@ def _readable_now(dataset: EncodedDataset, preprocess: Preprocess, failed: list[
 def _described(dataset: Dataset, images: NDArray[np.uint8], failed: list[_Failed]) -> Prepared:
     kept = np.delete(np.arange(len(dataset)), [index for index, _, _ in failed])
     names = tuple(image_name(dataset, int(index)) for index in kept)
-    labels = np.asarray(dataset.labels)[kept]
-    return Prepared(images, labels, names, kept, tuple((name, reason) for _, name, reason in failed))
+    targets = np.asarray(dataset.labels)[kept]
+    return Prepared(images, targets, names, kept, tuple((name, reason) for _, name, reason in failed))
 
 
 def _key(dataset: EncodedDataset, preprocess: Preprocess) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,9 @@ class PreparedSplit:
         return len(self.rows)
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        """The targets of the rows, int64 n."""
-        return self.whole.labels[self.rows]
+    def targets(self) -> NDArray[Any]:
+        """What a network is to say of each of the n images, n×…; class indices int64 n for classification."""
+        return self.whole.targets[self.rows]
 
     @property
     def names(self) -> list[str]:
@@ -57,7 +58,7 @@ class PreparedSplit:
         """The same images, where label k is now `places[k]`: other data sets count the same classes
         otherwise.
         """
-        return replace(self, whole=replace(self.whole, labels=places[self.whole.labels]))
+        return replace(self, whole=replace(self.whole, targets=places[self.whole.targets]))
 
 
 def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
@@ -77,7 +78,7 @@ def prepare_split(
     >>> from convscope.data.dataset import ArrayDataset
     >>> whole = ArrayDataset(np.zeros((3, 8, 8, 1), np.uint8), np.array([0, 1, 0]), ("cat", "dog"))
     >>> part = prepare_split(Subset(whole, np.array([2, 1])), Preprocess(1, 8, 8))
-    >>> part.labels.tolist(), part.whole.images is whole.images
+    >>> part.targets.tolist(), part.whole.images is whole.images
     ([0, 1], True)
     """
     prepared, rows = _placed(dataset, preprocess, cache, progress)

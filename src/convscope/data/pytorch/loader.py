@@ -49,7 +49,7 @@ class Loader:
 
     def __post_init__(self) -> None:
         """Take the labels of the part once: asking it copies them."""
-        object.__setattr__(self, "labels", self.part.labels)
+        object.__setattr__(self, "labels", self.part.targets)
 
     def __len__(self) -> int:
         """Batches in an epoch, at least one."""

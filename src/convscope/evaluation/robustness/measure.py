@@ -118,7 +118,7 @@ def sample(
     if count is None:
         count = affordable(SAMPLE, *part.whole.images.shape[1:3])
     chosen = np.sort(generator(seed, "robustness").permutation(len(part))[:count])
-    return part.take(chosen), part.labels[chosen]
+    return part.take(chosen), part.targets[chosen]
 
 
 def robustness_table(found: Robustness, *, narrow: bool = False) -> Table:

@@ -65,7 +65,7 @@ def _draw_found(
     *,
     titled: bool = True,
 ) -> None:
-    labels = part.labels[found.positions]
+    labels = part.targets[found.positions]
     for place, axes in enumerate(panels):
         if place >= len(images):
             axes.set_axis_off()

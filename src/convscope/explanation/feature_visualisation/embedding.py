@@ -79,7 +79,7 @@ def embed(
         )  # t-SNE and UMAP take 10 to 40 seconds for 2,000 images and do not say how far they are
     found = np.concatenate(rows)
     points, shares = project(found, projection, seed=seed)
-    return Embedding(points, part.labels, np.concatenate(answers), projection, layer, found.shape[1], shares)
+    return Embedding(points, part.targets, np.concatenate(answers), projection, layer, found.shape[1], shares)
 
 
 def check_projection(name: str) -> None:

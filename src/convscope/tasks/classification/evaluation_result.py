@@ -56,7 +56,7 @@ def findings(
     part: PreparedSplit, logits: NDArray[np.floating[Any]], *, classes: tuple[str, ...], decision: Decision
 ) -> EvaluationResult:
     """Everything about logits n×K on the n images of `part`; raises what `classification_metrics` raises."""
-    labels = part.labels
+    labels = part.targets
     metrics = classification_metrics(logits, labels, classes)
     return EvaluationResult(
         metrics=metrics,

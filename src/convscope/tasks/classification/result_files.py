@@ -38,7 +38,7 @@ def write_results(
     write_predictions(
         folder / f"{split}_predictions.csv",
         logits,
-        part.labels,
+        part.targets,
         names=part.names,
         classes=classes,
         decision=decision,

@@ -145,7 +145,7 @@ def make_loader(config: RunConfig, prepared: PreparedData, compute: Compute) -> 
         std=prepared.preprocess.std,
         seed=config.seed,
         mix=mix(config.augment.mix),
-        weights=sampling_weights(train.labels) if settings.imbalance == "sampler" else None,
+        weights=sampling_weights(train.targets) if settings.imbalance == "sampler" else None,
         device=str(compute.device),
         dtype=getattr(torch, compute.precision),
     )
@@ -153,11 +153,11 @@ def make_loader(config: RunConfig, prepared: PreparedData, compute: Compute) -> 
 
 def loss_for(config: RunConfig, prepared: PreparedData) -> Loss:
     """The loss that the configuration asks for, with the training split's counts."""
-    counts = np.bincount(prepared.train.labels, minlength=len(prepared.classes)).tolist()
+    counts = np.bincount(prepared.train.targets, minlength=len(prepared.classes)).tolist()
     return make_loss(counts, imbalance=config.train.imbalance, label_smoothing=config.train.label_smoothing)
 
 
 def val_metrics(logits: NDArray[np.float32], part: PreparedSplit) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of logits N×K for the N images of a part."""
     exact = logits.astype(np.float64)
-    return cross_entropy(exact, part.labels), top_k_accuracy(exact, part.labels, 1)
+    return cross_entropy(exact, part.targets), top_k_accuracy(exact, part.targets, 1)

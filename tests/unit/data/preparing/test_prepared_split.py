@@ -17,7 +17,7 @@ def test_a_whole_is_taken_as_it_is():
     data = whole()
     part = prepare_split(data, Preprocess(1, 12, 12))
     assert len(part) == 9 and part.whole.images is data.images
-    assert part.labels.tolist() == data.labels.tolist() and part.names[2] == "train#2"
+    assert part.targets.tolist() == data.labels.tolist() and part.names[2] == "train#2"
 
 
 def test_subsets_of_subsets_share_the_array_and_keep_their_order():
@@ -26,7 +26,7 @@ def test_subsets_of_subsets_share_the_array_and_keep_their_order():
     part = prepare_split(inner, Preprocess(1, 12, 12))
     assert part.whole.images is data.images and part.names == ["train#2", "train#8"]
     assert np.array_equal(part.take(np.array([1, 1])), data.images[[8, 8]])
-    assert part.labels.tolist() == [2, 2]
+    assert part.targets.tolist() == [2, 2]
 
 
 def test_images_that_cannot_be_read_fall_out_of_every_part(tmp_path):
@@ -37,7 +37,7 @@ def test_images_that_cannot_be_read_fall_out_of_every_part(tmp_path):
     chosen = np.array([names.index(n) for n in ("cow/002.png", "bee/001.png", "ant/000.png", "bee/004.png")])
     part = prepare_split(Subset(data, chosen), Preprocess(3, 12, 12), cache=tmp_path / "cache")
     assert part.names == ["cow/002.png", "ant/000.png", "bee/004.png"]
-    assert [small_data.CLASSES[k] for k in part.labels] == ["cow", "ant", "bee"]
+    assert [small_data.CLASSES[k] for k in part.targets] == ["cow", "ant", "bee"]
     images, _ = small_data.pictures(9, channels=3)
     assert np.array_equal(part.take(np.arange(3)), images[[2, 0, 4]])
     assert [name for name, _ in part.failed] == ["bee/001.png"]
@@ -66,5 +66,5 @@ def test_what_is_taken_is_a_copy():
 def test_labels_counted_otherwise():
     part = prepare_split(Subset(whole(), np.array([0, 1, 2])), Preprocess(1, 12, 12))
     other = part.relabelled(np.array([2, 0, 1]))
-    assert other.labels.tolist() == [2, 0, 1] and part.labels.tolist() == [0, 1, 2]
+    assert other.labels.tolist() == [2, 0, 1] and part.targets.tolist() == [0, 1, 2]
     assert other.whole.images is part.whole.images

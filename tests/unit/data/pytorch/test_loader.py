@@ -38,7 +38,7 @@ def test_every_image_once_an_epoch_with_its_label(channels):
         image.permute(1, 2, 0).numpy().tobytes(): int(label)
         for image, label in zip(pixels(x), y, strict=True)
     }
-    own = {i.tobytes(): int(k) for i, k in zip(source.whole.images, source.whole.labels, strict=True)}
+    own = {i.tobytes(): int(k) for i, k in zip(source.whole.images, source.whole.targets, strict=True)}
     assert found == own
 
 

@@ -37,7 +37,7 @@ def test_one_folder_a_class(tmp_path):
     assert isinstance(train, EncodedDataset)
     assert train.classes == ("cat", "dog")
     assert names(train) == ["cat/a.jpg", "dog/a.JPG", "dog/b.jpg"]
-    assert train.labels.tolist() == [0, 1, 1]
+    assert train.targets.tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("train", ["train", "Training", "TRAIN"])
@@ -55,7 +55,7 @@ def test_every_word_for_a_split(tmp_path, train, validation, test):
 def test_folders_nest_inside_a_class(tmp_path):
     train = folder_source(make(tmp_path, "cat/2021/05/a.jpg", "cat/b.jpg", "dog/x/c.jpg")).open("train")
     assert names(train) == ["cat/2021/05/a.jpg", "cat/b.jpg", "dog/x/c.jpg"]
-    assert train.labels.tolist() == [0, 0, 1]
+    assert train.targets.tolist() == [0, 0, 1]
 
 
 def test_numbered_classes_come_in_order_of_number(tmp_path):

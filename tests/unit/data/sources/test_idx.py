@@ -56,7 +56,7 @@ def test_a_folder_of_official_names_opens(tmp_path, gz):
     assert source.split_names == ("train", "test")
     train, test = source.open("train"), source.open("test")
     assert train.classes == test.classes == ("0", "3", "7")
-    assert train.labels.tolist() == [1, 0, 1, 2]
+    assert train.targets.tolist() == [1, 0, 1, 2]
     assert test.labels.tolist() == [2, 0]
     assert train[1][0].shape == (4, 4, 1)
     assert train[1][0][0, :3, 0].tolist() == [16, 17, 18]

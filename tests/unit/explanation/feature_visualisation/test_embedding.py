@@ -112,7 +112,7 @@ def test_images_are_laid_out_in_their_order(channels, monkeypatch):
     features, logits = last_features(found.torch_network(), found.inputs(images), result.layer)
     assert np.allclose(result.points, pca(features.double().numpy())[0], atol=1e-4)
     assert np.array_equal(result.predicted, logits.argmax(1).numpy()) and np.array_equal(
-        result.labels, part.labels
+        result.labels, part.targets
     )
     assert told == [("look", done, 20) for done in (8, 16, 20)] and result.width == features.shape[1]
     assert 0 < sum(result.shares) <= 1

@@ -124,7 +124,9 @@ def test_figures_frame_images_of_another_class(channels):
     figure = units_figure(made, results, part)
     figure.draw_without_rendering()
     framed = [axes for axes in figure.axes if axes.spines["top"].get_linewidth() == 2]
-    assert len(framed) == sum(int((part.labels[each.positions] != k).sum()) for k, each in enumerate(results))
+    assert len(framed) == sum(
+        int((part.targets[each.positions] != k).sum()) for k, each in enumerate(results)
+    )
     assert figure.axes[10].get_ylabel().startswith(r"<b>\$x\$long")
     assert [axes.get_title() for axes in figure.axes[1:10]] == [f"{value:.3g}" for value in results[0].values]
 

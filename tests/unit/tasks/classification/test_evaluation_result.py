@@ -24,7 +24,7 @@ def tiny_part(count: int) -> PreparedSplit:
 
 def logits_of(part: PreparedSplit, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(size=(len(part), 3))
-    return (2 * noise + 3 * np.eye(3)[part.labels]).astype(np.float32)
+    return (2 * noise + 3 * np.eye(3)[part.targets]).astype(np.float32)
 
 
 def test_all_figures_agree_with_each_other():
@@ -34,7 +34,7 @@ def test_all_figures_agree_with_each_other():
     top1 = found.metrics.top1
     assert top1 == pytest.approx(found.calibration.accuracy) and found.intervals["top1"].low <= top1
     kept = Decision(1.4).probabilities(logits).max(axis=1) >= 0.5
-    right = logits.argmax(axis=1) == part.labels
+    right = logits.argmax(axis=1) == part.targets
     assert found.selective.coverage == kept.mean() and found.selective.risk == pytest.approx(
         (~right[kept]).mean()
     )

@@ -17,7 +17,7 @@ def test_figures_answers_and_pictures(tmp_path):
     part = prepare_split(
         ArrayDataset(*small_data.pictures(9), small_data.CLASSES, "test"), Preprocess(1, 12, 12)
     )
-    logits = 4 * np.eye(3, dtype=np.float32)[part.labels]
+    logits = 4 * np.eye(3, dtype=np.float32)[part.targets]
     logits[0] = [0, 4, 0]
     found = write_results(
         tmp_path, "test", part, logits=logits, classes=small_data.CLASSES, decision=Decision(2.0)
@@ -36,6 +36,8 @@ def test_figures_answers_and_pictures(tmp_path):
     )
     assert float(rows[0]["probability"]) == round(np.exp(2) / (np.exp(2) + 2), 6)
     assert sum(int(row["correct"]) for row in rows) == 8
-    write_confidence_plots(tmp_path, "test", found, logits=logits, labels=part.labels, decision=Decision(2.0))
+    write_confidence_plots(
+        tmp_path, "test", found, logits=logits, labels=part.targets, decision=Decision(2.0)
+    )
     for name in ("confusion", "recall", "reliability", "risk_coverage", "curves"):
         assert (tmp_path / f"test_{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -125,7 +125,7 @@ def test_batches_are_features_of_the_images_in_that_order():
         assert x.shape == (4, 2, 1, 1) and torch.equal(
             x[:, :, 0, 0], ours.features[torch.from_numpy(indices)]
         )
-        assert torch.equal(targets, torch.from_numpy(ours.part.labels[indices]))
+        assert torch.equal(targets, torch.from_numpy(ours.part.targets[indices]))
     assert torch.equal(next(ours.epoch(2, start=1))[0], batches[1][0])
 
 
