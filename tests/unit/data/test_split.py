@@ -154,7 +154,7 @@ def few(labels: list[int]) -> Source:
 def test_three_of_each_class_suffice_for_three_parts():
     splits = split_source(few([0, 1, 2] * 3), seed=0)
     for part in (splits.train, splits.validation, splits.open_test()):
-        assert sorted(part.targets) == [0, 1, 2]
+        assert sorted(part.labels) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

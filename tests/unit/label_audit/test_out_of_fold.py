@@ -150,7 +150,7 @@ def test_the_labels_of_a_fold_do_not_move_its_own_answers(answered, tmp_path):
     labels = prepared.train.whole.targets.copy()
     rows = prepared.train.rows[fold_of == 0]
     labels[rows] = (labels[rows] + 1) % 3
-    whole = replace(prepared.train.whole, labels=labels)
+    whole = replace(prepared.train.whole, targets=labels)
     other = replace(prepared, train=replace(prepared.train, whole=whole))
     changed = answer((config, other, start), fold_of, tmp_path / "changed")
     assert np.array_equal(changed[fold_of == 0], logits[fold_of == 0])

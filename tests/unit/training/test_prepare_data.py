@@ -124,10 +124,10 @@ def test_a_share_is_a_function_of_the_seed_and_no_class_is_lost(labels, share, s
     part = labelled(labels)
     some, again = (fraction_of(part, share, seed=seed) for _ in range(2))
     assert some.rows.tolist() == again.rows.tolist()
-    assert {*some.labels.tolist()} == {*labels}
+    assert {*some.targets.tolist()} == {*labels}
     assert len({*some.rows.tolist()}) == len(some.rows) and {*some.rows.tolist()} <= {*part.rows.tolist()}
     for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
-        kept = int((some.labels == label).sum())
+        kept = int((some.targets == label).sum())
         assert kept == count if share == 1.0 else kept == max(1, min(round(share * count), count - 1))
 
 

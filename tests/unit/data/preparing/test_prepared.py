@@ -46,7 +46,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def expect(found: Prepared, dataset: FileDataset, preprocess: Preprocess, kept: list[int]) -> None:
     np.testing.assert_array_equal(found.images, [preprocess.prepare(dataset.path(i)) for i in kept])
-    np.testing.assert_array_equal(found.labels, dataset.labels[kept])
+    np.testing.assert_array_equal(found.targets, dataset.labels[kept])
     np.testing.assert_array_equal(found.kept, kept)
     assert found.names == tuple(dataset.paths[i] for i in kept)
     assert len(found) == len(kept)

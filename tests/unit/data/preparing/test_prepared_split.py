@@ -66,5 +66,5 @@ def test_what_is_taken_is_a_copy():
 def test_labels_counted_otherwise():
     part = prepare_split(Subset(whole(), np.array([0, 1, 2])), Preprocess(1, 12, 12))
     other = part.relabelled(np.array([2, 0, 1]))
-    assert other.labels.tolist() == [2, 0, 1] and part.targets.tolist() == [0, 1, 2]
+    assert other.targets.tolist() == [2, 0, 1] and part.targets.tolist() == [0, 1, 2]
     assert other.whole.images is part.whole.images

@@ -88,7 +88,7 @@ def test_the_second_time_they_are_read_bit_for_bit(network, part, cache):
 def test_labels_and_the_head_change_no_feature(network, part, cache):
     first, _ = features(network, part)
     torch.nn.init.normal_(network.head[-1].weight)
-    swapped = dataclasses.replace(part, whole=dataclasses.replace(part.whole, labels=2 - part.whole.targets))
+    swapped = dataclasses.replace(part, whole=dataclasses.replace(part.whole, targets=2 - part.whole.targets))
     found, calls = features(network, swapped)
     assert calls == [] and torch.equal(found, first)
 

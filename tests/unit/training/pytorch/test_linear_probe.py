@@ -131,7 +131,7 @@ def test_batches_are_features_of_the_images_in_that_order():
 
 def test_mixup_blends_features_and_targets_alike_and_again():
     """Of one-hot features every blend is its own target."""
-    labels = torch.from_numpy(photographs.part(10).labels)
+    labels = torch.from_numpy(photographs.part(10).targets)
     ours = loader(mix=mixup, features=nn.functional.one_hot(labels, 3).float())
     for x, targets in ours.epoch(0):
         torch.testing.assert_close(x[:, :, 0, 0], targets)
