@@ -1,4 +1,4 @@
-"""Writes benchmarks/results/NAME.json: figures with everything that is needed to validate_epoch them."""
+"""Writes benchmarks/results/NAME.json: figures with everything that is needed to judge them."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ import small_data
 from no_drawing import undrawn
 
 # A machine that others use, too, is slow at times; a test that hangs meets pytest's own limit.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+settings.register_profile("convscope", deadline=None)
+settings.load_profile("convscope")
 
 
 @pytest.fixture(autouse=True, scope="session")
