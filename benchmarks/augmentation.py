@@ -135,7 +135,8 @@ def headline(rows: list[dict[str, object]]) -> dict[str, str]:
         (row for row in rows if row["policy"] == "flip + crop + cutout"),
         key=lambda row: float(str(row["ratio"])),
     )
-    where = f"{worst['ours_images_per_s']:,} images/s, batch {worst['batch']}, {worst['threads']} thread(s); the lowest"
+    batch = f"batch {worst['batch']}, {worst['threads']} thread(s)"
+    where = f"{worst['ours_images_per_s']:,} images/s, {batch}; the lowest"
     return {
         "what": "augmentation (flip + crop + cutout, to float) beside torchvision v2 an image at a time",
         "measured": f"{worst['ratio']} × ({where} of {len(rows) // len(OURS)} settings)",

@@ -159,9 +159,8 @@ def main() -> None:
             continue
         for row in layer(arguments.rounds):
             rows.append({**row, "freed_memory_kept": kept})
-            print(
-                f"{row['what']:10}{'kept' if kept else 'as is':>10}{row['ms']:10}{row['torch_ms']:10}{row['ratio']:8}"
-            )
+            memory = "kept" if kept else "as is"
+            print(f"{row['what']:10}{memory:>10}{row['ms']:10}{row['torch_ms']:10}{row['ratio']:8}")
     slow, sizes = loops(), kernels(3)
     print(
         f"loops: {slow['ms']:,.0f} ms for {slow['multiplications']:,} multiplications, "

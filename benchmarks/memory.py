@@ -5,7 +5,7 @@
 
 For each count a folder of 224×224 JPEGs is made, and two fresh processes are measured:
 
-* prepare: open the source, stratified_split the splits, decode into the cache, gather every batch of an epoch in random order. No
+* prepare: open the source, split it, decode into the cache, gather every batch of an epoch in random order. No
   tensor library is loaded, so that nothing hides a growth.
 * train: `convscope train FOLDER` with its scan, one epoch of simple_cnn at 224×224, validation and test.
 

@@ -153,7 +153,8 @@ def measured(channels: int) -> dict[str, Any]:
 def words(table: dict[str, Any], name: str) -> str:
     """The figures of one method in one table."""
     row = table["methods"][name]
-    return f"{row['hit']:.1%} ({row['hit_by_cells']:.1%} by cells) in {'grey' if table['channels'] == 1 else 'colour'}"
+    colours = "grey" if table["channels"] == 1 else "colour"
+    return f"{row['hit']:.1%} ({row['hit_by_cells']:.1%} by cells) in {colours}"
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ probability and energy are what a Decision offers. The others need no more than 
 which looks at the maps before the head:
 
 * largest logit, and GEN (Liu and others 2023), a generalised entropy of the probabilities;
-* likeness: the cosine of the angle between an image's logits and those of the validation image that is most alike
-  (after Sun and others 2022, arXiv 2204.06507, who look at features);
+* likeness: the cosine of the angle between an image's logits and those of the validation image that is most
+  alike (after Sun and others 2022, arXiv 2204.06507, who look at features);
 * Gaussians: of each answered class, one over the directions of its validation images' logits;
 * Mahalanobis (Lee and others 2018, arXiv 1807.03888): the distance of mean features from the nearest class.
 """
