@@ -5,8 +5,8 @@
 
 For each count a folder of 224×224 JPEGs is made, and two fresh processes are measured:
 
-* prepare: open the source, split it, decode into the cache, gather every batch of an epoch in random order. No
-  tensor library is loaded, so that nothing hides a growth.
+* prepare: open the source, split it, decode into the cache, gather every batch of an epoch in random order.
+  No tensor library is loaded, so that nothing hides a growth.
 * train: `convscope train FOLDER` with its scan, one epoch of simple_cnn at 224×224, validation and test.
 
 Memory is RssAnon of /proc/PID/status: what the process owns, without the pages of files that the system may
