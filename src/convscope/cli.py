@@ -18,7 +18,7 @@ COMMANDS = {
     "labels": "Find images whose labels are probably wrong, by networks that never saw them.",
     "train": "Train a network; with nothing else said, on the bundled Fashion-MNIST.",
     "evaluate": "Measure a trained network on its test images or on others.",
-    "predict": "Prediction for files and folders.",
+    "predict": "Predict files and folders.",
     "explain": "Show why a network answers so, with heat maps and how far to believe them, or what it "
     "learned.",
     "compare": "Set runs side by side, or train networks under one budget and compare those.",

@@ -118,7 +118,7 @@ def check(name: str, found: str, *, rel: float = REL, folder: Path = FOLDER) -> 
 
 
 CHANGING = {
-    *("date", "seconds", "epoch_seconds", "images_per_second", "answers_per_second"),
+    *("date", "seconds", "epoch_seconds", "images_per_second", "throughput"),
     *("cpu", "cores", "system", "machine", "torch", "versions", "weights_sha256"),
 }
 """Keys of JSON whose values change by nature, or with the last digit of a weight."""

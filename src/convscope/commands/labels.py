@@ -38,7 +38,7 @@ class LabelOptions:
     """Which official split is looked at; of data that are not split, train is all of it."""
 
     folds: int = 5
-    """Into how many parts the images are fold_of; each is val_metrics by a network trained on the others."""
+    """Into how many parts the images are divided; each is predicted by a network trained on the others."""
 
     top: int = 40
     """Images on the sheet, most suspicious first."""

@@ -15,7 +15,7 @@ def predict(
     format: Literal["table", "json", "csv"] = "table",
     model: str | None = None,
 ) -> None:
-    """Prediction for image files and for every image in folders.
+    """Predict image files and for every image in folders.
 
     Parameters
     ----------

@@ -239,6 +239,20 @@ def with_current_names(values: Any) -> tuple[Any, list[str]]:
     return current, notes
 
 
+def current_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with dotted keys under the names of this version: what a run or a comparison once wrote down.
+
+    >>> current_settings({"data.share": 1.0, "transfer.mode": "head"})
+    {'data.train_fraction': 1.0, 'transfer.mode': 'probe'}
+    """
+    return {
+        RENAMED_KEYS.get(key, key): RENAMED_VALUES.get((key, value), value)
+        if isinstance(value, str)
+        else value
+        for key, value in settings.items()
+    }
+
+
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """`["train.lr=0.1", "augment.policy=strong"]` as nested values; a value is read as TOML, else as text.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from convscope.core.atomic import write_json
-from convscope.core.config import RunConfig, flat
+from convscope.core.config import RunConfig, current_settings, flat
 from convscope.core.run.folder import new_folder, runs_of
 from convscope.experiments.benchmark import REPORT_FILE, Benchmark
 from convscope.models.pytorch.custom_model import is_custom_model
@@ -60,5 +60,5 @@ def _key(folder: Path) -> dict[str, Any]:
     """The key of the benchmark in a folder, whole; empty where there is none that can be read."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         key = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))["key"]
-        return {part: key[part] for part in ("settings", "data", "files")}
+        return {"settings": current_settings(key["settings"]), "data": key["data"], "files": key["files"]}
     return {}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.atomic import write_json, write_text
-from convscope.core.config import RunConfig, flat
+from convscope.core.config import RunConfig, current_settings, flat
 from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.core.plotting import save_figure
@@ -204,8 +204,9 @@ def _key(config: RunConfig, source: Source, *, split: str, folds: int) -> dict[s
 def _folder(base: Path, key: dict[str, Any]) -> Path:
     """The newest of `base`, `base-2`, … that holds a check with this key; else a new one of them."""
     for folder in runs_of(base, KEY_FILE):
-        with suppress(OSError, ValueError):
-            if json.loads((folder / KEY_FILE).read_text(encoding="utf-8")) == key:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            earlier = json.loads((folder / KEY_FILE).read_text(encoding="utf-8"))
+            if earlier | {"settings": current_settings(earlier["settings"])} == key:
                 return folder
     return new_folder(base)
 

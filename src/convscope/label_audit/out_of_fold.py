@@ -1,7 +1,7 @@
 """What networks answer for images that they were not trained on: each image is held out once, with its
 duplicates.
 
-The images are fold_of into k folds. For each fold a network learns from the other folds, as `convscope train`
+The images are assigned to k folds. For each fold a network learns from the other folds, as `convscope train`
 would have it learn, and answers for this one. A head on trained features costs the features once, and then k
 heads of seconds.
 """
@@ -43,9 +43,7 @@ from convscope.training.train import build_network, start_or_resume
 Indices = NDArray[np.int64]
 Logits = NDArray[np.float32]
 
-FOLD_STREAM = (
-    3  # of random numbers; 0 to 2 stratified_split test, validation and a share of the training images
-)
+FOLD_STREAM = 3  # of random numbers; 0 to 2 hold out test, validation and a fraction of the training images
 
 
 def assign_folds(
@@ -56,14 +54,14 @@ def assign_folds(
 
     `groups`: the number of its group for the name of each image that has a double; a double in another fold
     would give the answer away. An image that is alone in its class is held out from networks that know
-    nothing of that class. UserError for folds that cannot be fold_of.
+    nothing of that class. UserError for a number of folds that does not fit.
 
     >>> assign_folds(np.array([0, 0, 1, 1]), ["a", "b", "c", "d"], folds=2, seed=0, groups={"a": 7, "c": 7}).tolist()
     [0, 1, 0, 1]
     """
     if not 2 <= folds <= len(labels) // 2:
         most = f"give 2 to {len(labels) // 2}" if len(labels) >= 4 else "that takes 4 or more"
-        raise UserError(f"{len(labels)} images cannot be fold_of into {folds} folds; {most}")
+        raise UserError(f"{len(labels)} images cannot be divided into {folds} folds; {most}")
     free = 1 + max(groups.values(), default=0)
     units = np.array([groups.get(name, free + place) for place, name in enumerate(names)], np.int64)
     fold_of = np.full(len(labels), folds - 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convscope.core.bundle import FILE_NAME
-from convscope.core.config import flat
+from convscope.core.config import current_settings, flat
 from convscope.core.errors import UserError
 
 
@@ -42,7 +42,7 @@ def read_run(folder: Path | str) -> RunRecord:
         raise UserError(
             f"{path} is not a run folder: it holds no config.json; give a folder that training wrote"
         )
-    settings = flat(_json(path / "config.json"))
+    settings = current_settings(flat(_json(path / "config.json")))
     metrics = _json(path / "metrics.json") if (path / "metrics.json").is_file() else {}
     provenance = _provenance(path / FILE_NAME)
     hardware = provenance.get("hardware") or {}

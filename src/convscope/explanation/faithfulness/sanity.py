@@ -52,7 +52,7 @@ def reinitialised(explained_model: ExplainedModel, *, seed: int = 0) -> Explaine
         return None
     network = copy.deepcopy(explained_model.network)
     with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(derive(seed, "reinitialised"))
+        torch.manual_seed(derive(seed, "unlearned"))  # the word decides the weights, so it stays
         for layer in network.modules():
             _reinitialise(layer)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
