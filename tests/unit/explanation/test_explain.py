@@ -110,7 +110,8 @@ def test_lots_change_nothing(run, files, tmp_path, monkeypatch):
     parts = explain(run, files, method="layer_cam", out=tmp_path)
     for a, b in zip(whole.images, parts.images, strict=True):
         assert a.answer.label == b.answer.label and a.picture == b.picture
-        assert a.readings[0].numbers == pytest.approx(b.readings[0].numbers, abs=1e-4)
+        # Rounding may swap two pixels of nearly one value, and so what a step of 1/20 of them takes away.
+        assert a.readings[0].numbers == pytest.approx(b.readings[0].numbers, abs=5e-3)
 
 
 @pytest.mark.usefixtures("undrawn_pictures")

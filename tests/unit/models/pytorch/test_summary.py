@@ -14,7 +14,8 @@ from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 
 
-@pytest.mark.parametrize("name", list(networks))
+# Of every network on the list tests/contract counts them on shapes alone; here numbers are computed, too.
+@pytest.mark.parametrize("name", ["lenet5", "small_cnn", "resnet20", "squeezenet1_1", "mobilenet_v3_small"])
 def test_macs_are_half_of_what_torch_counts(name):
     """torch counts floating-point operations, two for each multiply-accumulate, and leaves out the same
     layers.
