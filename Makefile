@@ -7,8 +7,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# One thread a worker: two workers share two cores. A worker that runs out of tests takes over half of the other's rest,
-# so that tests which share a fixture mostly stay together.
+# One thread a worker: two workers share two cores. A worker that has no tests left takes over half of the
+# other's rest, so that tests which share a fixture mostly stay together.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: train check test style types quick clean
@@ -31,7 +31,7 @@ types:
 	$(BIN)/mypy
 
 quick:
-	$(PYTEST) -m quick
+	$(PYTEST) -m "not slow" tests/architecture tests/unit src
 
 clean:
 	rm -rf .venv
