@@ -31,6 +31,7 @@ def photographs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_every_way_meets_every_share_and_leaves_picture_and_tables(photographs, tmp_path):
     rows = transfer_vs_scratch(photographs, out=tmp_path, seeds=2, changes=QUICK)

@@ -246,6 +246,7 @@ def test_a_shared_layer_whose_last_maps_have_one_place_is_passed_over():
     assert find_layer(network, images()) == "0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTINCT)
 def test_of_every_network_the_last_stage_with_more_than_one_place_is_found(name):
     spec = networks[name].spec
@@ -272,6 +273,7 @@ def test_a_network_whose_stages_end_in_one_place_is_searched_within_them():
     assert find_layer(network, images()) == "module.0.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer"),
     [

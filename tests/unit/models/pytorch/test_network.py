@@ -118,6 +118,7 @@ def test_copies_are_independent():
     assert net.body.first[0].weight.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_a_network_can_be_exported():
     net = small().eval()
     x = torch.randn(2, 3, 8, 8)

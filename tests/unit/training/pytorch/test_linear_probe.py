@@ -244,6 +244,7 @@ def count_body(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_another_seed_over_the_same_split_computes_no_feature(tmp_path, monkeypatch):
     """A source with its own validation and test split has the same images in train with every seed."""
     for number, split in enumerate(("train", "val", "test")):
@@ -284,6 +285,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_head_takes_what_every_training_takes(folder, tmp_path, name):
     finished = run(photographs.config(folder, **SETTINGS[name]), tmp_path / "run")
@@ -316,6 +318,7 @@ def test_boxes_cannot_be_cut_out_of_features(folder, tmp_path, mix):
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_a_policy_that_was_asked_for_is_not_dropped_in_silence(folder, tmp_path, monkeypatch):
     lines = lines_of(monkeypatch)
     train_run(
@@ -332,6 +335,7 @@ def test_a_policy_that_was_asked_for_is_not_dropped_in_silence(folder, tmp_path,
     assert not [line for line in lines if line.startswith("note:")]
 
 
+@pytest.mark.slow
 def test_grey_photographs(tmp_path):
     grey = photographs.write(tmp_path / "set", channels=1)
     finished = run(photographs.config(grey), tmp_path / "run")
@@ -342,6 +346,7 @@ def test_grey_photographs(tmp_path):
     assert load(finished.folder).classify(photographs.pictures(3, channels=1)[0])[0].error is None
 
 
+@pytest.mark.slow
 def test_several_seeds(folder, tmp_path):
     made = photographs.config(folder, train={"epochs": 1})
     runs = repeat(made, 2, out=tmp_path / "run", display=Display(quiet=True)).runs
@@ -367,6 +372,7 @@ def whole(folder, tmp_path_factory):
         return made, outcome(run(made, tmp_path_factory.mktemp("whole") / "run").folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "before"), [(1, True), (1, False), (2, True), (2, False), (4, True), (5, False)]
 )
