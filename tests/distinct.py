@@ -13,3 +13,5 @@ ALIKE = {
     *("shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
 }
 DISTINCT = [name for name in networks if name not in ALIKE]
+# The first of each family: for what depends on the kind of network and costs seconds.
+A_FAMILY = list({networks[name].family: name for name in reversed(DISTINCT)}.values())[::-1]

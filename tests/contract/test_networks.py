@@ -15,6 +15,11 @@ from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create, networks
 from convscope.models.spec import ModelSpec
 from distinct import DISTINCT
+from rounding import same_but_for_rounding
+
+# In float64 and of the largest logit: other kernels add in another order, and forty blocks
+# whose norms have seen no batch blow that up; an image that meets another moves the logits by more than 1e-3.
+ROUNDING = 1e-9
 
 every = pytest.mark.parametrize("name", list(networks))
 distinct = pytest.mark.parametrize("name", DISTINCT)
@@ -63,8 +68,8 @@ def test_the_paper_of_a_famous_network_is_named(name):
     assert not spec.small_form or (spec.paper and min(spec.input_shape[1:]) >= 224)
 
 
-@pytest.mark.parametrize("side", [28, 32, 64])
-@pytest.mark.parametrize("name", [n for n in networks if networks[n].spec.small_form])
+@pytest.mark.parametrize("side", [28, 64])
+@pytest.mark.parametrize("name", [n for n in DISTINCT if networks[n].spec.small_form])
 def test_the_small_form_keeps_maps_of_four_by_four(name, side):
     with torch.device("meta"):
         net = create(name, input_shape=(1, side, side), classes=7)
@@ -92,7 +97,7 @@ def test_any_input_that_fits(name, shape, classes):
         assert logits.shape == (2, classes) and torch.isfinite(logits).all()
         assert list(maps) == list(net.stages)
         assert all(m.ndim == 4 and len(m) == 2 for m in maps.values())
-        assert torch.equal(net.head(last), logits)
+        assert same_but_for_rounding(net.head(last), logits)
 
 
 @distinct
@@ -119,7 +124,7 @@ def test_memory_format_changes_no_answer(name):
         last = copy.deepcopy(net).to(memory_format=torch.channels_last)(
             x.contiguous(memory_format=torch.channels_last)
         )
-    assert torch.allclose(rows, last, rtol=1e-10, atol=1e-12)
+    assert (rows - last).abs().max() <= ROUNDING * rows.abs().max()
 
 
 @distinct
@@ -127,7 +132,8 @@ def test_images_of_a_batch_do_not_meet_at_evaluation(name):
     net = small(name).eval().double()
     x = torch.randn(4, *net.spec.input_shape, dtype=torch.float64)
     with torch.no_grad():
-        assert torch.allclose(net(x)[2:3], net(x[2:3]), rtol=1e-10, atol=1e-12)
+        together, alone = net(x)[2:3], net(x[2:3])
+    assert (together - alone).abs().max() <= ROUNDING * alone.abs().max()
 
 
 @distinct
@@ -136,9 +142,9 @@ def test_bfloat16_autocast_gives_finite_logits_near_the_others(name):
     net = small(name)
     with torch.no_grad():
         # Norms that have seen a batch keep the numbers of forty blocks from growing without end.
-        net.train()(torch.randn(16, *net.spec.input_shape))
+        net.train()(torch.randn(4, *net.spec.input_shape))
         net.eval()
-        x = torch.randn(4, *net.spec.input_shape)
+        x = torch.randn(2, *net.spec.input_shape)
         exact = net(x)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             rough = net(x).float()

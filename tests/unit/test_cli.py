@@ -85,6 +85,7 @@ def environment(**more):
     return {k: v for k, v in os.environ.items() if k != "PYTHONIOENCODING"} | {"OMP_NUM_THREADS": "1"} | more
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error():
     for words in (["summary"], ["summary", "--json"]):
         with subprocess.Popen(
@@ -94,12 +95,14 @@ def test_a_reader_that_goes_away_is_no_error():
             assert (p.wait(), p.stderr.read()) == (0, b"")
 
 
+@pytest.mark.slow
 def test_a_terminal_without_these_signs_gets_others():
     words = [*START, "summary", "small_cnn"]
     done = subprocess.run(words, capture_output=True, env=environment(PYTHONIOENCODING="ascii"), check=False)
     assert done.returncode == 0 and b"\\xd7" in done.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
     data = small_data.write_npz(tmp_path / "small_data.npz", train=600)
     out = tmp_path / "run"
@@ -128,6 +131,7 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
     assert (out / "bundle.safetensors").is_file() and not list(Path(out).glob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux")
 def test_a_folder_that_cannot_be_written_is_one_line(capsys):
     assert main(["train", "--out", "/proc/nowhere/run"]) in (1, 2)

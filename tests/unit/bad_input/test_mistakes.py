@@ -29,6 +29,7 @@ def run(npz, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_predict_fails_where_no_file_is_an_image(run, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("hello")
     assert main(["predict", str(run), str(tmp_path / "text.jpg")]) == 1
@@ -52,6 +53,7 @@ def test_scan_mentions_what_it_did_not_look_at(tmp_path, capsys):
     assert ".ipynb_checkpoints" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such names")
 def test_a_file_name_that_is_no_utf8_does_not_stop_training(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVSCOPE_CACHE", str(tmp_path / "cache"))
@@ -65,6 +67,7 @@ def test_a_file_name_that_is_no_utf8_does_not_stop_training(tmp_path, monkeypatc
     assert main(["evaluate", str(tmp_path / "run")]) == 0
 
 
+@pytest.mark.slow
 def test_resume_knows_the_data_by_another_spelling(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small_data.write_folder(tmp_path / "photos")

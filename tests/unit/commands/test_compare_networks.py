@@ -14,7 +14,7 @@ QUICK = [
     *("--set", "train.precision=float32", "--set", "train.threads=1", "--epochs", "1"),
 ]
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = [pytest.mark.usefixtures("no_pictures"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

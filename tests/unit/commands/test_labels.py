@@ -72,6 +72,7 @@ def test_tables_the_estimate_and_what_to_do(said, place):
     assert max(map(len, table.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_json_and_nothing_else(said):
     said()
     code, shown, err = said("--json")
@@ -79,6 +80,7 @@ def test_json_and_nothing_else(said):
     assert {row["name"] for row in json.loads(shown)["doubtful"]} >= {"train#3", "train#50"}
 
 
+@pytest.mark.slow
 def test_words_win_over_the_file_and_set_over_words(said, place):
     file = place / "experiment.toml"
     file.write_text("seed = 4\n[train]\nmomentum = 0.5\n")

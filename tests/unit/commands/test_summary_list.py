@@ -74,6 +74,7 @@ def test_a_network_of_ones_own_has_no_facts_of_another(said, tmp_path):
     assert "deviations" not in said(160, f"{tmp_path / 'own.py'}:lenet5")
 
 
+@pytest.mark.slow
 def test_the_list_wakes_nothing_that_it_does_not_need():
     code = (
         "import sys\nfrom convscope.cli import main\nmain(['summary'])\n"

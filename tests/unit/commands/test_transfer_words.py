@@ -20,6 +20,8 @@ from convscope.core.bundle import Bundle
 from convscope.models.pytorch.zoo import create
 from convscope.training.pytorch import loop
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     *("--set", "data.size=72", "--set", "data.quarantine=none", "--set", "train.precision=float32"),
     *("--set", "train.threads=1", "--set", "train.batch_size=12", "--set", "data.validation=0.25"),

@@ -20,6 +20,8 @@ from convscope.cli import main
 from convscope.commands.evaluate import _table
 from convscope.tasks.classification.metrics import classification_metrics
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     *("--model", "simple_cnn", "--set", "data.quarantine=none", "--set", "train.batch_size=24"),
     *("--set", "train.precision=float32", "--set", "train.threads=1", "--set", "train.lr=0.05"),

@@ -115,6 +115,7 @@ def test_the_last_of_two_settings_wins():
     assert parse_settings(["seed=1", "seed=2"]) == {"seed": 2}
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text(), st.text())
 def test_no_setting_is_a_traceback(key, value):
@@ -124,6 +125,7 @@ def test_no_setting_is_a_traceback(key, value):
         assert str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 @settings(deadline=None, max_examples=40)
 @given(

@@ -37,6 +37,7 @@ def metrics(k: int, n: int):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rows",
     [ROWS, ROWS[:1], [], [{"epoch": 1}], [{**ROWS[0], "validation_loss": None}, ROWS[1]]],
@@ -46,12 +47,14 @@ def test_curves_are_drawn_whatever_the_history_holds(rows, tmp_path):
     assert ink(save_figure(training_curves(rows), tmp_path / "curves.png")) > 0.005
 
 
+@pytest.mark.slow
 def test_more_epochs_are_another_picture(tmp_path):
     a = save_figure(training_curves(ROWS), tmp_path / "a.png").read_bytes()
     assert a != save_figure(training_curves(ROWS[:3]), tmp_path / "b.png").read_bytes()
     assert a == save_figure(training_curves(ROWS), tmp_path / "c.png").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2, 10, 150])
 def test_confusion_matrices_of_every_size(k, tmp_path):
     m = metrics(k, 20 * k)
@@ -66,6 +69,7 @@ def test_a_confusion_matrix_with_empty_rows_and_odd_names(tmp_path):
     assert ink(save_figure(confusion_figure(confusion, ["$x^2", "_", "Größe"]), tmp_path / "c.png")) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 40, 160])
 def test_recall_bars(k, tmp_path):
     assert ink(save_figure(recall_bars(metrics(k, 3 * k)), tmp_path / "r.png")) > 0.01
@@ -86,6 +90,7 @@ def test_rate_curves(losses, tmp_path):
     assert ink(save_figure(rate_curve(rates, losses, best=0.01), tmp_path / "lr.png")) > 0.005
 
 
+@pytest.mark.slow
 def test_pyplot_is_left_alone(tmp_path):
     """In a process of its own, since other tests import packages that wake pyplot."""
     program = (

@@ -182,6 +182,7 @@ SHARED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(SHARED))
 def test_real_data_opens_splits_and_is_split_again(name):

@@ -31,6 +31,7 @@ def run(data, tmp_path_factory):
 def _quick(no_pictures): ...
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_training(run, tmp_path):
     told = []
     result = evaluate(run, out=tmp_path, tell=lambda what, done, total: told.append((what, done, total)))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ def places(points, radius=6.0, marks=()):
     return place_labels(points, [radius] * len(points), sizes, marks=marks, frame=FRAME)
 
 
+@pytest.mark.slow
 @given(st.lists(inside, max_size=12))
 def test_no_name_covers_another_or_leaves_the_frame(points):
     boxes = places(points)
@@ -29,11 +31,13 @@ def test_no_name_covers_another_or_leaves_the_frame(points):
     assert all(b[0] >= -1e-6 and b[1] >= -1e-6 and b[2] <= 900 + 1e-6 and b[3] <= 700 + 1e-6 for b in boxes)
 
 
+@pytest.mark.slow
 @given(inside, st.integers(2, 10))
 def test_networks_at_one_and_the_same_point_all_have_a_name(point, count):
     assert all(overlap(a, b) == 0 for a, b in combinations(places([point] * count), 2))
 
 
+@pytest.mark.slow
 @given(st.lists(inside, min_size=1, max_size=12), st.floats(1, 30))
 def test_a_name_keeps_its_size_and_stays_off_its_own_disc(points, radius):
     for (x, y), box in zip(points, places(points, radius), strict=True):
@@ -57,6 +61,7 @@ def test_a_name_makes_room_for_an_error_bar():
     assert overlap(box, bar) == 0
 
 
+@pytest.mark.slow
 def test_the_same_points_have_the_same_places():
     points = [(50.0 * n % 800 + 20, 37.0 * n % 600 + 20) for n in range(40)]
     assert places(points) == places(list(points))

@@ -25,6 +25,7 @@ def run(npz, tmp_path_factory):
     return train_run(config, out=tmp_path_factory.mktemp("measure") / "run", display=QUIET).folder
 
 
+@pytest.mark.slow
 def test_the_network_of_the_run_answers_for_test_images(run, npz, monkeypatch):
     seen = []
     monkeypatch.setattr(

@@ -59,6 +59,7 @@ class _Blank:
         Image.new("L", (1, 1)).save(file, "PNG", pnginfo=text)
 
 
+@pytest.mark.slow
 def test_a_picture_an_image_with_four_methods(run, files, tmp_path):
     found = explain(run, files, out=tmp_path / "out")
     assert found.pictures == tuple(tmp_path / "out" / f"{n}.png" for n in range(4))
@@ -86,6 +87,7 @@ def test_a_picture_is_never_written_over_the_image(run, files):
     assert [path.name for path in found.pictures] == [f"{n}-2.png" for n in range(4)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_every_method_runs_and_says_what_it_found(run, files, tmp_path):
     found = explain(run, files[:2], method="all", out=tmp_path)
@@ -110,7 +112,8 @@ def test_lots_change_nothing(run, files, tmp_path, monkeypatch):
     parts = explain(run, files, method="layer_cam", out=tmp_path)
     for a, b in zip(whole.images, parts.images, strict=True):
         assert a.answer.label == b.answer.label and a.picture == b.picture
-        assert a.readings[0].numbers == pytest.approx(b.readings[0].numbers, abs=1e-4)
+        # Rounding may swap two pixels of nearly one value, and so what a step of 1/20 of them takes away.
+        assert a.readings[0].numbers == pytest.approx(b.readings[0].numbers, abs=5e-3)
 
 
 @pytest.mark.usefixtures("undrawn_pictures")
@@ -141,6 +144,7 @@ def test_arrays_and_folders_have_names_of_their_own(run, files, tmp_path):
     assert len(folder.pictures) == len({*folder.pictures}) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_auto_says_what_it_chose(run, files, tmp_path):
     told = []

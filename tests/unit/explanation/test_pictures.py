@@ -66,6 +66,7 @@ def test_the_image_shines_through_in_grey():
     assert overlay(image, np.ones((2, 2)), signed=False).dtype == np.uint8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "count"),
     [((28, 28, 1), 13), ((64, 64, 3), 4), ((20, 90, 3), 1), ((90, 20, 1), 4), ((9, 9, 1), 0)],

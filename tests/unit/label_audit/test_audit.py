@@ -20,6 +20,8 @@ from convscope.label_audit import audit as module
 from convscope.label_audit import out_of_fold
 from convscope.label_audit.audit import EPOCHS, check_labels, find_label_issues
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 WRONG = (3, 10, 50, 101, 155)
 QUICK = RunConfig.from_dict(small_data.settings(epochs=4))

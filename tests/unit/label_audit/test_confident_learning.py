@@ -87,6 +87,7 @@ def simulated(count, classes, wrong, *, seed=0):
     return p, labels, where
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(answers())
 def test_as_written_from_the_paper(drawn):

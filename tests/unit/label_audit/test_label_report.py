@@ -133,6 +133,7 @@ def test_conflicts_come_first_and_the_sheet_is_no_longer_than_was_asked(report):
     assert rows[1][2].endswith("0.99") and len(rows[1][2]) <= LETTERS + 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [1, 8, 11])
 def test_sheets_of_every_size(channels, count, tmp_path):

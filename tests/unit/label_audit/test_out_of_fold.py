@@ -123,6 +123,7 @@ def answered(request, tmp_path_factory):
     return made, thirds(made), answer(made, thirds(made), folder), folder
 
 
+@pytest.mark.slow
 def test_every_image_is_answered_for(answered):
     made, _, logits, folder = answered
     assert (
@@ -193,6 +194,7 @@ def test_a_fold_that_is_gone_or_damaged_is_trained_again_alone(small, tmp_path, 
     assert [held.tolist() for held in trained] == [np.flatnonzero(fold_of == 1).tolist()]
 
 
+@pytest.mark.slow
 def test_folds_that_were_dealt_otherwise_are_not_taken_over(small, tmp_path):
     answer(small, thirds(small), tmp_path)
     other = (thirds(small) + 1) % 3
@@ -228,6 +230,7 @@ def test_averaged_weights_are_those_that_answer(small, tmp_path):
     assert not np.array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_fine_tuning_and_both_numbers_of_channels(tmp_path, channels):
     folder = photographs.write(tmp_path / "set", count=18, channels=channels)

@@ -31,6 +31,8 @@ def photographs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_every_way_meets_every_share_and_leaves_picture_and_tables(photographs, tmp_path):
     rows = transfer_vs_scratch(photographs, out=tmp_path, seeds=2, changes=QUICK)
     assert [(row.way, row.share) for row in rows] == [(way, share) for share in SHARES for way in WAYS]

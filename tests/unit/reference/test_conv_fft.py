@@ -9,6 +9,7 @@ from convscope.reference.conv_fft import conv2d_fft, fast_length
 from convscope.reference.conv_naive import conv2d_naive
 
 
+@pytest.mark.slow
 @given(st.integers(1, 2000))
 def test_a_fast_length_is_the_next_with_small_factors(size):
     def small(number: int) -> bool:

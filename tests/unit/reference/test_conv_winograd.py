@@ -20,6 +20,7 @@ def test_four_products_make_two_results(d, g):
     assert (A_T @ ((G @ g) * (B_T @ d))).tolist() == expected
 
 
+@pytest.mark.slow
 @given(
     height=st.integers(3, 9),
     width=st.integers(3, 9),

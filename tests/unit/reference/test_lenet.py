@@ -35,6 +35,7 @@ def test_it_is_the_network_of_the_zoo():
         beside.near(gradient, parameter.grad.numpy(), beside.FLOAT64)
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_clothes_apart():
     train, test = (open_source("fashion_mnist").open(split) for split in ("train", "test"))
     images, answers = (

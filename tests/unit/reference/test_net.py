@@ -37,6 +37,7 @@ def small(seed: int = 0, dtype: type = np.float32) -> Net:
     return Net(layers, seed=seed, dtype=dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer",
     [NESTEROV, partial(sgd, momentum=0.5), partial(adam, betas=(0.9, 0.99)), partial(adamw, eps=1e-6)],
@@ -62,6 +63,7 @@ def test_the_same_seeds_give_the_same_weights():
         assert (w != other_order[name]).any()
 
 
+@pytest.mark.slow
 def test_the_whole_network_has_the_measured_slopes():
     # Smooth layers only, since steps would cross the kinks of ReLUs. A bias in front of a batch norm has no
     # slope.

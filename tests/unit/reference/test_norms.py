@@ -29,6 +29,7 @@ NORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMS)
 @given(scale=st.floats(1e-3, 1e3), shift=st.floats(-1e3, 1e3))
 def test_whatever_comes_in_mean_0_and_variance_1_come_out(name, scale, shift):

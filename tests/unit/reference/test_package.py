@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).resolve().parents[3] / "src" / "convscope"
 REFERENCE = PACKAGE / "reference"
 
@@ -32,6 +34,7 @@ def test_it_imports_numpy_the_standard_library_and_itself():
     assert foreign == set()
 
 
+@pytest.mark.slow
 def test_production_code_does_without_it():
     others = [
         p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).parts[0] not in {"reference", "labs"}

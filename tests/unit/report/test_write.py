@@ -27,6 +27,7 @@ def lonely(npz, tmp_path_factory):
         return shutil.copy(run.folder / "bundle.safetensors", root / "alone.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("right", [True, False])
 def test_of_a_bundle_alone_and_a_single_image(lonely, tmp_path, right):

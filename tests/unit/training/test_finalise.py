@@ -41,6 +41,7 @@ def end(trained, status="finished"):
     )
 
 
+@pytest.mark.slow
 def test_pictures_and_figures_are_left(trained):
     folder = end(trained).folder
     for name in ("curves.png", "test_confusion.png", "test_recall.png"):

@@ -97,6 +97,7 @@ def test_the_test_split_is_opened_once_and_after_training(npz, tmp_path, monkeyp
     assert events.count("test") == 1 and events.index("test") > events.index("last step")
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_reached_and_the_run_goes_on_as_if_nothing_had_been(npz, tmp_path, monkeypatch):
     scan_or_load_cached(open_source(npz))
     opened = []
@@ -280,6 +281,7 @@ def test_tensorboard_writes_event_files(npz, tmp_path):
     assert [p for p in (done.folder / "tensorboard").iterdir() if "tfevents" in p.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("form", ["folder", "csv", "npz", "idx", "parquet"])
 def test_every_kind_of_source_trains_evaluates_and_predicts(form, channels, tmp_path):

@@ -308,6 +308,7 @@ def test_formats_are_a_short_list() -> None:
     assert not {"EPS", "WMF", "PSD", "FITS"} & set(decode_module.FORMATS)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damaged_files_give_an_image_or_a_reason(data: st.DataObject) -> None:

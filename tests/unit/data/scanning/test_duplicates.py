@@ -108,6 +108,7 @@ def test_data_that_are_all_alike_are_not_all_pairs() -> None:
     assert len(near_pairs(noisy)) < 4
 
 
+@pytest.mark.slow
 def test_ten_thousand_pictures_take_moments() -> None:
     """A loop over all pairs, 50 million, would meet the time limit of the suite."""
     rng = np.random.default_rng(0)

@@ -206,6 +206,7 @@ def test_a_damaged_or_unwritable_store_costs_a_scan(tmp_path: Path, content: str
     assert scan_or_load_cached(pets, cache=tmp_path / "file") == report
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not SHARED.exists(), reason="../shared/data is missing")
 def test_trashnets_three_conflicting_pairs_are_found() -> None:

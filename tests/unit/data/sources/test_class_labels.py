@@ -13,6 +13,7 @@ from convscope.data.sources.class_labels import class_indices, class_names, labe
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=40))
 def test_numbers_become_names_in_order_of_size(values):
     positive = [abs(value) for value in values]

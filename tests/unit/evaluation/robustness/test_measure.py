@@ -16,9 +16,9 @@ from convscope.core.plotting import save_figure
 from convscope.data.dataset import ArrayDataset
 from convscope.data.preparing.prepared_split import prepare_split
 from convscope.data.preparing.preprocess import Preprocess
+from convscope.evaluation.robustness import measure as module
 from convscope.evaluation.robustness.corruptions import corruptions
 from convscope.evaluation.robustness.measure import Robustness, robustness, robustness_table, sample
-from convscope.evaluation.robustness import measure as module
 from convscope.evaluation.robustness.plot import robustness_figure, spread
 from pixels import ink
 
@@ -53,6 +53,7 @@ def test_rows_say_what_was_done():
     assert json.loads(json.dumps(found.to_dict()))["rows"][0]["corruption"] == "noise"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_table_and_lots_draw_of_their_own(monkeypatch):
     assert measured() == measured()
     assert measured(seed=1) != measured()
@@ -98,6 +99,7 @@ def test_in_a_narrow_terminal_the_figures_stay_whole():
     assert all(f"{100 * row.accuracy:.0f}" in words for row in found.rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [None, 0.0, 1.0])
 def test_every_line_is_named_and_no_name_covers_another(level, tmp_path):
     found = measured()

@@ -46,6 +46,7 @@ def by_loops(formula, maps, gradients):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", BY_GRADIENTS)
 @given(data=maps_and_gradients())
 def test_each_formula_is_the_printed_one(formula, data):

@@ -55,6 +55,7 @@ def test_dead_filters_are_counted_and_named():
     assert Filters("a", np.zeros((1, 1, 3, 3))).lines()[1].startswith("1 of 1 filters is nearly zero: 0 (")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (5, 1, 3, 3), (70, 3, 7, 7), (300, 3, 3, 3), (3, 4, 3, 3)])
 def test_every_shape_is_drawn(shape):
     weights = np.random.default_rng(0).normal(size=shape)

@@ -40,6 +40,7 @@ def fields_of(name, side=SIDE, channels=3):
     return net, stage_fields(net, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DISTINCT if name not in GATED | SLOW])
 def test_nothing_outside_the_field_in_theory_counts(name):
     net, found = fields_of(name)
@@ -149,6 +150,7 @@ def test_the_table_lines_up():
     assert len({line.index(word) for line, word in zip(lines[:3], ("map", "8 ", "4×2"), strict=True)}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "channels"), [(1, 1), (5, 3), (7, 1), (16, 3)])
 def test_every_number_of_stages_is_drawn(count, channels):
     gradient = np.random.default_rng(0).random((10, 14))

@@ -19,6 +19,8 @@ from convscope.inference.load import load
 from convscope.training.train import train, train_run
 from no_drawing import undrawn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick():

@@ -100,6 +100,7 @@ def test_memory_holds_a_batch_at_a_time(monkeypatch):
     assert sizes == [8, 8, 4] and told == [(8, 20), (16, 20), (20, 20)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_fewer_images_than_are_asked_for(count):
     found, part = explained_model(), part_of(9)
@@ -116,6 +117,7 @@ def test_a_unit_that_is_not_there():
         most_exciting(explained_model(), [Unit("stage1", 99, "")], part_of(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_figures_frame_images_of_another_class(channels):
     found, part = explained_model(channels), part_of(12, channels)

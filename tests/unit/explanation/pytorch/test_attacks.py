@@ -34,6 +34,7 @@ def losses(explained_model, images, labels):
     return torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels), reduction="none").numpy()
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
@@ -142,6 +143,7 @@ def test_the_slope_points_where_that_of_cross_entropy_does(seed, classes):
     assert (odds * against).detach().numpy() == pytest.approx(entropy.numpy(), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_seed_decides_where_pgd_begins():
     explained_model, (images, labels) = trained_runs.explained_model(), small_data.pictures(4, seed=9)
     first, again, other = (

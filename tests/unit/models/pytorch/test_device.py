@@ -111,6 +111,7 @@ def test_threads(monkeypatch):
         set_threads(0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to keep memory")
 def test_freed_memory_is_used_again():
     """A block of 32 MiB has 8,192 pages; each that comes from the kernel is one fault; soon there are

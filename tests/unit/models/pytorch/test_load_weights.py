@@ -207,6 +207,7 @@ def test_colours_added_up_see_grey_as_they_saw_it_three_times(seed, height, widt
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet50", "seresnet50", "wrn_28_10", "small_cnn"])
 def test_a_whole_network_for_colours_fits_grey_images(name):
     with torch.device("meta"):

@@ -10,6 +10,7 @@ from torch import nn
 from convscope.core.errors import ShapeError, UserError
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
+from rounding import same_but_for_rounding
 
 
 def small(shape=(3, 8, 8)):
@@ -33,7 +34,7 @@ def test_features_are_what_the_stages_give():
     x = torch.randn(5, 3, 8, 8)
     maps = net.features(x)
     assert {k: tuple(v.shape) for k, v in maps.items()} == {"first": (5, 4, 6, 6), "second": (5, 4, 3, 3)}
-    assert torch.equal(net.head(maps["second"]), net(x))
+    assert same_but_for_rounding(net.head(maps["second"]).detach(), net(x).detach())
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (5, 9), (8, 8), (31, 6)])
@@ -117,6 +118,7 @@ def test_copies_are_independent():
     assert net.body.first[0].weight.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_a_network_can_be_exported():
     net = small().eval()
     x = torch.randn(2, 3, 8, 8)

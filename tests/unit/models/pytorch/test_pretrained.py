@@ -210,6 +210,7 @@ def test_weights_that_are_missing_or_of_another_shape_are_named(trained, tmp_pat
         wide.build(input_shape=(3, 32, 32), classes=3)
 
 
+@pytest.mark.slow
 def test_the_small_form_of_a_network_for_photographs_is_named_as_the_reason():
     large = unlike_fresh("resnet18", input_shape=(3, 96, 96))
     weights = Pretrained("resnet18", "X", large.state_dict(), (96, 96))
@@ -220,6 +221,7 @@ def test_the_small_form_of_a_network_for_photographs_is_named_as_the_reason():
         weights.build(input_shape=(3, 64, 64), classes=3)
 
 
+@pytest.mark.slow
 def test_googlenet_comes_without_its_auxiliary_heads_and_with_its_own_preprocessing(tmp_path):
     """Fresh ones would pull at a trained body; torchvision's weights are of a release that scales to [−1,
     1]."""

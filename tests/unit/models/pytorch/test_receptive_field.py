@@ -66,6 +66,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(sorted(LAYERS)), min_size=1, max_size=4))
 def test_theory_equals_the_gradient(layers):

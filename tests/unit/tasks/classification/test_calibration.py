@@ -60,6 +60,7 @@ def test_edges_belong_to_the_bin_below():
     assert bin_of(np.array([0.2, 0.2 + 1e-9, 1.0, 0.0])).tolist() == [2, 3, 14, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [50, 1000, 20_000])
 def test_calibrated_answers_stay_below_chance_in_95_of_100_cases(n):
     rng = np.random.default_rng(n)

@@ -55,6 +55,7 @@ def test_risk_over_coverage_with_and_without_a_threshold(n, threshold, tmp_path)
     assert any("threshold" in text for text in legend) == (threshold is not None and found.risk is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right", [True, False])
 def test_no_error_lies_on_the_axis_and_nothing_else_leaves_the_figure(right):
     curve = risk_coverage(np.arange(50.0), np.full(50, right))

@@ -18,6 +18,7 @@ def answers(n: int, seed: int, *, classes: int = 3, levels: int | None = None):
     return (logits if levels is None else np.round(levels * logits) / levels), labels
 
 
+@pytest.mark.slow
 @given(st.integers(2, 200), st.integers(0, 10**6), st.sampled_from([None, 1, 4]))
 def test_areas_and_points_are_those_of_scikit_learn(n, seed, levels):
     from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve

@@ -48,6 +48,7 @@ def test_the_truth_lies_inside_in_about_95_of_100_cases(sure, n):
     assert all(inside[name] < 200 for name in NAMES[:3]), "intervals that always hold the truth are too wide"
 
 
+@pytest.mark.slow
 def test_they_are_what_a_plain_loop_gives():
     logits, labels = answers(80, seed=1)
     rng = np.random.default_rng(5)

@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pytest
 
 import small_data
 from convscope.core.decision import Decision
@@ -13,6 +14,7 @@ from convscope.data.preparing.preprocess import Preprocess
 from convscope.tasks.classification.result_files import write_confidence_plots, write_results
 
 
+@pytest.mark.slow
 def test_figures_answers_and_pictures(tmp_path):
     part = prepare_split(
         ArrayDataset(*small_data.pictures(9), small_data.CLASSES, "test"), Preprocess(1, 12, 12)

@@ -1,8 +1,8 @@
 """A program for the tests of the checkpoint: trains in children that kill themselves, and in one that goes
 on.
 
-Arguments: a data set and an empty folder. Each child is forked from a parent that has torch imported already,
-since that import takes longer than the training. Prints one JSON object.
+Arguments: a data set and an empty folder. Each child is forked from a parent that has imported all that
+training imports, since that takes longer than the training. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import torch
 
 import small_data
 from convscope.core import atomic
@@ -72,6 +74,7 @@ def child(work: Callable[[], object]) -> int:
 
 def main(data: str, place: str) -> None:
     undrawn()
+    torch.optim.SGD([torch.zeros(1)]).step()  # the first step of a process imports the compiler: 2 s
     config = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": data}}).merge(SETTINGS)
 
     def train(folder: Path, *, resume: bool = False) -> None:

@@ -60,6 +60,7 @@ def outcome(folder):
     return weights, rows, metrics, (folder / "test_predictions.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_bit_for_bit(killed):
     """One test, so that two workers do not train the same runs."""
     place, codes = killed

@@ -87,6 +87,7 @@ def whole(request, npz, tmp_path_factory):
     return made, outcome(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "before"), [(1, True), (2, False), (4, True), (5, False), (6, False)])
 def test_a_killed_run_goes_on_bit_for_bit(whole, call, before, tmp_path, monkeypatch):
     made, expected = whole
@@ -308,6 +309,7 @@ def full(_fd):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before_it(npz, tmp_path, monkeypatch):
     made = config(npz, train={"checkpoint_seconds": 0.0, "epochs": 2})
     run_folder = tmp_path / "run"

@@ -40,6 +40,7 @@ def test_it_sees_the_same_plain_images_in_every_step(parts):
     assert all(torch.equal(seen[0], x) for x in seen)
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_learns_nothing(parts):
     found = overfit_one_batch(*parts, rate=0.0)
     assert (
@@ -47,6 +48,7 @@ def test_a_rate_of_zero_learns_nothing(parts):
     )
 
 
+@pytest.mark.slow
 def test_labels_that_reach_nothing_are_found_out(parts):
     job, state = parts
     deaf = Job(**{**vars(job), "loss": lambda logits, targets: job.loss(logits * 0, targets)})

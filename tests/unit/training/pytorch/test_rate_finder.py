@@ -24,6 +24,7 @@ def parts(npz, folder, **settings):
     return session.job, session.state
 
 
+@pytest.mark.slow
 def test_the_rate_it_finds_trains(npz, tmp_path):
     found = find_rate(*parts(npz, tmp_path / "search"))
     assert LOWEST < found.suggestion < HIGHEST and len(found.rates) == len(found.losses)
@@ -33,6 +34,7 @@ def test_the_rate_it_finds_trains(npz, tmp_path):
     assert state.progress.best_score > 0.9
 
 
+@pytest.mark.slow
 def test_the_same_search_finds_the_same(npz, tmp_path):
     assert find_rate(*parts(npz, tmp_path / "a")) == find_rate(*parts(npz, tmp_path / "b"))
 

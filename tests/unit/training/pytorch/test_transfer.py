@@ -234,6 +234,7 @@ def test_settings_without_effect_are_said(npz, tmp_path):
 # Rates
 
 
+@pytest.mark.slow
 @given(st.floats(0.1, 1.0))
 def test_rates_fall_from_the_head_to_the_first_stage(decay):
     network = create("resnet20")
@@ -315,6 +316,7 @@ def epochs_of(made, folder, monkeypatch):
     return [moved(a, b, "weights") for a, b in pairs], [moved(a, b, "statistics") for a, b in pairs]
 
 
+@pytest.mark.slow
 def test_stages_thaw_one_an_epoch_from_the_last_to_the_first(npz, weights, tmp_path, monkeypatch):
     made = tuned(
         npz, weights, transfer={"unfreeze_every": 1}, train={"epochs": 6, "optimizer": "adamw", "lr": 1e-3}
@@ -327,12 +329,14 @@ def test_stages_thaw_one_an_epoch_from_the_last_to_the_first(npz, weights, tmp_p
     assert found == expected and statistics == [set()] * 6
 
 
+@pytest.mark.slow
 def test_two_epochs_a_stage(npz, weights, tmp_path, monkeypatch):
     made = tuned(npz, weights, transfer={"unfreeze_every": 2}, train={"epochs": 3})
     found, _ = epochs_of(made, tmp_path / "run", monkeypatch)
     assert found == [{"head"}, {"head"}, {"head", "stage3"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", ["none", "both"])
 def test_everything_is_trained_and_norms_keep_their_statistics(npz, weights, tmp_path, monkeypatch, mix):
     found, statistics = epochs_of(tuned(npz, weights, augment={"mix": mix}), tmp_path / "run", monkeypatch)
@@ -340,6 +344,7 @@ def test_everything_is_trained_and_norms_keep_their_statistics(npz, weights, tmp
     assert found == [everything] * 2 and statistics == [set()] * 2
 
 
+@pytest.mark.slow
 def test_norms_count_on_when_asked_but_not_where_frozen(npz, weights, tmp_path, monkeypatch):
     free = tuned(npz, weights, transfer={"freeze_norms": False})
     assert epochs_of(free, tmp_path / "a", monkeypatch)[1] == [{"stem", "stage1", "stage2", "stage3"}] * 2
@@ -375,6 +380,7 @@ def test_thawing_is_a_function_of_the_epoch_alone():
 # The head first, and the best
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_weights_and_a_trained_head(npz, weights, tmp_path):
     lines = []
     _, _, session = begin(tuned(npz, weights), tmp_path / "run", lines)
@@ -397,6 +403,7 @@ OTHER_WISHES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_asked_of_fine_tuning_does_not_spoil_the_head_before_it(npz, weights, tmp_path):
     heads = []
     for number, train in enumerate(({}, OTHER_WISHES)):
@@ -414,6 +421,7 @@ def test_unequal_classes_are_met_by_the_first_head_too(npz, weights, tmp_path):
     assert not torch.equal(heads[0]["3.weight"], heads[1]["3.weight"])
 
 
+@pytest.mark.slow
 def test_a_run_that_only_gets_worse_ends_with_what_it_began_with(npz, weights, tmp_path, monkeypatch):
     made = tuned(
         npz, weights, train={"lr": 2.0, "clip": 1.0, "schedule": "constant", "warmup": 0.0, "epochs": 2}
@@ -439,12 +447,14 @@ def test_a_loss_that_is_no_number_leaves_the_head_first(npz, weights, tmp_path):
     assert load(tmp_path / "run").classify(np.load(npz)["x_test"])[0].label in small_data.CLASSES
 
 
+@pytest.mark.slow
 def test_patience_counts_from_the_head(npz, weights, tmp_path):
     made = tuned(npz, weights, train={"lr": 1e-9, "patience": 2, "epochs": 9})
     finished = run(made, tmp_path / "run")
     assert finished.status == "early" and len(finished.history) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_epoch_keeps_the_head(npz, weights, tmp_path, monkeypatch):
     import os
     import signal
@@ -490,6 +500,7 @@ def whole(npz, weights, tmp_path_factory):
         return made, outcome(run(made, tmp_path_factory.mktemp("whole") / "run").folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "before"),
     [(1, True), (1, False), (2, False), (3, True), (4, True), (5, False), (6, False), (8, True)],
@@ -506,6 +517,7 @@ def test_killed_fine_tuning_goes_on_bit_for_bit(whole, call, before, tmp_path, m
     assert outcome(tmp_path / "run") == expected and not (tmp_path / "run-2").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_trains_no_head_first(whole, tmp_path, monkeypatch):
     made, expected = whole
     with monkeypatch.context() as patch:
@@ -538,6 +550,7 @@ def stopped(npz, tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["probe", "finetune"])
 def test_a_weight_file_that_vanished(stopped, tmp_path, mode):
     made, file = stopped(mode)
@@ -571,6 +584,7 @@ def test_weights_by_another_spelling_are_the_same_run(npz, tmp_path, monkeypatch
 # The ways side by side
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["photographs", "folder of a run"])
 def test_fine_tuning_from_every_kind_of_weights(npz, weights, tmp_path, way):
     if way == "photographs":

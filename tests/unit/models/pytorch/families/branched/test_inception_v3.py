@@ -22,6 +22,7 @@ def on_meta(side):
         return create("inception_v3", input_shape=(3, side, side)).eval()
 
 
+@pytest.mark.slow
 def test_maps_at_299_are_those_of_table_1():
     maps = on_meta(299).features(torch.zeros(1, 3, 299, 299, device="meta"))
     assert {name: tuple(m.shape[1:]) for name, m in maps.items()} == {
@@ -77,6 +78,7 @@ def test_halving_passes_the_maxima_on(make, inputs, outputs, side):
     assert torch.equal(y[:, -inputs:], nn.functional.max_pool2d(x, 3, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "sides"), [(28, [24, 22, 22, 10, 4]), (32, [28, 26, 26, 12, 5]), (64, [60, 58, 58, 28, 13])]
 )
@@ -87,6 +89,7 @@ def test_the_small_form_steps_by_4(side, sides):
     assert next(row.stride for row in reversed(summarise(net).rows) if row.stride) == (4, 4)
 
 
+@pytest.mark.slow
 def test_the_auxiliary_head_answers_in_training_alone():
     net = create("inception_v3", input_shape=(1, 28, 28), classes=4)
     x = torch.randn(2, 1, 28, 28)
@@ -95,6 +98,7 @@ def test_the_auxiliary_head_answers_in_training_alone():
     assert forward_with_aux(net.eval(), x)[1] == [] and list(net.features(x)) == list(net.stages)
 
 
+@pytest.mark.slow
 def test_the_auxiliary_head_is_not_counted():
     net = on_meta(299)
     idle = sum(p.numel() for p in net.auxiliary.parameters())

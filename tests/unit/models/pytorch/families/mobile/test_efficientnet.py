@@ -54,6 +54,7 @@ def test_a_fused_block_multiplies_more_and_moves_less():
     assert len(fused.rows) < len(apart.rows) / 2
 
 
+@pytest.mark.slow
 @both
 def test_gates_squeeze_to_a_quarter_of_what_a_block_gets(version):
     net = designed(version)
@@ -70,6 +71,7 @@ def test_gates_squeeze_to_a_quarter_of_what_a_block_gets(version):
     assert all(isinstance(gate.activation, nn.SiLU) for gate in gates)
 
 
+@pytest.mark.slow
 @both
 def test_deeper_blocks_are_left_out_more_often(version):
     made = blocks(designed(version, stochastic_depth=0.4))
@@ -82,6 +84,7 @@ def test_deeper_blocks_are_left_out_more_often(version):
     )
 
 
+@pytest.mark.slow
 def test_training_draws_and_evaluation_does_not():
     net = create("efficientnet_b0", input_shape=(3, 32, 32), classes=10, options={"stochastic_depth": 0.9})
     x = torch.randn(8, 3, 32, 32)
@@ -97,6 +100,7 @@ def test_norms_have_the_floor_that_the_weights_were_trained_with(version):
     assert norms == {{"b0": 1e-5, "v2_s": 1e-3}[version]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "side", "sides"),
     [

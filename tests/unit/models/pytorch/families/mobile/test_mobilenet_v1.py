@@ -40,6 +40,7 @@ def test_it_takes_the_share_of_work_that_the_paper_derives():
     assert rows.macs == (1 / 64 + 1 / 9) * 9 * 32 * 64 * 14 * 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "millions", "macs"), [(1.0, 4.2, 569), (0.75, 2.6, 325), (0.5, 1.3, 149), (0.25, 0.5, 41)]
 )

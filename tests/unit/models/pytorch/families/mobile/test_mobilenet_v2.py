@@ -15,6 +15,7 @@ def designed(**options):
         return create("mobilenet_v2", options=options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "millions", "macs"), [(1.0, 3.47, 300), (1.4, 6.06, 582), (0.75, 2.61, 209), (0.5, 1.95, 97)]
 )
@@ -33,6 +34,7 @@ def test_the_count_takes_in_as_many_norms_as_the_deviation_says():
     assert f"{norms:,} numbers of batch norm" in net.spec.deviations
 
 
+@pytest.mark.slow
 def test_a_thinner_network_keeps_its_last_convolution():
     assert [designed(width=width).body.last[0].out_channels for width in (0.5, 1.0, 1.4)] == [
         1280,

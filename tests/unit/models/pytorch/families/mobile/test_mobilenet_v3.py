@@ -71,6 +71,7 @@ def test_h_swish_is_as_the_paper_writes_it():
     assert torch.allclose(nn.Hardsigmoid()(x), (x + 3).clamp(0, 6) / 6, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "side", "sides"),
     [

@@ -127,6 +127,7 @@ def test_28_pixels_are_padded_to_the_32_of_the_paper():
     assert [tuple(m.shape[1:]) for m in maps.values()] == [(6, 14, 14), (16, 5, 5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10])
 def test_cross_entropy_trains_it(classes):
     """A batch of noise is learnt by heart."""

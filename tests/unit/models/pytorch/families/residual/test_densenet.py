@@ -19,6 +19,7 @@ def on_meta(name, side=224, **changes):
         return create(name, input_shape=(3, side, side), **changes).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILY)
 def test_layers_with_weights_are_as_many_as_the_name_says(name):
     layers = [m for m in on_meta(name).modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -91,6 +92,7 @@ def test_the_last_layer_of_a_block_sees_the_first_one_directly():
     assert torch.equal(before[:, 4:6], after[:, 4:6]) and not torch.allclose(before[:, 6:], after[:, 6:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "sides"),
     [

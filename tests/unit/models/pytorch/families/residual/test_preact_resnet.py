@@ -115,6 +115,7 @@ def test_dropout_works_in_training_alone_and_between_the_convolutions():
     assert torch.equal(block(x), x)
 
 
+@pytest.mark.slow
 def test_maps_at_full_size_and_in_the_small_form():
     sizes = {}
     for name, side in (

@@ -76,6 +76,7 @@ def test_a_stride_in_the_first_1x1_overlooks_three_of_four_places(stride_in, sha
     assert (x.grad != 0).any(1).double().mean() == share
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*DEEP, "resnet18", "resnet34"])
 def test_layers_are_as_many_as_the_name_says(name):
     layers = [
@@ -86,6 +87,7 @@ def test_layers_are_as_many_as_the_name_says(name):
     assert len(layers) == int(name.removeprefix("resnet"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "published", "torchvision"),
     [("resnet50", 483, 427), ("resnet101", 1027, 971), ("resnet152", 1507, 1451)],
@@ -96,6 +98,7 @@ def test_the_receptive_field_depends_on_where_the_stride_is(name, published, tor
         assert summarise(on_paper(name, stride_in=stride_in)).receptive_field == (field, field)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*DEEP, "seresnet50", "cbam_resnet50"])
 def test_with_the_stride_where_the_papers_had_it_the_costs_are_theirs(name):
     spec = networks[name].spec
@@ -104,6 +107,7 @@ def test_with_the_stride_where_the_papers_had_it_the_costs_are_theirs(name):
     assert summary.macs == pytest.approx(spec.published_macs, rel=0.016) and "1×1" in spec.deviations
 
 
+@pytest.mark.slow
 def test_cbam_costs_what_its_paper_says_to_the_last_digit():
     summary = summarise(on_paper("cbam_resnet50", stride_in="1x1"))
     assert (round(summary.parameters / 1e6, 2), round(summary.macs / 1e9, 3)) == (28.09, 3.864)
@@ -133,6 +137,7 @@ def test_a_gate_ends_each_change(name, attention, kind):
     assert len(squeezed) == len(blocks) and squeezed == [width // 16 for width in widths]
 
 
+@pytest.mark.slow
 def test_maps_at_full_size_and_in_the_small_form():
     sizes = {}
     for side in (224, 64, 32, 28):
