@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 import beside_torch as beside
-from convscope.reference.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
-from convscope.reference.relu import leaky_relu, leaky_relu_backward, relu, relu_backward
-from convscope.reference.sigmoid import sigmoid, sigmoid_backward
-from convscope.reference.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from convscope.reference.activations import (
+    gelu,
+    gelu_backward,
+    gelu_tanh,
+    gelu_tanh_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+)
+from convscope.reference.losses.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 SEEDS = st.integers(0, 1000)
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4)

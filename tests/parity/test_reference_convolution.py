@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import beside_torch as beside
-from convscope.reference.convolution import conv2d, conv2d_backward
-from convscope.reference.depthwise import depthwise_conv2d, depthwise_conv2d_backward
-from convscope.reference.transposed import conv_transpose2d, conv_transpose2d_backward
+from convscope.reference.convolution.conv2d import conv2d, conv2d_backward
+from convscope.reference.convolution.depthwise import depthwise_conv2d, depthwise_conv2d_backward
+from convscope.reference.convolution.transposed import conv_transpose2d, conv_transpose2d_backward
 
 # float32, of the largest value: K·2⁻²⁴ for the longest sum here, that of dw over K = 2 images × 15×15 places.
 # Roundings go both ways, so that some √K·2⁻²⁴ = 1.3e-6 is met; a bound for each number is tested below.

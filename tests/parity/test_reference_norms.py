@@ -11,21 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import beside_torch as beside
-from convscope.reference.batch_norm import (
+from convscope.reference.normalisation.batch_norm import (
     batch_norm,
     batch_norm_backward,
     batch_norm_eval,
     batch_norm_eval_backward,
     running_statistics,
 )
-from convscope.reference.group_norm import (
+from convscope.reference.normalisation.layer_and_group_norm import (
     group_norm,
     group_norm_backward,
     instance_norm,
     instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
 )
-from convscope.reference.layer_norm import layer_norm, layer_norm_backward
-from convscope.reference.standardise import (
+from convscope.reference.normalisation.standardise import (
     scale_and_shift,
     scale_and_shift_backward,
     standardise,

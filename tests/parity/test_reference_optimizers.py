@@ -12,8 +12,7 @@ import pytest
 import torch
 
 import beside_torch as beside
-from convscope.reference.adam import adam, adamw
-from convscope.reference.sgd import sgd
+from convscope.reference.training.optimizers import adam, adamw, sgd
 
 STEPS = 300
 SGD = [

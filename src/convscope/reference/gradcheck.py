@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convscope.reference.precision import Array
+from convscope.reference.arrays import Array
 
 STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
 

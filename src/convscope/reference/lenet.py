@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convscope.reference.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
-from convscope.reference.net import Net
+from convscope.reference.network.layers import Flatten, MaxPool2d, ReLU
+from convscope.reference.network.net import Net
+from convscope.reference.network.weighted_layers import Conv2d, Linear
 
 
 def lenet5(*, channels: int = 1, classes: int = 10, seed: int = 0, dtype: DTypeLike = np.float32) -> Net:

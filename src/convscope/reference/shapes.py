@@ -12,17 +12,13 @@ from typing import Literal, SupportsIndex
 
 import numpy as np
 
-from convscope.reference.precision import Array
+from convscope.reference.arrays import Array, ShapeError
 
 Pair = SupportsIndex | tuple[SupportsIndex, SupportsIndex] | list[SupportsIndex]
 Padding = Pair | Literal["same", "valid"]
 Sides = tuple[tuple[int, int], tuple[int, int]]
 
 FORMULA = "floor((H + 2p - d(k-1) - 1)/s) + 1"
-
-
-class ShapeError(ValueError):
-    """Sizes that do not fit each other; the message names them and the formula that they had to obey."""
 
 
 def pair(value: Pair, *, name: str = "a size", at_least: int = 0) -> tuple[int, int]:
@@ -67,7 +63,7 @@ def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, di
     >>> output_size(3, 5)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    convscope.reference.shapes.ShapeError: a kernel of 5 (dilation 1) reaches over 5 pixels, and with padding 0 ...
+    convscope.reference.arrays.ShapeError: a kernel of 5 (dilation 1) reaches over 5 pixels, and with padding 0 ...
     """
     places = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     if places < 1:
@@ -162,49 +158,3 @@ def crop_images(x: Array, sides: Sides) -> Array:
     """
     (above, below), (left, right) = sides
     return np.ascontiguousarray(x[:, :, above : x.shape[2] - below, left : x.shape[3] - right])
-
-
-def check_maps(x: Array, *, name: str = "x") -> None:
-    """Refuse what is not N×C×H×W with at least one channel, row and column; N may be 0."""
-    if x.ndim != 4 or 0 in x.shape[1:]:
-        raise ShapeError(f"{name} is N×C×H×W with C, H and W at least 1; given: {x.shape}")
-
-
-def check_same(given: tuple[int, ...], expected: tuple[int, ...], *, name: str, why: str) -> None:
-    """Refuse an array `name` whose shape is not the expected one; `why` is the formula behind it.
-
-    >>> check_same((3,), (4,), name="b", why="one a filter, C_out")
-    Traceback (most recent call last):
-    ...
-    convscope.reference.shapes.ShapeError: b has shape (3,) and needs (4,): one a filter, C_out
-    """
-    if given != expected:
-        raise ShapeError(f"{name} has shape {given} and needs {expected}: {why}")
-
-
-def check_filters(x: tuple[int, ...], w: tuple[int, ...], *, groups: int = 1) -> None:
-    """Refuse shapes of filters that do not fit those of the images: C_in = (C_in/groups)·groups, groups |
-    C_out.
-
-    >>> check_filters((1, 3, 8, 8), (4, 1, 3, 3))
-    Traceback (most recent call last):
-    ...
-    convscope.reference.shapes.ShapeError: x has 3 channels and filters of shape (4, 1, 3, 3) with groups 1 take 1: \
-C_in = w.shape[1]*groups has to hold
-    """
-    if len(w) != 4 or 0 in w:
-        raise ShapeError(f"w is C_out×(C_in/groups)×kH×kW, each at least 1; given: {w}")
-    check_groups(groups, w[0], name="C_out")
-    if x[1] != w[1] * groups:
-        raise ShapeError(
-            f"x has {x[1]} channels and filters of shape {w} with groups {groups} take {w[1] * groups}: "
-            "C_in = w.shape[1]*groups has to hold"
-        )
-
-
-def check_groups(groups: int, channels: int, *, name: str) -> None:
-    """Refuse groups that do not divide the channels."""
-    if not isinstance(groups, int | np.integer) or groups < 1 or channels % groups:
-        raise ShapeError(
-            f"groups is at least 1 and divides {name} = {channels}, {name} % groups = 0; given: {groups}"
-        )

@@ -1,0 +1,186 @@
+"""Adaptive pooling: the size of the result is given, and the windows follow from it.
+
+Cell i of o along an axis of H pixels covers the pixels from ⌊i·H/o⌋ up to, and without, ⌈(i+1)·H/o⌉: the
+smallest run of whole pixels that holds the i-th of o equal parts. Where o does not divide H neighbours share
+a pixel. A head behind it then fits every image size (He and others 2014, arXiv 1406.4729, with several such
+grids side by side).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convscope.reference.arrays import Array, as_floats, check_maps, check_same
+from convscope.reference.shapes import Pair, pair
+
+Cell = tuple[int, int, slice, slice]
+
+
+def cells(shape: tuple[int, int], size: tuple[int, int]) -> Iterator[Cell]:
+    """The cells of a map of `shape` pixels: row and column in a result of `size`, then the rows and columns
+    covered.
+
+    >>> [rows for _, _, rows, _ in cells((5, 1), (2, 1))]
+    [slice(0, 3, None), slice(2, 5, None)]
+    """
+    (h, w), (tall, wide) = shape, size
+    for i in range(tall):
+        rows = slice(i * h // tall, -(-(i + 1) * h // tall))
+        for j in range(wide):
+            yield i, j, rows, slice(j * w // wide, -(-(j + 1) * w // wide))
+
+
+def adaptive_avg_pool2d(x: ArrayLike, size: Pair) -> Array:
+    """The mean of each cell: y[n, c, i, j] = mean of x[n, c] over the pixels of cell (i, j).
+
+    Args:
+        x: maps, N×C×H×W.
+        size: rows and columns of the result, H_out and W_out, each at least 1; they may exceed H and W.
+
+    Returns:
+        N×C×H_out×W_out.
+
+    Raises:
+        ShapeError: x is no batch of maps, or the size is not positive.
+
+    >>> adaptive_avg_pool2d([[[[1, 2, 6]]]], (1, 2)).tolist()
+    [[[[1.5, 4.0]]]]
+    """
+    x, size = _checked(x, size)
+    y = np.empty((*x.shape[:2], *size), x.dtype)
+    for i, j, rows, columns in cells(x.shape[2:], size):
+        y[:, :, i, j] = x[:, :, rows, columns].mean(axis=(2, 3))
+    return y
+
+
+def adaptive_avg_pool2d_backward(dy: ArrayLike, x: ArrayLike, size: Pair) -> Array:
+    """The gradient of `adaptive_avg_pool2d`: dx[m] = Σ dy/q over the cells with m, each of q pixels.
+
+    Args:
+        dy: ∂L/∂y, N×C×H_out×W_out.
+        x: the maps that went in, N×C×H×W, of which only the shape matters.
+        size: as it was.
+
+    Returns:
+        dx, N×C×H×W.
+
+    >>> adaptive_avg_pool2d_backward([[[[2, 4]]]], [[[[1, 2, 6]]]], (1, 2)).tolist()
+    [[[[1.0, 3.0, 2.0]]]]
+    """
+    x, dy = as_floats(x, dy)
+    x, size = _checked(x, size)
+    check_same(dy.shape, (*x.shape[:2], *size), name="dy", why="that of y = adaptive_avg_pool2d(x, size)")
+    dx = np.zeros_like(x)
+    for i, j, rows, columns in cells(x.shape[2:], size):
+        covered = dx[:, :, rows, columns]
+        covered += dy[:, :, i : i + 1, j : j + 1] / (covered.shape[2] * covered.shape[3])
+    return dx
+
+
+def adaptive_max_pool2d(x: ArrayLike, size: Pair) -> Array:
+    """The largest number of each cell: y[n, c, i, j] = max of x[n, c] over the pixels of cell (i, j).
+
+    Args:
+        x: maps, N×C×H×W.
+        size: rows and columns of the result, H_out and W_out, each at least 1; they may exceed H and W.
+
+    Returns:
+        N×C×H_out×W_out.
+
+    Raises:
+        ShapeError: x is no batch of maps, or the size is not positive.
+
+    >>> adaptive_max_pool2d([[[[1, 2, 6]]]], (1, 2)).tolist()
+    [[[[2.0, 6.0]]]]
+    """
+    x, size = _checked(x, size)
+    y = np.empty((*x.shape[:2], *size), x.dtype)
+    for i, j, rows, columns in cells(x.shape[2:], size):
+        y[:, :, i, j] = x[:, :, rows, columns].max(axis=(2, 3))
+    return y
+
+
+def adaptive_max_pool2d_backward(dy: ArrayLike, x: ArrayLike, size: Pair) -> Array:
+    """The gradient of `adaptive_max_pool2d`: dx[m] = Σ dy over the cells that pixel m won, of equals the
+    first one.
+
+    Args:
+        dy: ∂L/∂y, N×C×H_out×W_out.
+        x: the maps that went in, N×C×H×W.
+        size: as it was.
+
+    Returns:
+        dx, N×C×H×W.
+
+    >>> adaptive_max_pool2d_backward([[[[10, 20]]]], [[[[1, 6, 6]]]], (1, 2)).tolist()
+    [[[[0.0, 30.0, 0.0]]]]
+    """
+    x, dy = as_floats(x, dy)
+    x, size = _checked(x, size)
+    check_same(dy.shape, (*x.shape[:2], *size), name="dy", why="that of y = adaptive_max_pool2d(x, size)")
+    dx = np.zeros_like(x)
+    n, c = np.ogrid[: x.shape[0], : x.shape[1]]
+    for i, j, rows, columns in cells(x.shape[2:], size):
+        seen = x[:, :, rows, columns]
+        row, column = np.unravel_index(seen.reshape(*x.shape[:2], -1).argmax(axis=2), seen.shape[2:])
+        dx[n, c, rows.start + row, columns.start + column] += dy[:, :, i, j]
+    return dx
+
+
+def _checked(x: ArrayLike, size: Pair) -> tuple[Array, tuple[int, int]]:
+    (x,) = as_floats(x)
+    check_maps(x)
+    return x, pair(size, name="the size of the result", at_least=1)
+
+
+# MERGED global_pooling
+"""Global pooling: one number a map, which is adaptive pooling to a single cell.
+
+It took the place of dense heads: C numbers fit every image size, and no weight belongs to a place in the
+image (Lin, Chen and Yan 2013, arXiv 1312.4400).
+"""
+
+
+def global_avg_pool2d(x: ArrayLike) -> Array:
+    """The mean of each map, N×C×H×W → N×C.
+
+    >>> global_avg_pool2d([[[[1, 2, 6]]]]).tolist()
+    [[3.0]]
+    """
+    return adaptive_avg_pool2d(x, 1)[:, :, 0, 0]
+
+
+def global_avg_pool2d_backward(dy: ArrayLike, x: ArrayLike) -> Array:
+    """The gradient of `global_avg_pool2d`: dx = dy/(H·W) at every pixel; dy N×C, dx N×C×H×W.
+
+    >>> global_avg_pool2d_backward([[6]], [[[[1, 2, 6]]]]).tolist()
+    [[[[2.0, 2.0, 2.0]]]]
+    """
+    x, dy = as_floats(x, dy)
+    check_maps(x)
+    check_same(dy.shape, x.shape[:2], name="dy", why="N×C, one number a map")
+    return adaptive_avg_pool2d_backward(dy[:, :, None, None], x, 1)
+
+
+def global_max_pool2d(x: ArrayLike) -> Array:
+    """The largest number of each map, N×C×H×W → N×C.
+
+    >>> global_max_pool2d([[[[1, 2, 6]]]]).tolist()
+    [[6.0]]
+    """
+    return adaptive_max_pool2d(x, 1)[:, :, 0, 0]
+
+
+def global_max_pool2d_backward(dy: ArrayLike, x: ArrayLike) -> Array:
+    """The gradient of `global_max_pool2d`: dy goes to the first of the largest pixels; dy N×C, dx N×C×H×W.
+
+    >>> global_max_pool2d_backward([[6]], [[[[1, 2, 2]]]]).tolist()
+    [[[[0.0, 6.0, 0.0]]]]
+    """
+    x, dy = as_floats(x, dy)
+    check_maps(x)
+    check_same(dy.shape, x.shape[:2], name="dy", why="N×C, one number a map")
+    return adaptive_max_pool2d_backward(dy[:, :, None, None], x, 1)
