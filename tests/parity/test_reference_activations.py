@@ -44,14 +44,14 @@ def test_smooth_ones(name, shape, scale, seed):
 
 
 @settings(max_examples=30)
-@given(shape=SHAPES, gradient=st.floats(0, 1), seed=SEEDS)
-def test_those_with_a_kink(shape, gradient, seed):
+@given(shape=SHAPES, negative_slope=st.floats(0, 1), seed=SEEDS)
+def test_those_with_a_kink(shape, negative_slope, seed):
     for x, smooth in ((beside.apart(*shape, seed=seed), True), (beside.ties(*shape, seed=seed), False)):
         beside.agree(relu, relu_backward, F.relu, x, gradients=smooth)
         beside.agree(
-            partial(leaky_relu, gradient=gradient),
-            partial(leaky_relu_backward, gradient=gradient),
-            partial(F.leaky_relu, negative_slope=gradient),
+            partial(leaky_relu, negative_slope=negative_slope),
+            partial(leaky_relu_backward, negative_slope=negative_slope),
+            partial(F.leaky_relu, negative_slope=negative_slope),
             x,
             gradients=smooth,
         )

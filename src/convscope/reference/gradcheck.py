@@ -60,9 +60,8 @@ def gradcheck(
     >>> gradcheck(lambda x: x**2, lambda dy, x: 2 * x * dy, [1.0, -3.0]) < 1e-9
     True
     >>> gradcheck(lambda x: x**2, lambda dy, x: x * dy, [1.0, -3.0])  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    convscope.reference.gradcheck.GradientError: the gradient of array 0 errs most at (1,): derived 0.396..., ...
+    Traceback (most recent call last): ... convscope.reference.gradcheck.GradientError: the gradient of array
+    0 errs most at (1,): derived 0.396..., ...
     """
     points = [np.array(array, np.float64) for array in arrays]
     y = np.asarray(function(*points))

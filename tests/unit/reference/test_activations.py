@@ -51,8 +51,8 @@ def test_a_gradient_of_another_shape(name):
 def test_relu_and_its_kink():
     np.testing.assert_array_equal(relu(X), [max(v, 0) for v in X])
     assert relu_backward([1.0], [0.0]).item() == 0
-    np.testing.assert_array_equal(leaky_relu(X, slope=0), relu(X))
-    np.testing.assert_array_equal(leaky_relu(X, slope=1), X)
+    np.testing.assert_array_equal(leaky_relu(X, negative_slope=0), relu(X))
+    np.testing.assert_array_equal(leaky_relu(X, negative_slope=1), X)
     assert np.isnan(relu([np.nan])).all()
 
 

@@ -5,15 +5,16 @@ transform
 
     Y[f] = Σ_a w[a] · Σ_i x[i + a]·e^(−2πi·f·i/L) = Σ_a w[a]·e^(+2πi·f·a/L) · X[f] = conj(W[f]) · X[f]
 
-for real w, if i + a is counted modulo L: the image is taken as a ring. The places that a window may stand on
-have i + a ≤ H − 1, so they never come round, and L = H is long enough. What a network calls convolution is
+for real w, if i + a is counted modulo L, that is, if the image is a ring. The positions of a window have
+i + a ≤ H − 1, so they never wrap around, and L = H is long enough. What a network calls convolution is
 correlation; true convolution has w[−a], and W[f] without the conj.
 
-A product a pixel instead of kH·kW: worth it for large kernels, from about 13×13 on for 8 images of 64×56×56.
-For 3×3 it takes ten times as long as the matrix product, most of it for the transforms, one for each channel
-of each filter.
+It costs one product a pixel instead of kH·kW. That is worth it for large kernels, from about 13×13 on for 8
+images of 64×56×56. For 3×3 it takes ten times as long as the matrix product; most of that goes into the
+transforms, one for each channel of each filter.
 
-Source: Mathieu, Henaff and LeCun, Fast Training of Convolutional Networks through FFTs (2013).
+Source: Mathieu, Henaff and LeCun, Fast Training of Convolutional Networks through FFTs (2013),
+https://arxiv.org/abs/1312.5851
 """
 
 from __future__ import annotations
@@ -26,18 +27,17 @@ from convscope.reference.shapes import output_shape
 
 
 def conv2d_fft(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 1), groups: int = 1) -> Array:
-    """Transform, multiply, transform back: F⁻¹( Σ_c conj(F w) · F x ); Σ_c is a matrix product at each
-    frequency.
+    """Transform, multiply, transform back: F⁻¹( Σ_c conj(F w) · F x ), with Σ_c a matrix product a frequency.
 
-    A dilated filter is one with zeros between its taps; of a strided result all places are computed and some
-    are kept.
+    A dilated filter is one with zeros between its taps. A stride saves nothing: all positions are computed,
+    and every s-th is kept.
 
     Args:
         x: padded images, N×C_in×H×W.
         w: filters, C_out×(C_in/groups)×kH×kW.
         stride: s along rows and columns.
         dilation: d along rows and columns.
-        groups: parts that channels and filters are divided into.
+        groups: parts of channels and filters.
 
     Returns:
         N×C_out×H′×W′.
@@ -47,28 +47,38 @@ def conv2d_fft(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 
     """
     (n, c, height, width), filters = x.shape, w.shape[0]
     lengths = fast_length(height), fast_length(width)
+    # A real signal has X[−f] = conj(X[f]), so the last axis needs only half of its frequencies.
     bins = lengths[0], lengths[1] // 2 + 1
     # Frequency first, so that there is a matrix N × C and a matrix C × C_out at each one, in each group.
     images = np.fft.rfft2(x, lengths).reshape(n, groups, c // groups, *bins).transpose(3, 4, 1, 0, 2)
-    taps = np.fft.rfft2(_spread(w, dilation), lengths).conj()
+    taps = np.fft.rfft2(_dilated(w, dilation), lengths).conj()
     taps = taps.reshape(groups, filters // groups, c // groups, *bins).transpose(3, 4, 0, 2, 1)
+    # BLAS needs contiguous matrices; for a strided operand matmul takes a slow loop without it.
     product = np.ascontiguousarray(images) @ np.ascontiguousarray(taps)
     y = np.fft.irfft2(product.transpose(3, 2, 4, 0, 1), lengths).reshape(n, filters, *lengths)
     rows, columns = output_shape((height, width), w.shape[2:], stride=stride, dilation=dilation)
-    return np.ascontiguousarray(under_tap(y, (0, 0), places=(rows, columns), stride=stride))
+    # The positions behind H′ are those whose window wrapped around the ring.
+    return np.ascontiguousarray(under_tap(y, (0, 0), positions=(rows, columns), stride=stride))
 
 
-def _spread(w: Array, dilation: Two) -> Array:
+def _dilated(w: Array, dilation: Two) -> Array:
     """The filters with d − 1 zeros between neighbouring taps."""
-    reach = (d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True))
-    spread = np.zeros((*w.shape[:2], *reach), w.dtype)
-    spread[:, :, :: dilation[0], :: dilation[1]] = w
-    return spread
+    extent = (d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True))
+    dilated = np.zeros((*w.shape[:2], *extent), w.dtype)
+    dilated[:, :, :: dilation[0], :: dilation[1]] = w
+    return dilated
 
 
 def fast_length(size: int) -> int:
-    """The smallest length from `size` on without a prime factor above 5; a transform of it divides and
-    divides again.
+    """Find the smallest length from `size` on that has no prime factor above 5.
+
+    A length with small factors splits again and again (Cooley and Tukey 1965), in L·log L operations.
+
+    Args:
+        size: pixels, at least 1.
+
+    Returns:
+        A length 2^a·3^b·5^c, less than 2·size.
 
     >>> fast_length(58), fast_length(31)
     (60, 32)

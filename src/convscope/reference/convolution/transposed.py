@@ -1,12 +1,12 @@
 """Transposed convolution: the gradient of a convolution, used as a layer that makes images larger.
 
-conv2d is linear in x, so that there is a matrix M, mostly zeros, with y = M·x for images written as columns.
-Its gradient is ∂L/∂x = Mᵀ·∂L/∂y. The transposed convolution is the layer y = Mᵀ·x: what conv2d gathers from a
-window into one pixel, it scatters from one pixel over a window, and its own gradient is (Mᵀ)ᵀ = M, a
-convolution. It does not invert M, hence "transposed" and not "deconvolution".
+conv2d is linear in x. So there is a matrix M, mostly zeros, with y = M·x for images written as columns. Its
+gradient is ∂L/∂x = Mᵀ·∂L/∂y. The transposed convolution is the layer y = Mᵀ·x. conv2d gathers a window into
+one pixel; this layer scatters one pixel over a window, and its own gradient is (Mᵀ)ᵀ = M, a convolution. It
+does not invert M, hence "transposed" and not "deconvolution".
 
-Source: Dumoulin and Visin, A Guide to Convolution Arithmetic for Deep Learning (2016); Zeiler and others
-(2010).
+Source: Dumoulin and Visin, A Guide to Convolution Arithmetic for Deep Learning (2016), chapter 4,
+https://arxiv.org/abs/1603.07285; Zeiler and others, Deconvolutional Networks (2010).
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def conv_transpose2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Array:
-    """Put the filters, weighted by each pixel, s pixels apart, and add where they overlap.
+    """Put a filter times each pixel into the result, s pixels apart, and add where they overlap.
 
         y[n, o, u, v] = bias[o] + Σ_c Σ_a Σ_b w[c, o, a, b] · x[n, c, i, j]
 
     over all i, j with s·i + d·a − p = u and s·j + d·b − p = v. This is ∂L/∂x of conv2d with x for dy and the
-    same w: what was C_out there is C_in here. Its formula of sizes, solved for H, gives H′ = (H − 1)·s − 2p +
-    d(k − 1) + 1, or up to s − 1 more, because the floor made s sizes one. `output_padding` says which of them
-    is meant.
+    same w, so C_out there is C_in here. The size formula of conv2d, solved for H, gives H′ = (H − 1)·s − 2p +
+    d(k − 1) + 1. Up to s − 1 more pixels are possible, because the floor maps s sizes to one;
+    `output_padding` chooses among them.
 
     Args:
         x: images, N×C_in×H×W; N may be 0.
@@ -49,7 +49,7 @@ def conv_transpose2d(
         padding: p, pixels cut off on each side of the result; an integer or two.
         output_padding: rows and columns more at the end, 0 … s − 1; an integer or two.
         dilation: d, pixels from one tap to the next, at least 1.
-        groups: parts that channels and filters are divided into.
+        groups: parts of channels and filters.
 
     Returns:
         N×C_out×H′×W′; float32 where all arrays are, else float64.
@@ -75,6 +75,7 @@ def conv_transpose2d(
         )
         for axis in (0, 1)
     )
+    # conv2d saw a padded image, so the result is made with its border, which is then cut off.
     whole = input_gradient(
         image, filters, (rows + 2 * p[0], columns + 2 * p[1]), stride=s, dilation=d, groups=groups
     )
@@ -92,24 +93,24 @@ def conv_transpose2d_backward(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """The gradients of `conv_transpose2d`, with the parts of image and error exchanged.
+    """Compute the gradients of `conv_transpose2d`: those of `conv2d` with image and error exchanged.
 
     From y = Mᵀ·x follows ∂L/∂x = M·∂L/∂y: conv2d of dy with the same filters. The gradient of a weight is the
-    sum over all pairs of a pixel and a result that it connects; here x has the place of the result of conv2d
-    and dy that of its image:
+    sum over all pairs of a pixel and a result that it connects. Here x stands for the result of conv2d and dy
+    for its image:
 
         ∂L/∂x[n, c, i, j] = Σ_o Σ_a Σ_b w[c, o, a, b] · dy[n, o, s·i + d·a − p, s·j + d·b − p]
         ∂L/∂w[c, o, a, b] = Σ_n Σ_i Σ_j x[n, c, i, j] · dy[n, o, s·i + d·a − p, s·j + d·b − p]
         ∂L/∂bias[o]       = Σ_n Σ_u Σ_v dy[n, o, u, v]
 
     Args:
-        dy: ∂L/∂y, N×C_out×H′×W′; its size tells the output padding.
-        x: images, N×C_in×H×W, as given to `conv_transpose2d`.
+        dy: ∂L/∂y, N×C_out×H′×W′; its size implies the output padding.
+        x: images, N×C_in×H×W, as in `conv_transpose2d`.
         w: filters, C_in×(C_out/groups)×kH×kW.
-        stride: as given to `conv_transpose2d`, and so the rest.
+        stride: as in `conv_transpose2d`, and so the rest.
         padding: pixels cut off the result.
         dilation: pixels from one tap to the next.
-        groups: parts that channels and filters are divided into.
+        groups: parts of channels and filters.
 
     Returns:
         dx, dw and db, of the shapes of x, w and b.
@@ -117,7 +118,8 @@ def conv_transpose2d_backward(
     Raises:
         ShapeError: sizes that do not fit, with the formula.
 
-    >>> dx, dw, db = conv_transpose2d_backward([[[[1, 1, 1, 1, 1]]]], [[[[1, 2]]]], [[[[1, 10, 100]]]], stride=2)
+    >>> dy, x, w = [[[[1, 1, 1, 1, 1]]]], [[[[1, 2]]]], [[[[1, 10, 100]]]]
+    >>> dx, dw, db = conv_transpose2d_backward(dy, x, w, stride=2)
     >>> dx.tolist(), dw.tolist(), db.tolist()
     ([[[[111.0, 111.0]]]], [[[[3.0, 3.0, 3.0]]]], [5.0])
     """
@@ -127,6 +129,7 @@ def conv_transpose2d_backward(
     expected = (len(image), filters.shape[1] * groups)
     check_same(error.shape[:2], expected, name="dy's N×C_out", why="C_out = w.shape[1]*groups")
     p, s, d, kernel = pair(padding, name="padding"), pair(stride), pair(dilation), filters.shape[2:]
+    # All s sizes that conv2d maps to x are allowed, whichever output padding made them.
     back = output_shape(error.shape[2:], kernel, stride=stride, padding=padding, dilation=dilation)
     check_same(back, image.shape[2:], name="conv2d of dy, H×W,", why=f"H of dy is {FORMULA}")
     padded = pad_images(error, ((p[0], p[0]), (p[1], p[1])))
@@ -138,7 +141,7 @@ def conv_transpose2d_backward(
 def transposed_size(
     size: int, kernel: int, *, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
 ) -> int:
-    """Pixels along one axis of the result: (H − 1)·s − 2p + d(k − 1) + 1 + output padding.
+    """Compute the pixels along one axis of the result: (H − 1)·s − 2p + d(k − 1) + 1 + output padding.
 
     Args:
         size: H, pixels along the axis.
@@ -147,6 +150,9 @@ def transposed_size(
         padding: p, pixels cut off on each side.
         output_padding: pixels more at the end, 0 … s − 1.
         dilation: d, at least 1.
+
+    Returns:
+        H′, at least 1.
 
     Raises:
         ShapeError: too much output padding, or nothing is left.
@@ -157,9 +163,9 @@ def transposed_size(
     if output_padding >= stride:
         raise ShapeError(
             f"output_padding {output_padding} needs a stride above it, given {stride}: it tells apart the s "
-            f"sizes that "
-            "conv2d's floor makes one, 0 … s − 1"
+            "sizes that conv2d's floor makes one, 0 … s − 1"
         )
+    # The windows start at 0, s, …, (H − 1)·s, and the last one covers d(k − 1) + 1 pixels.
     result = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
     if result < 1:
         raise ShapeError(
@@ -170,6 +176,7 @@ def transposed_size(
 
 
 def _check(x: Array, w: Array, groups: int) -> None:
+    """Refuse images and filters that do not fit; the first axis of the filters is C_in here."""
     check_maps(x)
     if w.ndim != 4 or 0 in w.shape:
         raise ShapeError(f"w is C_in×(C_out/groups)×kH×kW, each at least 1; given: {w.shape}")

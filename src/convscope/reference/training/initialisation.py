@@ -10,9 +10,11 @@ Through L layers the variance is multiplied by (n·v)^L: at n·v = 0.5, twenty l
 stays where n·v = 1. Backwards each x hears from m numbers, its fan-out, and by the same sum the gradients
 keep their variance where m·v = 1.
 
-* Xavier takes the middle, v = 2/(n + m), for an activation that is like the identity near 0, such as tanh: Glorot and
+* Xavier takes the middle, v = 2/(n + m), for an activation that is like the identity near 0, such as tanh:
+Glorot and
   Bengio 2010, AISTATS.
-* He reckons with ReLU: x = max(y′, 0) of a symmetric y′ has E[x²] = ½·Var(y′), so n·v = 2 makes up for what is cut
+* He reckons with ReLU: x = max(y′, 0) of a symmetric y′ has E[x²] = ½·Var(y′), so n·v = 2 makes up for what
+is cut
   off. With a slope a below zero E[x²] = ½·(1 + a²)·Var(y′), so v = 2/((1 + a²)·n): He and others 2015, arXiv
   1502.01852.
 

@@ -65,7 +65,7 @@ def test_a_tap_sees_its_part_of_all_windows(kernel, stride, dilation):
     x = np.arange(2 * 2 * 9 * 8.0).reshape(2, 2, 9, 8)
     view = windows(x, kernel, stride=stride, dilation=dilation)
     for tap in np.ndindex(*kernel):
-        met = under_tap(x, tap, places=view.shape[4:], stride=stride, dilation=dilation)
+        met = under_tap(x, tap, positions=view.shape[4:], stride=stride, dilation=dilation)
         np.testing.assert_array_equal(met, view[:, :, *tap])
 
 
@@ -79,6 +79,6 @@ def test_windows_share_the_memory_of_the_image_and_cannot_be_written():
 
 def test_what_is_added_under_a_tap_is_added_to_the_image():
     x = np.zeros((1, 1, 1, 5))
-    met = under_tap(x, (0, 1), places=(1, 2), stride=(1, 2))
+    met = under_tap(x, (0, 1), positions=(1, 2), stride=(1, 2))
     met += 1
     assert x.tolist() == [[[[0, 1, 0, 1, 0]]]]

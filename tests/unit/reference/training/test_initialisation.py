@@ -43,7 +43,7 @@ def test_fans_are_torchs(shape):
         ("xavier_normal", {"gain": 5 / 3}, 25 / 9 * 2 / 900),
         ("he_uniform", {}, 2 / 600),
         ("he_normal", {"mode": "fan_out"}, 2 / 300),
-        ("he_uniform", {"slope": 1.0}, 1 / 600),
+        ("he_uniform", {"negative_slope": 1.0}, 1 / 600),
     ],
 )
 def test_the_variance_is_the_promised_one(name, options, variance):
@@ -56,12 +56,12 @@ def test_the_variance_is_the_promised_one(name, options, variance):
 
 
 @pytest.mark.parametrize("name", ["he_uniform", "he_normal"])
-@pytest.mark.parametrize("slope", [0.0, 0.3])
-def test_he_keeps_signals_through_twenty_layers_of_relu(name, slope):
+@pytest.mark.parametrize("negative_slope", [0.0, 0.3])
+def test_he_keeps_signals_through_twenty_layers_of_relu(name, negative_slope):
     x = rng(1).standard_normal((200, WIDTH))
     for layer in range(DEPTH):
-        y = linear(x, DRAWS[name]((WIDTH, WIDTH), rng(layer), slope=slope))
-        x = leaky_relu(y, slope=slope)
+        y = linear(x, DRAWS[name]((WIDTH, WIDTH), rng(layer), negative_slope=negative_slope))
+        x = leaky_relu(y, negative_slope=negative_slope)
     # Each layer of 300 units adds some 10 % of chance to the variance: twenty of them, a factor of 1.5.
     assert 0.3 < y.var() < 6
 
