@@ -1,4 +1,7 @@
-"""Average pooling: the mean of each window; everyone in it hears back the same share."""
+"""Average pooling: the mean of each window; every pixel in it receives the same part of the gradient.
+
+Legend: N images, C channels, H rows, W columns; kernel k, stride s, padding p.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,18 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
-    """The mean of each window.
+    """Take the mean of each window.
 
-    y[n, c, i, j] = 1/q · Σ over (a, b) of x[n, c, i·s − p + a, j·s − p + b], a < kH and b < kW
+        y[n, c, i, j] = 1/q · Σ over (a, b) of x[n, c, i·s − p + a, j·s − p + b], a < kH and b < kW
 
     A pixel outside the image counts as 0 in the sum. q is the number of pixels of the window: all of them
-    with `count_include_pad`, else those inside the image. What ceil mode lets hang over the padding is never
-    counted.
+    with `count_include_pad`, else those inside the image. What hangs over the padding in ceil mode never
+    counts.
 
     Args:
         x: maps, N×C×H×W.
         kernel: k, size of the window in pixels.
-        stride: s, pixels between windows; the kernel where it is not given.
+        stride: s, pixels between windows; the kernel when None.
         padding: p, pixels of 0 added on each side, at most half the kernel.
         ceil_mode: keep a last window that hangs over the end; see `pool_windows`.
         count_include_pad: let the pixels of the padding count in q.
@@ -50,9 +53,10 @@ def avg_pool2d(
     (x,) = as_floats(x)
     where = windows(x, kernel, stride=stride, padding=padding, ceil_mode=ceil_mode)
     padded = where.pad(x, 0.0)
-    total = np.zeros((*x.shape[:2], *where.places), x.dtype)
+    total = np.zeros((*x.shape[:2], *where.positions), x.dtype)
     for place in where.pixels():
         total += padded[place]
+    # Sum first, divide once: one rounding fewer a pixel than a sum of x/q.
     y: Array = total / _counts(where, count_include_pad).astype(x.dtype)
     return y
 
@@ -67,35 +71,47 @@ def avg_pool2d_backward(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
-    """The gradient of `avg_pool2d`: dy/q of each window, added at every pixel it saw.
+    """Compute the gradient of `avg_pool2d`: dy/q of each window, added at every pixel that it saw.
 
     y is linear in x with the coefficient 1/q for each pixel of the window, so dx[m] = Σ dy/q over the windows
     with m.
 
-    dy is ∂L/∂y, of the shape of y; of x, N×C×H×W, only the shape matters; the other arguments are as they
-    were. dx is N×C×H×W.
+    Args:
+        dy: ∂L/∂y, N×C×H_out×W_out.
+        x: maps, N×C×H×W, as in `avg_pool2d`, and so the rest; of x only the shape matters.
+        kernel: k, size of the window in pixels.
+        stride: s; the kernel when None.
+        padding: p, pixels of 0 added on each side.
+        ceil_mode: keep a last window that hangs over the end.
+        count_include_pad: let the pixels of the padding count in q.
+
+    Returns:
+        dx, N×C×H×W.
+
+    Raises:
+        ShapeError: sizes that do not fit.
 
     >>> avg_pool2d_backward([[[[8]]]], [[[[1, 2], [3, 6]]]], 2).tolist()
     [[[[2.0, 2.0], [2.0, 2.0]]]]
     """
     x, dy = as_floats(x, dy)
     where = windows(x, kernel, stride=stride, padding=padding, ceil_mode=ceil_mode)
-    check_same(dy.shape, (*x.shape[:2], *where.places), name="dy", why="that of y = avg_pool2d(x, …)")
-    share = dy / _counts(where, count_include_pad).astype(x.dtype)
+    check_same(dy.shape, (*x.shape[:2], *where.positions), name="dy", why="that of y = avg_pool2d(x, …)")
+    part = dy / _counts(where, count_include_pad).astype(x.dtype)
     dx = np.zeros_like(where.pad(x, 0.0))
     for place in where.pixels():
-        dx[place] += share
+        dx[place] += part
+    # The padding received its part as well; it is a constant, so the crop drops that.
     return where.crop(dx)
 
 
 def _counts(where: Windows, count_include_pad: bool) -> Array:
-    """The q of each place, H_out×W_out: pixels of the window in the image, or in the image and the
-    padding.
-    """
+    """The q of each position, H_out×W_out: the pixels of the window that count."""
     counted = []
     for axis in (0, 1):
         size, pad = where.size[axis], where.padding[axis]
-        begin = np.arange(where.places[axis]) * where.stride[axis] - pad
+        begin = np.arange(where.positions[axis]) * where.stride[axis] - pad
         end = np.minimum(begin + where.kernel[axis], size + pad)
         counted.append(end - begin if count_include_pad else np.minimum(end, size) - np.maximum(begin, 0))
+    # A window is a rectangle, so its pixels are rows × columns.
     return np.outer(*counted)

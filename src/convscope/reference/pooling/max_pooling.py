@@ -1,4 +1,7 @@
-"""Max pooling: of each window only the largest number goes on, and only it hears back."""
+"""Max pooling: only the largest number of each window goes on, and only it receives the gradient.
+
+Legend: N images, C channels, H rows, W columns; kernel k, stride s, padding p, dilation d.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,17 @@ def max_pool2d(
     dilation: Pair = 1,
     ceil_mode: bool = False,
 ) -> Array:
-    """The largest number of each window.
+    """Take the largest number of each window.
 
-    y[n, c, i, j] = max over (a, b) of x[n, c, i·s − p + a·d, j·s − p + b·d], a < kH and b < kW
+        y[n, c, i, j] = max over (a, b) of x[n, c, i·s − p + a·d, j·s − p + b·d], a < kH and b < kW
 
-    A pixel outside the image counts as −∞, so padding never wins. A strong answer of a filter survives
-    wherever in the window it lay: a little invariance against shifts, for the price of not knowing where.
+    A pixel outside the image counts as −∞, so padding never wins. A strong output of a filter survives
+    wherever in the window it lies. That gives a little invariance to shifts and costs the exact position.
 
     Args:
         x: maps, N×C×H×W.
         kernel: k, size of the window in pixels.
-        stride: s, pixels between windows; the kernel where it is not given.
+        stride: s, pixels between windows; the kernel when None.
         padding: p, pixels added on each side, at most half the kernel.
         dilation: d, pixels from one pixel of the window to the next.
         ceil_mode: keep a last window that hangs over the end; see `pool_windows`.
@@ -48,8 +51,9 @@ def max_pool2d(
     (x,) = as_floats(x)
     where = windows(x, kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
     padded = where.pad(x, -np.inf)
-    y = np.full((*x.shape[:2], *where.places), -np.inf, x.dtype)
+    y = np.full((*x.shape[:2], *where.positions), -np.inf, x.dtype)
     for place in where.pixels():
+        # np.maximum passes NaN on; np.fmax would hide a diverged pixel behind its neighbours.
         np.maximum(y, padded[place], out=y)
     return y
 
@@ -64,16 +68,28 @@ def max_pool2d_backward(
     dilation: Pair = 1,
     ceil_mode: bool = False,
 ) -> Array:
-    """The gradient of `max_pool2d`: each window hands its dy to the pixel that won.
+    """Compute the gradient of `max_pool2d`: each window passes its dy to the pixel that won.
 
     Near x, y is one of the numbers of the window and does not depend on the others, so
 
         ∂y/∂x[m] = 1 where m = argmax, 0 elsewhere;  dx[m] = Σ dy over the windows that m won.
 
-    Of equal numbers the first one wins, row by row, as in PyTorch; any share among them would be a
-    subgradient.
+    Of equal numbers the first one wins, row by row, as in PyTorch; any split among them is a subgradient.
 
-    dy is ∂L/∂y, of the shape of y; x and the other arguments are as they were. dx is N×C×H×W.
+    Args:
+        dy: ∂L/∂y, N×C×H_out×W_out.
+        x: maps, N×C×H×W, as in `max_pool2d`, and so the rest.
+        kernel: k, size of the window in pixels.
+        stride: s; the kernel when None.
+        padding: p, pixels added on each side.
+        dilation: d, pixels from one pixel of the window to the next.
+        ceil_mode: keep a last window that hangs over the end.
+
+    Returns:
+        dx, N×C×H×W.
+
+    Raises:
+        ShapeError: sizes that do not fit.
 
     >>> max_pool2d_backward([[[[10]]]], [[[[1, 7], [7, 2]]]], 2).tolist()
     [[[[0.0, 10.0], [0.0, 0.0]]]]
@@ -82,11 +98,12 @@ def max_pool2d_backward(
     where = windows(x, kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
     y = max_pool2d(x, kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
     check_same(dy.shape, y.shape, name="dy", why="that of y = max_pool2d(x, …)")
-    # Not-a-number equals nothing, so a pixel of the padding cannot be the one that won, not even against −∞.
+    # NaN equals nothing, so a pixel of the padding cannot be the one that won, not even against −∞.
     padded = where.pad(x, np.nan)
     dx, open_windows = np.zeros_like(padded), np.ones(y.shape, bool)
     for place in where.pixels():
         won = open_windows & (padded[place] == y)
+        # Windows may overlap, but one place holds each pixel at most once, so += loses nothing.
         dx[place] += dy * won
         open_windows &= ~won
     return where.crop(dx)

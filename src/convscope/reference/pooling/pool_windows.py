@@ -1,12 +1,12 @@
 """Where the windows of max and average pooling lie, with ceil mode and padding.
 
-Along one axis, a window of k pixels, d apart, in steps of s over H pixels with p added on each side finds
+Along one axis, a window of k pixels, d apart, in steps of s over H pixels with p added on each side has
 
-    ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1 places,
+    ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1 positions,
 
 and with ceil mode one more where pixels are left over: ⌈ ⌉ in place of ⌊ ⌋. That last window hangs over the
-end. It is dropped again where it would begin behind the image, (places − 1)·s ≥ H + p, since it would see
-nothing but padding.
+end. It is dropped again where it would begin behind the image, (positions − 1)·s ≥ H + p, since it would see
+nothing but padding. This is PyTorch's rule: https://pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ Place = tuple[slice, slice, slice, slice]
 def pooled_size(
     size: int, kernel: int, *, stride: int, padding: int = 0, dilation: int = 1, ceil_mode: bool = False
 ) -> int:
-    """Places that a pooling window finds along one axis; the formula stands at the top of this file.
+    """Count the positions of a pooling window along one axis; the formula stands at the top of this file.
 
     Args:
         size: H, pixels along the axis, at least 1.
         kernel: k, pixels of the window, at least 1.
-        stride: s, pixels from one place to the next, at least 1.
+        stride: s, pixels from one position to the next, at least 1.
         padding: p, pixels added on each side, at most half the kernel.
         dilation: d, pixels from one pixel of the window to the next, at least 1.
         ceil_mode: count a last window that hangs over the end.
 
+    Returns:
+        The number of positions, at least 1.
+
     Raises:
-        ShapeError: not one place, or too much padding.
+        ShapeError: no position, or too much padding.
 
     >>> pooled_size(6, 3, stride=2), pooled_size(6, 3, stride=2, ceil_mode=True)
     (2, 3)
@@ -44,22 +47,22 @@ def pooled_size(
     if 2 * padding > kernel:
         raise ShapeError(
             f"padding is {padding} and the kernel {kernel}; padding is at most half the kernel, "
-            f"{kernel // 2}, or the "
-            "first window would see little else"
+            f"{kernel // 2}, or the first window would see little else"
         )
     if not ceil_mode:
         return output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
     # ⌈a/s⌉ = ⌊(a + s − 1)/s⌋. Where not even a window that hangs over fits, the plain formula says why.
-    places = (size + 2 * padding - dilation * (kernel - 1) - 1 + stride - 1) // stride + 1
-    if places < 1:
+    positions = (size + 2 * padding - dilation * (kernel - 1) - 1 + stride - 1) // stride + 1
+    if positions < 1:
         return output_size(size, kernel, stride=stride, padding=padding, dilation=dilation)
-    return places - 1 if (places - 1) * stride >= size + padding else places
+    return positions - 1 if (positions - 1) * stride >= size + padding else positions
 
 
 @dataclass(frozen=True)
 class Windows:
-    """All windows of one pooling. Each field is (rows, columns): `size` the image's, `places` the
-    result's.
+    """All windows of one pooling; each field is (rows, columns).
+
+    `size` is that of the image, `positions` that of the result, both at least 1.
     """
 
     size: tuple[int, int]
@@ -67,28 +70,28 @@ class Windows:
     stride: tuple[int, int]
     padding: tuple[int, int]
     dilation: tuple[int, int]
-    places: tuple[int, int]
+    positions: tuple[int, int]
 
     def pad(self, x: Array, value: float) -> Array:
-        """N×C×H×W with `value` around it, at the end as much as the last window hangs over."""
+        """Put `value` around N×C×H×W, at the end as much as the last window hangs over."""
         last = [
-            self.stride[a] * (self.places[a] - 1) + self.dilation[a] * (self.kernel[a] - 1) + 1
+            self.stride[a] * (self.positions[a] - 1) + self.dilation[a] * (self.kernel[a] - 1) + 1
             for a in (0, 1)
         ]
+        # Where s does not divide the rest, the last window ends inside the image: nothing is added then.
         behind = [max(last[a] - self.size[a] - self.padding[a], 0) for a in (0, 1)]
         return pad_images(x, ((self.padding[0], behind[0]), (self.padding[1], behind[1])), value=value)
 
     def crop(self, padded: Array) -> Array:
-        """The image inside what `pad` made."""
+        """The image inside the result of `pad`, as a view."""
         (top, left), (h, w) = self.padding, self.size
         return padded[:, :, top : top + h, left : left + w]
 
     def pixels(self) -> Iterator[Place]:
-        """For each of the kH·kW pixels of a window, row by row: where all windows have it in the padded
-        image.
+        """For each of the kH·kW pixels of a window, row by row: its place in all windows of the padded image.
 
-        Such a place cuts an N×C×H_out×W_out view out of the padded image, so that a loop over the few pixels
-        of a window stands in for one over its many places.
+        Such a place cuts an N×C×H_out×W_out view out of the padded image. So a loop over the few pixels of a
+        window replaces one over its many positions: 4 steps for a 2×2 window on an image of any size.
         """
         everything = slice(None)
         for i in range(self.kernel[0]):
@@ -97,14 +100,27 @@ class Windows:
                 yield everything, everything, rows, columns
 
     def _every(self, axis: int, pixel: int) -> slice:
+        """Where one pixel of the window lies along an axis, over all positions."""
         start, step = pixel * self.dilation[axis], self.stride[axis]
-        return slice(start, start + (self.places[axis] - 1) * step + 1, step)
+        # The + 1 ends the slice right behind the last position, or another window's pixel could follow.
+        return slice(start, start + (self.positions[axis] - 1) * step + 1, step)
 
 
 def windows(
     x: Array, kernel: Pair, *, stride: Pair | None, padding: Pair, dilation: Pair = 1, ceil_mode: bool
 ) -> Windows:
-    """The windows of one pooling over x, N×C×H×W; without a stride they lie side by side, s = k.
+    """Lay the windows of one pooling over an image.
+
+    Args:
+        x: maps, N×C×H×W.
+        kernel: k, size of the window in pixels, at least 1; an integer or two.
+        stride: s, at least 1; None lays the windows side by side, s = k.
+        padding: p, pixels added on each side, at most half the kernel.
+        dilation: d, at least 1.
+        ceil_mode: keep a last window that hangs over the end.
+
+    Returns:
+        The windows, each of which sees at least one pixel of the image.
 
     Raises:
         ShapeError: x is no batch of maps, or a size does not fit it.
@@ -118,22 +134,22 @@ def windows(
         pooled_size(size, k[a], stride=s[a], padding=p[a], dilation=d[a], ceil_mode=ceil_mode)
         for a, size in enumerate((h, w))
     )
-    found = Windows((h, w), k, s, p, d, (rows, columns))
+    where = Windows((h, w), k, s, p, d, (rows, columns))
     for axis in (0, 1):
-        _check_sight(found, axis)
-    return found
+        _check_sight(where, axis)
+    return where
 
 
-def _check_sight(found: Windows, axis: int) -> None:
-    """Refuse windows that see no pixel, as those of a dilated kernel may that straddles a small image."""
+def _check_sight(where: Windows, axis: int) -> None:
+    """Refuse windows that see no pixel, such as a dilated kernel that straddles a small image."""
+    # A maximum over padding alone would be −∞ and a mean 0/0: neither is a feature of the image.
     k, s, p, d, size = (
-        v[axis] for v in (found.kernel, found.stride, found.padding, found.dilation, found.size)
+        v[axis] for v in (where.kernel, where.stride, where.padding, where.dilation, where.size)
     )
-    seen = np.arange(found.places[axis])[:, None] * s - p + np.arange(k) * d
+    seen = np.arange(where.positions[axis])[:, None] * s - p + np.arange(k) * d
     blind = ~((seen >= 0) & (seen < size)).any(axis=1)
     if blind.any():
         raise ShapeError(
-            f"window {blind.argmax()} looks at {seen[blind][0].tolist()}, i*s - p + a*d for a < {k}, and "
-            f"the image has "
-            f"pixels 0 to {size - 1}: it would see padding alone; give less padding or dilation"
+            f"window {blind.argmax()} looks at {seen[blind][0].tolist()}, i*s - p + a*d for a < {k}, and the "
+            f"image has pixels 0 to {size - 1}: it would see padding alone; give less padding or dilation"
         )
