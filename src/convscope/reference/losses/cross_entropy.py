@@ -1,5 +1,6 @@
-"""Cross-entropy: how surprised a network is by the true classes, and the gradient from which all learning
-starts.
+"""Cross-entropy: how surprised a network is by the true classes, and the gradient that starts all learning.
+
+Legend: N images, K classes; p = softmax(logits) what the network says, q what it should say, w class weights.
 """
 
 from __future__ import annotations
@@ -14,29 +15,30 @@ from convscope.reference.losses.softmax import log_softmax, softmax
 def cross_entropy(
     logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None, smoothing: float = 0.0
 ) -> float:
-    """L = −Σ_n Σ_k w_k·q_nk·log p_nk / Σ_n w_label(n), with p = softmax(logits), in nats.
+    """Compute L = −Σ_n Σ_k w_k·q_nk·log p_nk / Σ_n w_label(n), with p = softmax(logits), in nats.
 
-    q_n is what p_n should be: 1 for the label, 0 else. Smoothing takes ε off the label and spreads it evenly
-    over all K classes, q = (1 − ε)·one-hot + ε/K, so that no logit has to run off to infinity. A weight w_k
-    makes the images of class k count as that many. The mean is a weighted one, as PyTorch has it: with ε = 0
-    and one class, its weight cancels.
+    q_n is 1 for the label and 0 elsewhere. Smoothing takes ε off the label and distributes it evenly over all
+    K classes, q = (1 − ε)·one-hot + ε/K, so that no logit has to run off to infinity. A weight w_k counts
+    each image of class k as that many. The mean is weighted, as in PyTorch: with ε = 0 and one class, its
+    weight cancels.
 
     Args:
         logits: N×K.
         labels: N whole numbers, 0 to K − 1.
-        weights: K numbers, at least 0; all 1 where not given.
+        weights: K numbers, at least 0; all 1 when None.
         smoothing: ε, from 0 to 1.
 
     Returns:
-        L, at least 0; log K for a network that cannot tell.
+        L, at least 0; log K where all classes are equally probable.
 
     Raises:
-        ShapeError, ValueError: sizes, labels or weights that do not fit.
+        ShapeError: logits, labels or weights of another shape.
+        ValueError: labels that name no class, weights or smoothing out of range.
 
     >>> round(cross_entropy([[0, 0]], [0]), 4)
     0.6931
 
-    Source: smoothing by Szegedy and others 2015, arXiv 1512.00567.
+    Source: smoothing by Szegedy and others 2015, https://arxiv.org/abs/1512.00567, section 7.
     """
     logits, q, total = _checked(logits, labels, weights, smoothing)
     return -float((q * log_softmax(logits)).sum() / total)
@@ -50,28 +52,89 @@ def cross_entropy_backward(
     weights: ArrayLike | None = None,
     smoothing: float = 0.0,
 ) -> Array:
-    """The gradient of `cross_entropy`: dlogits_nk = dy·(p_nk·Σ_j w_j·q_nj − w_k·q_nk) / Σ_n w_label(n).
+    """Compute the gradient of `cross_entropy`.
+
+        dlogits_nk = dy·(p_nk·Σ_j w_j·q_nj − w_k·q_nk) / Σ_n w_label(n)
 
     log p_j = x_j − log Σ e^x, so ∂log p_j/∂x_k = δ_jk − p_k, and with a_j = w_j·q_j
 
         ∂/∂x_k of −Σ_j a_j·log p_j = −a_k + p_k·Σ_j a_j
 
-    Without weights that is (p − q)/N: each logit is pulled by as much as its share is off.
+    Without weights that is (p − q)/N: each logit is pulled by the error of its probability.
 
-    dy is 1 where nothing is computed from the loss; the other arguments are as they were. dlogits is N×K.
+    Args:
+        dy: ∂/∂L of what is computed from the loss; 1 where that is the loss itself.
+        logits: N×K, as in `cross_entropy`, and so the rest.
+        labels: N whole numbers, 0 to K − 1.
+        weights: K numbers, at least 0; all 1 when None.
+        smoothing: ε, from 0 to 1.
+
+    Returns:
+        dlogits, N×K.
+
+    Raises:
+        ShapeError: logits, labels or weights of another shape.
+        ValueError: labels that name no class, weights or smoothing out of range.
 
     >>> cross_entropy_backward(1.0, [[0, 0]], [0]).tolist()
     [[-0.5, 0.5]]
     """
     logits, q, total = _checked(logits, labels, weights, smoothing)
+    # p − q needs no logarithm: unlike ∂log p/∂p = 1/p it stays finite where p is 0.
     dlogits: Array = (softmax(logits) * q.sum(axis=1, keepdims=True) - q) * (dy / total)
     return dlogits
+
+
+def class_labels(labels: ArrayLike, count: int, classes: int) -> NDArray[np.int64]:
+    """Check that labels are one class for each image.
+
+    Args:
+        labels: whole numbers from 0 to `classes` − 1.
+        count: N, the number of images.
+        classes: K, the number of classes.
+
+    Returns:
+        The labels as int64, N.
+
+    Raises:
+        ShapeError: not one label an image.
+        ValueError: labels that are no whole numbers or name no class; the message says which image.
+
+    >>> class_labels([0, 2], 2, 3)
+    array([0, 2])
+    >>> class_labels([0, 3], 2, 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: label 3 of image 1 is none of 3 classes; labels are whole numbers from 0 to 2
+    """
+    index = np.asarray(labels)
+    check_same(index.shape, (count,), name="labels", why="N, one label an image")
+    if count and index.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels are whole numbers from 0 to {classes - 1}, one an image; given: {index.dtype}"
+        )
+    # Without this check −1 would silently pick the last logit: NumPy counts negative indices from the end.
+    wrong = np.flatnonzero((index < 0) | (index >= classes))
+    if wrong.size:
+        raise ValueError(
+            f"label {index[wrong[0]]} of image {wrong[0]} is none of {classes} classes; "
+            f"labels are whole numbers from 0 to {classes - 1}"
+        )
+    return index.astype(np.int64, copy=False)
 
 
 def weights_of(
     labels: NDArray[np.int64], classes: int, weights: ArrayLike | None
 ) -> tuple[NDArray[np.float64], float]:
-    """The K weights, all 1 where none are given, and Σ_n w_label(n), by which a weighted mean divides.
+    """Check the class weights and sum them over the images.
+
+    Args:
+        labels: N classes, 0 to K − 1.
+        classes: K.
+        weights: K numbers, at least 0; all 1 when None.
+
+    Returns:
+        The K weights and Σ_n w_label(n), by which a weighted mean divides.
 
     Raises:
         ShapeError: not K weights.
@@ -93,7 +156,7 @@ def weights_of(
 
 
 def check_logits(logits: ArrayLike) -> Array:
-    """Logits as floats, N×K with at least one image and one class.
+    """Logits as floats; a ShapeError unless they are N×K with at least one image and one class.
 
     >>> check_logits([[1, 2]])
     array([[1., 2.]])
@@ -116,43 +179,9 @@ def _checked(
     w, total = weights_of(index, k, weights)
     if not 0.0 <= smoothing <= 1.0:
         raise ValueError(
-            f"smoothing is {smoothing}; it is the share taken off the label, from 0 to 1, such as 0.1"
+            f"smoothing is {smoothing}; it is the fraction taken off the label, from 0 to 1, such as 0.1"
         )
     q = np.full((n, k), smoothing / k)
     q[np.arange(n), index] += 1 - smoothing
+    # In float64 up to here, then in the type of the logits, or float64 weights would widen the gradient.
     return logits, (w * q).astype(logits.dtype), total
-
-
-# MERGED labels
-"""Labels, looked at before anything is computed: a wrong one, such as −1, would pick another logit in
-silence.
-"""
-
-
-def class_labels(labels: ArrayLike, count: int, classes: int) -> NDArray[np.int64]:
-    """The labels of `count` images as int64, each from 0 to `classes` − 1.
-
-    Raises:
-        ShapeError: not one label an image.
-        ValueError: labels that are no whole numbers or name no class; the message says which image.
-
-    >>> class_labels([0, 2], 2, 3)
-    array([0, 2])
-    >>> class_labels([0, 3], 2, 3)
-    Traceback (most recent call last):
-    ...
-    ValueError: label 3 of image 1 is none of 3 classes; labels are whole numbers from 0 to 2
-    """
-    found = np.asarray(labels)
-    check_same(found.shape, (count,), name="labels", why="N, one label an image")
-    if count and found.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels are whole numbers from 0 to {classes - 1}, one an image; given: {found.dtype}"
-        )
-    wrong = np.flatnonzero((found < 0) | (found >= classes))
-    if wrong.size:
-        raise ValueError(
-            f"label {found[wrong[0]]} of image {wrong[0]} is none of {classes} classes; "
-            f"labels are whole numbers from 0 to {classes - 1}"
-        )
-    return found.astype(np.int64, copy=False)

@@ -1,7 +1,9 @@
-"""Focal loss: cross-entropy that turns away from what is easy.
+"""Focal loss: cross-entropy with less weight on easy images.
 
-Lin, Goyal, Girshick, He and Dollár 2017, arXiv 1708.02002: among a hundred thousand easy negatives the few
-hard images have no say, however wrong they are. A factor (1 − p)^γ takes weight from what is already right.
+Among a hundred thousand easy negatives a few hard images hardly change the mean, however wrong they are. A
+factor (1 − p)^γ takes weight from what is already right.
+
+Source: Lin, Goyal, Girshick, He and Dollár 2017, section 3, https://arxiv.org/abs/1708.02002
 """
 
 from __future__ import annotations
@@ -17,34 +19,35 @@ from convscope.reference.losses.softmax import log_softmax
 def focal_loss(
     logits: ArrayLike, labels: ArrayLike, *, gamma: float = 2.0, weights: ArrayLike | None = None
 ) -> float:
-    """L = −Σ_n w_n·(1 − p_n)^γ·log p_n / Σ_n w_n, with p_n the share of the label in softmax(logits_n), w_n
-    its weight.
+    """Compute L = −Σ_n w_n·(1 − p_n)^γ·log p_n / Σ_n w_n.
 
-    γ = 0 is `cross_entropy`. With γ = 2 an image at p = 0.9 counts a hundredth, one at p = 0.1 four fifths.
+    p_n is the probability of the label in softmax(logits_n) and w_n the weight of its class. γ = 0 is
+    `cross_entropy`. With γ = 2 an image at p = 0.9 counts a hundredth, one at p = 0.1 four fifths.
 
     Args:
         logits: N×K.
         labels: N whole numbers, 0 to K − 1.
         gamma: γ, at least 0.
-        weights: K numbers, at least 0 (the paper's α); all 1 where not given.
+        weights: K numbers, at least 0 (the paper's α); all 1 when None.
 
     Returns:
         L, at least 0.
 
     Raises:
-        ShapeError, ValueError: sizes, labels, weights or γ that do not fit.
+        ShapeError: logits, labels or weights of another shape.
+        ValueError: labels that name no class, weights or γ out of range.
 
     >>> round(focal_loss([[0, 0]], [0]), 4)  # 0.5² · 0.6931
     0.1733
     """
-    log_p, missing, share = _of_labels(logits, labels, gamma, weights)
-    return -float((share * missing**gamma * log_p).sum())
+    log_p, missing, fraction = _of_labels(logits, labels, gamma, weights)
+    return -float((fraction * missing**gamma * log_p).sum())
 
 
 def focal_loss_backward(
     dy: float, logits: ArrayLike, labels: ArrayLike, *, gamma: float = 2.0, weights: ArrayLike | None = None
 ) -> Array:
-    """The gradient of `focal_loss`, that of cross-entropy times a factor for each image.
+    """Compute the gradient of `focal_loss`: that of cross-entropy times a factor for each image.
 
         dlogits_nk = dy·w_n/Σw · (1 − p)^γ·(1 − γ·p·log p/(1 − p)) · (p_nk − [k is the label]), p that of the
         label
@@ -53,28 +56,40 @@ def focal_loss_backward(
 
         d/dl of −(1 − p)^γ·l = −(1 − p)^γ + γ·(1 − p)^(γ − 1)·p·l = −(1 − p)^γ·(1 − γ·p·l/(1 − p))
 
-    and ∂l/∂x_k = [k is the label] − p_k. Towards p = 1 the fraction l/(1 − p) tends to −1, which is put in at
-    1 itself.
+    and ∂l/∂x_k = [k is the label] − p_k.
 
-    dy is 1 where nothing is computed from the loss; the other arguments are as they were. dlogits is N×K.
+    Args:
+        dy: ∂/∂L of what is computed from the loss; 1 where that is the loss itself.
+        logits: N×K, as in `focal_loss`, and so the rest.
+        labels: N whole numbers, 0 to K − 1.
+        gamma: γ, at least 0.
+        weights: K numbers, at least 0; all 1 when None.
+
+    Returns:
+        dlogits, N×K.
+
+    Raises:
+        ShapeError: logits, labels or weights of another shape.
+        ValueError: labels that name no class, weights or γ out of range.
 
     >>> focal_loss_backward(1.0, [[0, 0]], [0], gamma=0).tolist()
     [[-0.5, 0.5]]
     """
-    log_p, missing, share = _of_labels(logits, labels, gamma, weights)
+    log_p, missing, fraction = _of_labels(logits, labels, gamma, weights)
+    # Towards p = 1 log p/(1 − p) tends to −1, the value at p = 1 itself, where it is 0/0.
     ratio = np.divide(log_p, missing, out=np.full_like(log_p, -1), where=missing > 0)
     pull = missing**gamma * (1 - gamma * np.exp(log_p) * ratio)
     logits = check_logits(logits)
     p = np.exp(log_softmax(logits))
     p[np.arange(len(p)), np.asarray(labels)] -= 1
-    dlogits: Array = p * (dy * share * pull)[:, None]
+    dlogits: Array = p * (dy * fraction * pull)[:, None]
     return dlogits
 
 
 def _of_labels(
     logits: ArrayLike, labels: ArrayLike, gamma: float, weights: ArrayLike | None
 ) -> tuple[Array, Array, Array]:
-    """Of each image's label: log p, 1 − p, and its weight as a share of all."""
+    """Of each image's label: log p, 1 − p, and its weight as a fraction of all."""
     logits = check_logits(logits)
     n, k = logits.shape
     if not 0 <= gamma < np.inf:
