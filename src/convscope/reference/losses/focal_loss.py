@@ -49,10 +49,9 @@ def focal_loss_backward(
 ) -> Array:
     """Compute the gradient of `focal_loss`: that of cross-entropy times a factor for each image.
 
-        dlogits_nk = dy·w_n/Σw · (1 − p)^γ·(1 − γ·p·log p/(1 − p)) · (p_nk − [k is the label]), p that of the
-        label
+        dlogits_nk = dy·w_n/Σw · (1 − p)^γ·(1 − γ·p·log p/(1 − p)) · (p_nk − [k is the label])
 
-    With l = log p and dp/dl = p, the product rule gives
+    with p the probability of the label. With l = log p and dp/dl = p, the product rule gives
 
         d/dl of −(1 − p)^γ·l = −(1 − p)^γ + γ·(1 − p)^(γ − 1)·p·l = −(1 − p)^γ·(1 − γ·p·l/(1 − p))
 

@@ -158,6 +158,6 @@ def test_sizes_that_do_not_fit(call, message):
         call()
 
 
-def test_momentum_is_a_share():
+def test_momentum_is_a_fraction():
     with pytest.raises(ValueError, match=r"momentum is 1\.5; .* from 0 to 1"):
         running_statistics(X, ZERO, ONE, momentum=1.5)
