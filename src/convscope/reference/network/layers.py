@@ -1,9 +1,10 @@
-"""Layers: the pure functions of this folder, each with the weights that it learns and the input that it
-remembers.
+"""What a layer is, and the layers that learn nothing: a pure function with the input that it remembers.
 
 A layer does three things. `start` draws its weights. `forward` computes y and, in training, keeps x.
 `backward` takes ∂L/∂y, leaves the gradients of its weights in `gradients` and returns ∂L/∂x, which is ∂L/∂y
 of the layer in front.
+
+Legend: N images, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from convscope.reference.training.optimizers import Weights
 
 
 class Layer:
-    """What all layers share; `weights` and `gradients` are arrays by the same names, empty where nothing is
-    learned.
+    """The base of all layers.
+
+    `weights` and `gradients` are arrays by the same names, empty where nothing is learned.
     """
 
     def __init__(self) -> None:
@@ -35,28 +37,52 @@ class Layer:
         self._x: Array | None = None
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:
-        """Draw the weights, float32 or float64; nothing to do for a layer without."""
+        """Draw the weights; a layer without any has nothing to do.
+
+        Args:
+            rng: the source of random numbers; the same state gives the same weights.
+            dtype: float32 or float64.
+        """
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Compute y; in training also remember what `backward` will need."""
+        """Compute y.
+
+        Args:
+            x: the input, its first axis N.
+            training: remember x for `backward`, and use the training form where it differs.
+
+        Returns:
+            y, its first axis N.
+
+        Raises:
+            ShapeError: an input that does not fit.
+        """
+        # In evaluation x is let go, so a trained network does not hold a batch of every layer in memory.
         self._x = x if training else None
         return self._forward(x, training)
 
     def backward(self, dy: Array) -> Array:
-        """∂L/∂x from ∂L/∂y, for the x of the last `forward`, which has to have been in training."""
+        """Compute ∂L/∂x from ∂L/∂y; a RuntimeError unless the last `forward` was in training."""
         if self._x is None:
             raise RuntimeError("backward needs the input of forward(x, training=True); call that first")
         return self._backward(dy, self._x)
 
     def _forward(self, x: Array, training: bool) -> Array:
+        """The y of x."""
         raise NotImplementedError
 
     def _backward(self, dy: Array, x: Array) -> Array:
+        """The ∂L/∂x of ∂L/∂y, and the gradients of the weights."""
         raise NotImplementedError
 
 
 class Unweighted(Layer):
     """A layer that learns nothing: a pure function, its gradient, and the options of both.
+
+    Args:
+        function: f(x, **options) -> y.
+        gradient: g(dy, x, **options) -> dx.
+        options: keyword arguments of both.
 
     >>> Unweighted(relu, relu_backward).forward(np.array([-1.0, 2.0])).tolist()
     [0.0, 2.0]
@@ -68,7 +94,7 @@ class Unweighted(Layer):
         super().__init__()
         self.function, self.gradient, self.options = function, gradient, options
 
-    def _forward(self, x: Array, training: bool) -> Array:  # noqa: ARG002 (the same in training and evaluation)
+    def _forward(self, x: Array, training: bool) -> Array:  # noqa: ARG002 (the same in both)
         return self.function(x, **self.options)
 
     def _backward(self, dy: Array, x: Array) -> Array:
@@ -135,7 +161,7 @@ class AvgPool2d(Unweighted):
 
 
 class Dropout(Layer):
-    """Strikes out numbers with probability p in training; in evaluation x goes through as it is.
+    """Dropout: numbers become 0 with probability p in training; in evaluation x passes unchanged.
 
     >>> layer = Dropout(0.5)
     >>> layer.start(np.random.default_rng(0), np.float64)
@@ -150,14 +176,14 @@ class Dropout(Layer):
         self._mask = np.ones((), bool)
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:  # noqa: ARG002
-        """Take a stream of chance of its own, so that a layer more or less does not change that of the
-        others.
-        """
+        """Take a random generator of its own."""
+        # A child of rng: drawing masks later does not disturb the numbers that other layers draw.
         (self._rng,) = rng.spawn(1)
 
     def _forward(self, x: Array, training: bool) -> Array:
         if not training:
             return x
+        # Kept for backward: a second draw would drop other numbers.
         self._mask = dropout_mask(x.shape, self._rng, p=self.p)
         return dropout(x, self._mask, p=self.p)
 

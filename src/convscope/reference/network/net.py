@@ -1,16 +1,17 @@
-"""A network: layers in a row, trained by gradient descent. Everything that a training loop is, in NumPy.
+"""A network: layers in a row, trained by gradient descent. A whole training loop in NumPy.
 
-`fit` shuffles the images and takes them batch by batch. Each batch goes forward through the layers to logits,
-the loss says how wrong these are, its gradient goes backward through the layers, and the optimiser moves the
+`fit` shuffles the images and takes them batch by batch. Each batch goes forward through the layers to logits.
+The loss says how wrong these are, its gradient goes backward through the layers, and the optimizer moves the
 weights.
+
+Legend: N images, C channels, H rows, W columns, K classes.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from convscope.reference.arrays import Array, ShapeError, as_floats
 from convscope.reference.losses.cross_entropy import class_labels, cross_entropy, cross_entropy_backward
 from convscope.reference.network.layers import Layer
+from convscope.reference.training.epoch import Epoch, batches, check_finite
 from convscope.reference.training.optimizers import Weights, sgd
 
 Optimizer = Callable[..., tuple[Weights, Any]]
@@ -28,39 +30,17 @@ Schedule = Callable[[int], float]
 NESTEROV: Optimizer = partial(sgd, momentum=0.9, nesterov=True)
 
 
-class DivergedError(ArithmeticError):
-    """A loss or a weight is no finite number any more; the message says since when and what to change."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the images gave: mean loss and share of right answers while training, last rate,
-    seconds.
-
-    >>> print(Epoch(1, loss=0.6931, accuracy=0.5, rate=0.05, seconds=12.3))
-    epoch   1   loss 0.6931   accuracy 50.0 %   rate 0.05   12.3 s
-    """
-
-    number: int
-    loss: float
-    accuracy: float
-    rate: float
-    seconds: float
-
-    def __str__(self) -> str:
-        return (
-            f"epoch {self.number:3}   loss {self.loss:.4f}   accuracy {self.accuracy * 100:.1f} %   "
-            f"rate {self.rate:.3g}   {self.seconds:.1f} s"
-        )
-
-
 class Net:
     """Layers in a row, from images to logits.
 
     Args:
         layers: from the first to the last, which gives the logits.
         seed: of the weights at the start and of dropout; the same seed gives the same network.
-        dtype: float32, quick, or float64, exact.
+        dtype: float32, which is faster, or float64, which `gradcheck` needs.
+
+    Raises:
+        ValueError: no layers.
+        TypeError: another dtype.
 
     >>> from convscope.reference.network.layers import Flatten
     >>> from convscope.reference.network.weighted_layers import Linear
@@ -83,7 +63,7 @@ class Net:
 
     @property
     def weights(self) -> Weights:
-        """All weights by names such as "0.w": the layer's place and the name it has there."""
+        """All weights by names such as "0.w": the index of the layer and the name in it."""
         return {f"{i}.{name}": w for i, layer in enumerate(self.layers) for name, w in layer.weights.items()}
 
     @weights.setter
@@ -99,7 +79,18 @@ class Net:
         }
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Images through all layers; a ShapeError says in which layer sizes do not fit."""
+        """Pass images through all layers.
+
+        Args:
+            x: N×C×H×W, in the network's dtype.
+            training: remember what `backward` needs, and use the training form of batch norm and dropout.
+
+        Returns:
+            The output of the last layer: logits, N×K.
+
+        Raises:
+            ShapeError: sizes that do not fit; the message says in which layer.
+        """
         for i, layer in enumerate(self.layers):
             try:
                 x = layer.forward(x, training=training)
@@ -108,15 +99,21 @@ class Net:
         return x
 
     def backward(self, dy: Array) -> Array:
-        """The gradient of the loss back through all layers, the last one first; returns that of the
-        images.
-        """
+        """Pass ∂L/∂logits back through all layers and return ∂L/∂x; `gradients` has those of the weights."""
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy
 
     def predict(self, images: ArrayLike, *, batch_size: int = 256) -> Array:
-        """Logits N×K of images N×C×H×W, in evaluation; `.argmax(axis=1)` gives classes, `softmax` shares."""
+        """Compute logits in evaluation; `.argmax(axis=1)` gives classes, `softmax` probabilities.
+
+        Args:
+            images: N×C×H×W, scaled like those of `fit`; N may be 0.
+            batch_size: images at a time, at least 1; it bounds the memory and changes nothing else.
+
+        Returns:
+            Logits, N×K.
+        """
         whole = np.asarray(images)
         parts = [slice(begin, begin + batch_size) for begin in range(0, max(len(whole), 1), batch_size)]
         return np.concatenate([self.forward(self._floats(whole[part])) for part in parts])
@@ -135,51 +132,57 @@ class Net:
     ) -> list[Epoch]:
         """Train: for each batch forward, loss, backward, step.
 
+        A last batch that is not full is left out; the shuffle makes it other images in each epoch.
+
         Args:
             images: N×C×H×W, scaled to about mean 0 and deviation 1.
             labels: N whole numbers from 0 to K − 1.
-            epochs: passes over the images.
-            batch_size: images a step; a last batch that is not full is left out, other images each time.
-            rate: learning rate, or a function of the step (0, 1, …) that gives it.
+            epochs: passes over the images, at least 1.
+            batch_size: images a step, at least 1.
+            rate: learning rate, or a function from the step (0, 1, …) to it.
             optimizer: `sgd`, `adam` or `adamw`, with `functools.partial` for their options.
             seed: of the order of the images.
-            on_epoch: called with an Epoch after each; `print` writes a line.
+            on_epoch: called with the Epoch after each epoch; `print` writes a line.
 
         Returns:
-            every Epoch.
+            One Epoch for each pass.
 
         Raises:
             ShapeError: sizes that do not fit.
             ValueError: no images, or labels that are no classes.
-            DivergedError: a loss or weight that is infinite or not a number.
+            DivergedError: a loss or weight that is infinite or NaN.
         """
         whole = np.asarray(images)
+        # Before the first epoch, so that a wrong label costs no training time.
         targets = self._checked_labels(whole, labels)
         if epochs < 1 or batch_size < 1:
             raise ValueError(f"epochs is {epochs} and batch_size {batch_size}; both are at least 1")
         rng, state, step, history = np.random.default_rng(seed), None, 0, []
         for number in range(1, epochs + 1):
-            began, losses, right = time.perf_counter(), [], 0
-            for chosen in _batches(len(whole), batch_size, rng):
-                x, y = self._floats(whole[chosen]), targets[chosen]
+            start, losses, correct = time.perf_counter(), [], 0
+            for batch in batches(len(whole), batch_size, rng):
+                x, y = self._floats(whole[batch]), targets[batch]
                 now = rate(step) if callable(rate) else rate
+                # Overflow is no warning here: `check_finite` reports it with the step and the rate.
                 with np.errstate(over="ignore", invalid="ignore"):
                     logits = self.forward(x, training=True)
                     losses.append(cross_entropy(logits, y))
                     self.backward(cross_entropy_backward(1.0, logits, y))
                     self.weights, state = optimizer(self.weights, self.gradients, state, rate=now)
-                _check_finite(losses[-1], self.weights, x, step=step, rate=now)
-                right += int((logits.argmax(axis=1) == y).sum())
+                check_finite(losses[-1], self.weights, x, step=step, rate=now)
+                correct += int((logits.argmax(axis=1) == y).sum())
                 step += 1
             seen = len(losses) * min(batch_size, len(whole))
+            # fsum rounds once, so the mean does not depend on the order of the batches.
             loss = math.fsum(losses) / len(losses)
-            history.append(Epoch(number, loss, right / seen, now, time.perf_counter() - began))
-            if on_epoch:
+            history.append(Epoch(number, loss, correct / seen, now, time.perf_counter() - start))
+            if on_epoch is not None:
                 on_epoch(history[-1])
         return history
 
     def _floats(self, images: Array) -> Array:
-        """A batch in the network's own precision: bytes become floats here, and not 60,000 images at once."""
+        """A batch in the network's own precision."""
+        # Bytes become floats batch by batch: 60,000 images of 28×28 are 47 MB as bytes and 376 MB as float64.
         return as_floats(images)[0].astype(self.dtype, copy=False)
 
     def _checked_labels(self, images: Array, labels: ArrayLike) -> NDArray[np.int64]:
@@ -193,27 +196,3 @@ class Net:
                 "end with Flatten() and Linear(D, K)"
             )
         return class_labels(labels, len(images), logits.shape[1])
-
-
-def _batches(count: int, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """The numbers 0 to `count` − 1 in a new order, cut into full batches; fewer than one batch are one."""
-    order = rng.permutation(count)
-    size = min(batch_size, count)
-    for begin in range(0, count - size + 1, size):
-        yield order[begin : begin + size]
-
-
-def _check_finite(loss: float, weights: Weights, x: Array, *, step: int, rate: float) -> None:
-    """Stop at the first loss or weight that is infinite or not a number: from there on nothing is learned."""
-    if math.isfinite(loss) and all(np.isfinite(w).all() for w in weights.values()):
-        return
-    if not np.isfinite(x).all():
-        raise DivergedError(
-            f"a pixel in the batch of step {step} is infinite or not a number; mend the images"
-        )
-    raise DivergedError(
-        f"training diverged in step {step}: the loss is {loss:.3g}, and a loss or weight is infinite or not "
-        f"a number. "
-        f"Lower the rate, {rate:.3g}, to a tenth, and scale the images to mean 0 and deviation 1 "
-        f"(in this batch {x.mean():.3g} and {x.std():.3g})"
-    )

@@ -1,4 +1,9 @@
-"""."""
+"""Layers with weights: convolution, the dense layer, and batch norm.
+
+Weights start as He and others 2015 draw them, biases at 0.
+
+Legend: N images, C_in and C_out channels, D inputs, K outputs; dx, dw, db gradients of the loss.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,19 @@ from convscope.reference.training.initialisation import he_normal
 
 
 class Conv2d(Layer):
-    """A convolution with a bias, N×C_in×H×W → N×C_out×H′×W′; arguments as for `conv2d`. He's start, biases 0.
+    """A convolution with a bias, N×C_in×H×W → N×C_out×H′×W′; arguments as for `conv2d`.
+
+    Args:
+        in_channels: C_in, at least 1.
+        out_channels: C_out, at least 1.
+        kernel: kH, kW, at least 1; an integer or two.
+        stride: s, at least 1; an integer or two.
+        padding: p, zeros around the image; an integer, two, "valid" or "same".
+        dilation: d, at least 1; an integer or two.
+        groups: parts of channels and filters, which divides both.
+
+    Raises:
+        ShapeError: groups that do not divide C_in, or a kernel that is no size.
 
     >>> layer = Conv2d(3, 8, 5, padding=2)
     >>> layer.start(np.random.default_rng(0), np.float32)
@@ -43,6 +60,7 @@ class Conv2d(Layer):
     ) -> None:
         super().__init__()
         check_groups(groups, in_channels, name="C_in")
+        # Checked here, or C_in // groups would silently lose channels.
         self.shape = (out_channels, in_channels // groups, *pair(kernel, name="kernel", at_least=1))
         self.options: dict[str, Any] = {
             "stride": stride,
@@ -65,7 +83,11 @@ class Conv2d(Layer):
 
 
 class Linear(Layer):
-    """A dense layer with a bias, N×D → N×K; He's start, biases 0.
+    """A dense layer with a bias, N×D → N×K.
+
+    Args:
+        inputs: D, at least 1.
+        outputs: K, at least 1.
 
     >>> layer = Linear(784, 10)
     >>> layer.start(np.random.default_rng(0), np.float32)
@@ -91,8 +113,12 @@ class Linear(Layer):
 
 
 class BatchNorm2d(Layer):
-    """Batch norm of C channels; in training by the batch, in evaluation by the running statistics `mean` and
-    `var`.
+    """Batch norm of C channels: by the batch in training, by the running `mean` and `var` in evaluation.
+
+    Args:
+        channels: C, at least 1.
+        momentum: fraction of the new batch in the running statistics, from 0 to 1.
+        eps: added to the variance.
 
     >>> layer = BatchNorm2d(3)
     >>> layer.start(np.random.default_rng(0), np.float64)
@@ -105,7 +131,7 @@ class BatchNorm2d(Layer):
         self.channels, self.momentum, self.eps = channels, momentum, eps
         self.mean, self.var = np.zeros(channels), np.ones(channels)
 
-    def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:  # noqa: ARG002 (nothing is left to chance)
+    def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:  # noqa: ARG002 (no random numbers)
         """Set γ and the variance to 1, β and the mean to 0."""
         self.weights = {"gamma": np.ones(self.channels, dtype), "beta": np.zeros(self.channels, dtype)}
         self.mean, self.var = np.zeros(self.channels, dtype), np.ones(self.channels, dtype)
@@ -114,6 +140,7 @@ class BatchNorm2d(Layer):
         gamma, beta = self.weights["gamma"], self.weights["beta"]
         if not training:
             return batch_norm_eval(x, gamma, beta, mean=self.mean, var=self.var, eps=self.eps)
+        # Statistics are no weights: no gradient reaches them, and no optimizer moves them.
         self.mean, self.var = running_statistics(x, self.mean, self.var, momentum=self.momentum)
         return batch_norm(x, gamma, beta, eps=self.eps)
 

@@ -1,26 +1,22 @@
-"""How large random weights have to be, so that neither signals nor gradients fade or explode from layer to
-layer.
+"""How large random weights have to be, so that neither signals nor gradients fade or explode with depth.
 
-The variance argument. One number of a layer is y = Σ w_i·x_i over its fan-in, the n numbers that it weighs.
-With independent weights of mean 0 and variance v, whatever the x,
+One number of a layer is y = Σ w_i·x_i over its fan-in, the n numbers that it weighs. With independent weights
+of mean 0 and variance v, whatever the x,
 
     Var(y) = n·v·E[x²]
 
 Through L layers the variance is multiplied by (n·v)^L: at n·v = 0.5, twenty layers leave a millionth. It
-stays where n·v = 1. Backwards each x hears from m numbers, its fan-out, and by the same sum the gradients
-keep their variance where m·v = 1.
+stays where n·v = 1. Backwards each x receives a gradient from m numbers, its fan-out, and by the same sum the
+gradients keep their variance where m·v = 1.
 
-* Xavier takes the middle, v = 2/(n + m), for an activation that is like the identity near 0, such as tanh:
-Glorot and
-  Bengio 2010, AISTATS.
-* He reckons with ReLU: x = max(y′, 0) of a symmetric y′ has E[x²] = ½·Var(y′), so n·v = 2 makes up for what
-is cut
-  off. With a slope a below zero E[x²] = ½·(1 + a²)·Var(y′), so v = 2/((1 + a²)·n): He and others 2015, arXiv
-  1502.01852.
+Xavier takes the middle, v = 2/(n + m), for an activation that is like the identity near 0, such as tanh:
+Glorot and Bengio 2010, AISTATS, equation 12.
 
-A uniform distribution on (−b, b) has the variance b²/3, so it needs b = √(3·v). Of a convolution w, C_out ×
-C_in/groups × kH × kW, the fan-in is C_in/groups·kH·kW. The fan-out is reckoned as C_out·kH·kW, as PyTorch has
-it (with stride 1 and without groups that many numbers see a pixel).
+He assumes ReLU: x = max(y′, 0) of a symmetric y′ has E[x²] = ½·Var(y′), so n·v = 2 restores what is cut off.
+With a slope a below zero E[x²] = ½·(1 + a²)·Var(y′), so v = 2/((1 + a²)·n): He and others 2015, section 2.2,
+https://arxiv.org/abs/1502.01852
+
+A uniform distribution on (−b, b) has the variance b²/3, so it needs b = √(3·v).
 """
 
 from __future__ import annotations
@@ -37,7 +33,10 @@ Fan = Literal["fan_in", "fan_out"]
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fan-in and fan-out of weights K×D or C_out×C_in×kH×kW.
+    """Compute fan-in n and fan-out m of weights K×D or C_out×(C_in/groups)×kH×kW.
+
+    The fan-in of a convolution is C_in/groups·kH·kW. The fan-out counts as C_out·kH·kW, as in PyTorch; with
+    stride 1 and one group that many numbers see a pixel.
 
     >>> fans((84, 120)), fans((16, 6, 5, 5))
     ((120, 84), (150, 400))
@@ -46,20 +45,27 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
         raise ShapeError(
             f"weights are K×D or C_out×C_in×kH×kW, none of them 0; given: {shape}; biases start at 0"
         )
-    field = math.prod(shape[2:])
-    return shape[1] * field, shape[0] * field
+    # math.prod(()) is 1: a dense layer is a convolution with a kernel of one tap.
+    taps = math.prod(shape[2:])
+    return shape[1] * taps, shape[0] * taps
 
 
 def xavier_uniform(
     shape: tuple[int, ...], rng: np.random.Generator, *, gain: float = 1.0, dtype: DTypeLike = np.float64
 ) -> Array:
-    """Weights from (−b, b), b = gain·√(6/(n + m)), whose variance is gain²·2/(n + m).
+    """Draw weights from (−b, b), b = gain·√(6/(n + m)), whose variance is gain²·2/(n + m).
 
     Args:
         shape: K×D or C_out×C_in×kH×kW.
-        rng: where the chance comes from.
-        gain: makes up for an activation that shrinks its input, such as 5/3 for tanh.
+        rng: the source of random numbers; the same state gives the same weights.
+        gain: compensates an activation that shrinks its input, such as 5/3 for tanh; above 0.
         dtype: float32 or float64.
+
+    Returns:
+        Weights of `shape`.
+
+    Raises:
+        ShapeError: fewer than two axes, or one of length 0.
 
     >>> xavier_uniform((100, 200), np.random.default_rng(0)).var().round(3).item()  # 2/300
     0.007
@@ -70,7 +76,19 @@ def xavier_uniform(
 def xavier_normal(
     shape: tuple[int, ...], rng: np.random.Generator, *, gain: float = 1.0, dtype: DTypeLike = np.float64
 ) -> Array:
-    """Weights from the normal distribution of variance gain²·2/(n + m); arguments as for `xavier_uniform`.
+    """Draw weights from the normal distribution of variance gain²·2/(n + m).
+
+    Args:
+        shape: K×D or C_out×C_in×kH×kW.
+        rng: the source of random numbers.
+        gain: compensates an activation that shrinks its input; above 0.
+        dtype: float32 or float64.
+
+    Returns:
+        Weights of `shape`.
+
+    Raises:
+        ShapeError: fewer than two axes, or one of length 0.
 
     >>> xavier_normal((100, 200), np.random.default_rng(0)).var().round(3).item()
     0.007
@@ -83,22 +101,29 @@ def he_uniform(
     rng: np.random.Generator,
     *,
     mode: Fan = "fan_in",
-    slope: float = 0.0,
+    negative_slope: float = 0.0,
     dtype: DTypeLike = np.float64,
 ) -> Array:
-    """Weights from (−b, b), b = √(6/((1 + a²)·n)), whose variance is 2/((1 + a²)·n).
+    """Draw weights from (−b, b), b = √(6/((1 + a²)·n)), whose variance is 2/((1 + a²)·n).
 
     Args:
         shape: K×D or C_out×C_in×kH×kW.
-        rng: where the chance comes from.
+        rng: the source of random numbers.
         mode: "fan_in" keeps the variance of signals, "fan_out" (m in place of n) that of gradients.
-        slope: a, of the leaky ReLU behind the layer; 0 for ReLU.
+        negative_slope: a, of the leaky ReLU behind the layer; 0 for ReLU.
         dtype: float32 or float64.
+
+    Returns:
+        Weights of `shape`.
+
+    Raises:
+        ShapeError: fewer than two axes, or one of length 0.
+        ValueError: an unknown mode.
 
     >>> he_uniform((100, 200), np.random.default_rng(0)).var().round(3).item()  # 2/200
     0.01
     """
-    return _uniform(shape, rng, _he_variance(shape, mode, slope), dtype)
+    return _uniform(shape, rng, _he_variance(shape, mode, negative_slope), dtype)
 
 
 def he_normal(
@@ -106,28 +131,47 @@ def he_normal(
     rng: np.random.Generator,
     *,
     mode: Fan = "fan_in",
-    slope: float = 0.0,
+    negative_slope: float = 0.0,
     dtype: DTypeLike = np.float64,
 ) -> Array:
-    """Weights from the normal distribution of variance 2/((1 + a²)·n); arguments as for `he_uniform`.
+    """Draw weights from the normal distribution of variance 2/((1 + a²)·n).
+
+    Args:
+        shape: K×D or C_out×C_in×kH×kW.
+        rng: the source of random numbers.
+        mode: "fan_in" keeps the variance of signals, "fan_out" (m in place of n) that of gradients.
+        negative_slope: a, of the leaky ReLU behind the layer; 0 for ReLU.
+        dtype: float32 or float64.
+
+    Returns:
+        Weights of `shape`.
+
+    Raises:
+        ShapeError: fewer than two axes, or one of length 0.
+        ValueError: an unknown mode.
 
     >>> he_normal((100, 200), np.random.default_rng(0), mode="fan_out").var().round(3).item()  # 2/100
     0.02
     """
-    return _normal(shape, rng, _he_variance(shape, mode, slope), dtype)
+    return _normal(shape, rng, _he_variance(shape, mode, negative_slope), dtype)
 
 
-def _he_variance(shape: tuple[int, ...], mode: Any, slope: float) -> float:
+def _he_variance(shape: tuple[int, ...], mode: Any, negative_slope: float) -> float:
+    """The v of He's argument, 2/((1 + a²)·n) or with m in place of n."""
     if mode not in {"fan_in", "fan_out"}:
         raise ValueError(f"mode is {mode!r}; allowed: 'fan_in' for signals, 'fan_out' for gradients")
     n, m = fans(shape)
-    return 2 / ((1 + slope**2) * (n if mode == "fan_in" else m))
+    # Either will do: n/m multiplies out over the layers to a ratio of the first and last widths.
+    return 2 / ((1 + negative_slope**2) * (n if mode == "fan_in" else m))
 
 
 def _uniform(shape: tuple[int, ...], rng: np.random.Generator, variance: float, dtype: DTypeLike) -> Array:
+    """Uniform numbers of mean 0 and the variance."""
     bound = math.sqrt(3 * variance)
+    # Drawn in float64 and then rounded, so that both types start from the same weights.
     return rng.uniform(-bound, bound, shape).astype(dtype)
 
 
 def _normal(shape: tuple[int, ...], rng: np.random.Generator, variance: float, dtype: DTypeLike) -> Array:
+    """Normal numbers of mean 0 and the variance."""
     return (rng.standard_normal(shape) * math.sqrt(variance)).astype(dtype)

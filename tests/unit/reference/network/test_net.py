@@ -9,8 +9,9 @@ from convscope.reference.arrays import ShapeError
 from convscope.reference.gradcheck import gradcheck
 from convscope.reference.losses.cross_entropy import cross_entropy, cross_entropy_backward
 from convscope.reference.network.layers import AvgPool2d, Dropout, Flatten, MaxPool2d, ReLU
-from convscope.reference.network.net import NESTEROV, DivergedError, Net
+from convscope.reference.network.net import NESTEROV, Net
 from convscope.reference.network.weighted_layers import BatchNorm2d, Conv2d, Linear
+from convscope.reference.training.epoch import DivergedError
 from convscope.reference.training.optimizers import adam, adamw, sgd
 
 RNG = np.random.default_rng(0)
@@ -32,7 +33,7 @@ def small(seed: int = 0, dtype: type = np.float32) -> Net:
     "optimizer",
     [NESTEROV, partial(sgd, momentum=0.5), partial(adam, betas=(0.9, 0.99)), partial(adamw, eps=1e-6)],
 )
-def test_it_learns_32_images_by_heart(optimizer):
+def test_it_memorises_32_images(optimizer):
     net = small()
     rate = 0.01 if optimizer.func in (adam, adamw) else 0.05
     history = net.fit(IMAGES, LABELS, epochs=60, batch_size=8, rate=rate, optimizer=optimizer)
@@ -134,7 +135,7 @@ def test_divergence_is_noticed_at_once():
 def test_a_pixel_that_is_no_number_is_named_as_the_reason(pixel):
     broken = IMAGES.copy()
     broken[3, 0, 2, 2] = pixel
-    with pytest.raises(DivergedError, match="a pixel in the batch of step 0 is infinite or not a number"):
+    with pytest.raises(DivergedError, match="a pixel in the batch of step 0 is infinite or NaN"):
         small().fit(broken, LABELS)
 
 
