@@ -62,7 +62,7 @@ def test_those_with_a_kink(shape, negative_slope, seed):
 def test_softmax_and_its_logarithm(shape, scale, data, seed):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = scale * beside.normal(*shape, seed=seed)
-    # Where one share is nearly 1 the gradients are below what central differences can tell from 0.
+    # Where one probability is nearly 1 the gradients are below what central differences can tell from 0.
     gradients = scale <= 1
     beside.agree(
         partial(softmax, axis=axis),

@@ -137,7 +137,7 @@ def test_instance_norm(shape, eps, seed):
 
 @settings(max_examples=30)
 @given(shape=MAPS, axes=st.sets(st.integers(0, 3), min_size=1), seed=SEEDS)
-def test_the_two_steps_that_all_norms_share(shape, axes, seed):
+def test_the_two_steps_of_all_norms(shape, axes, seed):
     over = tuple(sorted(axes))
     shape = tuple(6 if axis in over else length for axis, length in enumerate(shape))
     x = offset(*shape, seed=seed)
@@ -148,11 +148,11 @@ def test_the_two_steps_that_all_norms_share(shape, axes, seed):
         x,
     )
     lengths = tuple(shape[axis] for axis in over)
-    spread = [length if axis in over else 1 for axis, length in enumerate(shape)]
+    broadcast = [length if axis in over else 1 for axis, length in enumerate(shape)]
     beside.agree(
         partial(scale_and_shift, axes=over),
         lambda dy, t, gamma, beta: scale_and_shift_backward(dy, t, gamma, axes=over),
-        lambda t, gamma, beta: t * gamma.view(spread) + beta.view(spread),
+        lambda t, gamma, beta: t * gamma.view(broadcast) + beta.view(broadcast),
         x,
         beside.normal(*lengths, seed=seed + 1),
         beside.normal(*lengths, seed=seed + 2),

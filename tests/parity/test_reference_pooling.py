@@ -48,7 +48,7 @@ def windows(draw: st.DrawFn, *, dilated: bool = False) -> dict[str, Any]:
 
 
 def both_or_neither(ours, backward, theirs, x, *, options, gradients):
-    """The two agree; or the window finds no place in torch, or sees nothing (−∞), and we refuse it."""
+    """The two agree; or the window has no position in torch, or sees nothing (−∞), and we refuse it."""
     theirs_options = {**options, "kernel_size": options["kernel"]}
     del theirs_options["kernel"]
     try:

@@ -57,7 +57,7 @@ def test_relu_and_its_kink():
 
 
 @given(st.floats(-1e3, 1e3))
-def test_sigmoid_is_a_share_and_symmetric(x):
+def test_sigmoid_is_a_probability_and_symmetric(x):
     y = sigmoid(x).item()
     assert 0 <= y <= 1
     assert y + sigmoid(-x).item() == pytest.approx(1, abs=1e-15)
@@ -69,11 +69,11 @@ def test_sigmoid_keeps_its_digits_on_the_far_left():
     np.testing.assert_allclose(sigmoid([-700.0, -50.0]), np.exp([-700.0, -50.0]), rtol=1e-12)
 
 
-def test_gelu_is_x_times_the_share_below():
+def test_gelu_is_x_times_the_probability_below():
     # Against the bell curve summed up in small steps.
     steps = np.linspace(-40, 0.7, 2_000_001)
-    share = np.trapezoid(np.exp(-0.5 * steps**2), steps) / math.sqrt(2 * math.pi)
-    assert gelu([0.7]).item() == pytest.approx(0.7 * share, rel=1e-9)
+    probability = np.trapezoid(np.exp(-0.5 * steps**2), steps) / math.sqrt(2 * math.pi)
+    assert gelu([0.7]).item() == pytest.approx(0.7 * probability, rel=1e-9)
     np.testing.assert_allclose(gelu(X) - gelu(-X), X, atol=1e-14)
 
 

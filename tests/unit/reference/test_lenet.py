@@ -46,6 +46,6 @@ def test_it_learns_to_tell_clothes_apart():
     assert (net.predict(answers).argmax(axis=1) == test.labels[:2000]).mean() > 0.7
 
 
-def test_other_sizes_are_told_where_they_do_not_fit():
+def test_other_sizes_raise_with_the_layer():
     with pytest.raises(ShapeError, match=r"layer 7, Linear: .*x \(1, 576\), w \(120, 400\)"):
         lenet5().predict(np.zeros((1, 1, 32, 32)))

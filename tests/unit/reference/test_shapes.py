@@ -18,7 +18,7 @@ def test_a_number_stands_for_both_sides():
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, "2", (1, 2, 3), (1,), (1, 2.0), (1, -1), None, np.array([1, 2])])
-def test_anything_else_is_refused_with_what_was_given(value):
+def test_anything_else_is_refused_with_the_value(value):
     with pytest.raises(ShapeError, match="stride is an integer or two, each at least 0; given: "):
         pair(value, name="stride")
 
@@ -43,7 +43,7 @@ def test_the_formula_counts_the_windows_that_fit(size, kernel, stride, padding, 
             output_size(size, kernel, **options)
 
 
-def test_a_window_too_large_is_told_with_the_formula_and_its_numbers():
+def test_a_window_too_large_raises_with_the_formula_and_its_numbers():
     with pytest.raises(ShapeError) as caught:
         output_size(5, 4, stride=3, padding=1, dilation=3)
     assert "reaches over 10 pixels, and with padding 1 there are 7" in str(caught.value)

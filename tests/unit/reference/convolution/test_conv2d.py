@@ -97,7 +97,7 @@ def test_no_images_give_no_maps(method):
     assert conv2d(X[:0], W, B, padding=1, method=method).shape == (0, 3, 6, 7)
 
 
-def test_no_images_have_no_say_in_the_filters():
+def test_no_images_give_filters_no_gradient():
     dx, dw, db = conv2d_backward(np.zeros((0, 3, 4, 5)), X[:0], W)
     assert dx.shape == (0, 4, 6, 7)
     assert not dw.any()
@@ -150,7 +150,7 @@ def test_same_adds_the_odd_pixel_behind():
     ],
 )
 @ALL
-def test_sizes_that_do_not_fit_are_told(method, change, message):
+def test_sizes_that_do_not_fit_raise_with_the_formula(method, change, message):
     arguments = {"x": X, "w": W, "b": B, **change}
     options = {name: arguments.pop(name) for name in list(arguments) if name not in {"x", "w", "b"}}
     with pytest.raises(ShapeError, match=message):
@@ -168,13 +168,13 @@ def test_a_gradient_has_the_shape_of_the_result(shape):
         conv2d_backward(np.zeros(shape), X, W)
 
 
-def test_an_unknown_method_is_told_the_others():
+def test_an_unknown_method_raises_with_the_known_ones():
     with pytest.raises(ValueError, match="there is no method 'magic'; allowed: naive, im2col, fft, winograd"):
         conv2d(X, W, method="magic")
 
 
 @ALL
-def test_what_is_no_number_stays_where_it_is(method):
+def test_nan_stays_in_its_windows(method):
     """Everywhere for a transform, which mixes all pixels; in its windows for the others."""
     x = X.copy()
     x[0, 0, 0, 0] = np.nan
@@ -201,7 +201,7 @@ def test_another_shape_is_refused(shape):
         add_bias(np.zeros((1, 3, 2, 2)), np.zeros(shape))
 
 
-def test_the_bias_has_a_say_in_the_type():
+def test_the_bias_counts_for_the_type():
     x, w, b = floats_with_bias(np.float32([1]), np.float32([1]), np.float64([1]))
     assert x.dtype == w.dtype == b.dtype == np.float64
     x, w, b = floats_with_bias(np.float32([1]), np.float32([1]), None)

@@ -32,7 +32,7 @@ def test_the_filters_of_a_channel_follow_each_other():
     assert y.ravel().tolist() == [1, 2, 30, 40]
 
 
-def test_no_channel_hears_of_another():
+def test_channels_do_not_mix():
     x = X.copy()
     x[:, 1] = np.nan
     y = depthwise_conv2d(x, W)
@@ -66,7 +66,7 @@ def test_types_are_kept_and_whole_numbers_not_cut_off():
         ({"padding": "same", "stride": 2}, '"same" needs stride 1'),
     ],
 )
-def test_sizes_that_do_not_fit_are_told(change, message):
+def test_sizes_that_do_not_fit_raise_with_the_formula(change, message):
     arguments = {"x": X, "w": W, "b": np.zeros(6), **change}
     options = {name: arguments.pop(name) for name in list(arguments) if name not in {"x", "w", "b"}}
     with pytest.raises(ShapeError, match=message):

@@ -19,19 +19,19 @@ from convscope.reference.convolution.im2col import (
 from convscope.reference.convolution.sliding_window import conv2d_naive, windows
 
 
-@given(images=st.integers(0, 9), rows=st.integers(1, 70), share=st.floats(0.01, 1.5))
-def test_blocks_cover_each_row_of_each_image_once(images, rows, share):
+@given(images=st.integers(0, 9), rows=st.integers(1, 70), fraction=st.floats(0.01, 1.5))
+def test_blocks_cover_each_row_of_each_image_once(images, rows, fraction):
     seen = np.zeros((images, rows), int)
-    for n, part in row_blocks(images, rows, int(CACHE * share)):
+    for n, part in row_blocks(images, rows, int(CACHE * fraction)):
         assert 0 <= n.start < n.stop <= images
         assert 0 <= part.start < part.stop <= rows
         seen[n, part] += 1
     assert (seen == 1).all()
 
 
-@given(images=st.integers(1, 9), rows=st.integers(1, 70), share=st.floats(0.01, 1.0))
-def test_blocks_fit_the_cache_and_the_first_is_the_largest(images, rows, share):
-    bytes_a_row = int(CACHE * share)
+@given(images=st.integers(1, 9), rows=st.integers(1, 70), fraction=st.floats(0.01, 1.0))
+def test_blocks_fit_the_cache_and_the_first_is_the_largest(images, rows, fraction):
+    bytes_a_row = int(CACHE * fraction)
     sizes = [
         (n.stop - n.start) * (part.stop - part.start) * bytes_a_row
         for n, part in row_blocks(images, rows, bytes_a_row)

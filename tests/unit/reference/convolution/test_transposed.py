@@ -64,7 +64,7 @@ def test_its_sizes_are_all_that_a_convolution_brings_back(size, kernel, stride, 
     assert ours == expected
 
 
-def test_output_padding_is_what_the_bias_alone_reaches():
+def test_output_padding_holds_the_bias_alone():
     y = conv_transpose2d([[[[1, 2]]]], [[[[1]]]], [0.5], stride=2, output_padding=(0, 1))
     assert y.tolist() == [[[[1.5, 0.5, 2.5, 0.5]]]]
 
@@ -99,7 +99,7 @@ def test_types_are_kept_and_whole_numbers_not_cut_off():
         ({"dilation": 0}, "dilation is an integer or two, each at least 1"),
     ],
 )
-def test_sizes_that_do_not_fit_are_told(change, message):
+def test_sizes_that_do_not_fit_raise_with_the_formula(change, message):
     arguments = {"x": X, "w": W, "b": np.zeros(3), **change}
     options = {name: arguments.pop(name) for name in list(arguments) if name not in {"x", "w", "b"}}
     with pytest.raises(ShapeError, match=message):

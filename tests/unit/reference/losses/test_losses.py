@@ -20,7 +20,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("classes", [1, 2, 10, 1000])
-def test_who_cannot_tell_pays_the_logarithm_of_the_classes(classes):
+def test_equal_logits_cost_the_logarithm_of_the_classes(classes):
     assert cross_entropy(np.zeros((3, classes)), [0, 0, 0]) == pytest.approx(math.log(classes))
 
 

@@ -31,7 +31,7 @@ def test_a_gradient_of_another_shape(name):
 
 
 @given(logits=LOGITS, shift=st.floats(-1e3, 1e3))
-def test_softmax_sums_to_1_and_does_not_see_a_shift(logits, shift):
+def test_softmax_sums_to_1_and_ignores_a_shift(logits, shift):
     x = np.array(logits)
     assert softmax(x).sum() == pytest.approx(1, abs=1e-14)
     # A shift rounds x itself, by some 1e-13 at a thousand.
@@ -47,7 +47,7 @@ def test_their_gradients_do_not_move_the_sum(logits):
     assert log_softmax_backward(dy, logits).sum() == pytest.approx(0, abs=1e-12)
 
 
-def test_softmax_of_what_is_impossible_and_of_large_numbers():
+def test_softmax_of_infinite_and_of_large_numbers():
     assert softmax([0.0, -np.inf]).tolist() == [1.0, 0.0]
     assert log_softmax(np.float32([3e38, 0]))[0] == 0
     assert softmax([[1e308, 1e308]]).tolist() == [[0.5, 0.5]]

@@ -60,7 +60,7 @@ def test_a_layer_is_torchs_with_the_same_weights(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_slopes_of_input_and_weights(name):
+def test_measured_gradients_of_input_and_weights(name):
     layer, names = started(name), list(started(name).weights)
 
     def function(x, *weights):
@@ -91,7 +91,7 @@ def test_backward_needs_a_forward_in_training(name):
             layer.backward(CASES[name][1])
 
 
-def test_dropout_strikes_out_in_training_only_and_its_gradient_alike():
+def test_dropout_and_its_gradient_use_one_mask_in_training_only():
     layer, x = Dropout(0.5), np.ones((100, 10))
     layer.start(np.random.default_rng(0), np.float64)
     y = layer.forward(x, training=True)

@@ -54,7 +54,7 @@ def test_the_same_seeds_give_the_same_weights():
         assert (w != other_order[name]).any()
 
 
-def test_the_whole_network_has_the_measured_slopes():
+def test_the_whole_network_has_the_measured_gradients():
     # Smooth layers only, since steps would cross the kinks of ReLUs. A bias in front of a batch norm has no
     # slope.
     net = Net([BatchNorm2d(1), Conv2d(1, 2, 3), AvgPool2d(2), Flatten(), Linear(18, 4)], dtype=np.float64)
@@ -102,7 +102,7 @@ def test_a_rate_of_0_changes_no_weight():
         np.testing.assert_array_equal(w, before[name])
 
 
-def test_every_epoch_is_told():
+def test_every_epoch_is_reported():
     lines: list[str] = []
     history = small().fit(IMAGES, LABELS, epochs=3, batch_size=8, on_epoch=lambda e: lines.append(str(e)))
     assert [epoch.number for epoch in history] == [1, 2, 3]
@@ -132,7 +132,7 @@ def test_divergence_is_noticed_at_once():
 
 
 @pytest.mark.parametrize("pixel", [np.nan, np.inf])
-def test_a_pixel_that_is_no_number_is_named_as_the_reason(pixel):
+def test_a_nan_or_infinite_pixel_is_named_as_the_reason(pixel):
     broken = IMAGES.copy()
     broken[3, 0, 2, 2] = pixel
     with pytest.raises(DivergedError, match="a pixel in the batch of step 0 is infinite or NaN"):

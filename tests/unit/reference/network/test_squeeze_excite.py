@@ -16,7 +16,7 @@ WEIGHTS = {
 }
 
 
-def test_gates_are_shares_one_a_map():
+def test_there_is_one_gate_a_map():
     gates = squeeze_excite(X, **WEIGHTS) / X
     np.testing.assert_allclose(gates, np.broadcast_to(gates[:, :, :1, :1], X.shape))
     assert ((gates > 0) & (gates < 1)).all()
@@ -29,7 +29,7 @@ def test_open_and_closed_gates():
 
 
 def test_moving_pixels_moves_the_result_alike():
-    # The gate sees the mean of a map, to which places are all the same.
+    # The gate sees the mean of a map, to which all positions are the same.
     np.testing.assert_allclose(
         squeeze_excite(np.roll(X, 2, axis=3), **WEIGHTS), np.roll(squeeze_excite(X, **WEIGHTS), 2, 3)
     )

@@ -64,7 +64,7 @@ def test_groups_run_from_layer_norm_to_instance_norm():
     np.testing.assert_allclose(group_norm(X, ONE, ZERO, groups=2), np.concatenate(halves, axis=1))
 
 
-def test_all_but_batch_norm_judge_an_image_alone():
+def test_all_but_batch_norm_are_independent_of_the_batch():
     for name in ("layer", "group of all", "instance"):
         norm, _ = NORMS[name]
         np.testing.assert_allclose(norm(X)[:1], norm(X[:1]))
@@ -72,7 +72,7 @@ def test_all_but_batch_norm_judge_an_image_alone():
 
 
 @given(seed=st.integers(0, 99))
-def test_the_gradient_has_no_part_along_a_shift_or_a_stretch(seed):
+def test_the_gradient_is_orthogonal_to_a_shift_and_a_stretch(seed):
     x, dy = np.random.default_rng(seed).standard_normal((2, 3, 20))
     dx = standardise_backward(dy, x, (1,), eps=0)
     np.testing.assert_allclose(dx.sum(axis=1), 0, atol=1e-12)
@@ -97,7 +97,7 @@ def test_a_large_mean_costs_no_digits_that_are_there():
     assert y[:, 0].tolist() == [-1, 0, 1]
 
 
-def test_running_statistics_settle_at_those_of_the_data():
+def test_running_statistics_converge_to_those_of_the_data():
     mean, var, rng = np.zeros(2), np.ones(2), np.random.default_rng(0)
     for _ in range(500):
         batch = np.array([3.0, -1.0]) + np.array([2.0, 0.5]) * rng.standard_normal((8, 2))

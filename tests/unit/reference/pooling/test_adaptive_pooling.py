@@ -27,12 +27,12 @@ X = np.random.default_rng(0).standard_normal((2, 3, 12, 8))
 
 @given(size=st.integers(1, 40), parts=st.integers(1, 40))
 def test_cells_are_the_smallest_runs_that_hold_equal_parts(size, parts):
-    found = [columns for _, _, _, columns in cells((1, size), (1, parts))]
-    assert len(found) == parts
-    for i, run in enumerate(found):
+    runs = [columns for _, _, _, columns in cells((1, size), (1, parts))]
+    assert len(runs) == parts
+    for i, run in enumerate(runs):
         assert run.start == math.floor(i * size / parts)
         assert run.stop == math.ceil((i + 1) * size / parts)
-    assert {pixel for run in found for pixel in range(run.start, run.stop)} == set(range(size))
+    assert {pixel for run in runs for pixel in range(run.start, run.stop)} == set(range(size))
 
 
 def test_where_the_size_divides_it_is_plain_pooling():
@@ -53,7 +53,7 @@ def test_to_its_own_size_nothing_changes():
 
 
 @given(size=st.tuples(st.integers(1, 9), st.integers(1, 9)))
-def test_gradients_only_move_from_place_to_place(size):
+def test_gradients_only_move(size):
     dy = np.random.default_rng(1).standard_normal((2, 3, *size))
     for backward in (adaptive_avg_pool2d_backward, adaptive_max_pool2d_backward):
         np.testing.assert_allclose(backward(dy, X, size).sum(axis=(2, 3)), dy.sum(axis=(2, 3)), atol=1e-12)

@@ -17,24 +17,24 @@ def test_the_definition_in_loops():
         assert y[place] == x[n, c, 2 * i : 2 * i + 2, j : j + 3].max()
 
 
-def test_of_equal_numbers_the_first_one_hears_back():
+def test_of_equal_numbers_the_first_one_receives_the_gradient():
     dx = max_pool2d_backward([[[[1.0]]]], np.zeros((1, 1, 2, 2)), 2)
     assert dx.ravel().tolist() == [1, 0, 0, 0]
 
 
-def test_a_pixel_that_wins_twice_hears_twice():
+def test_a_pixel_that_wins_twice_receives_both_gradients():
     dx = max_pool2d_backward([[[[1.0, 10.0]]]], [[[[0.0, 5.0, 0.0]]]], (1, 2), stride=1)
     assert dx.ravel().tolist() == [0, 11, 0]
 
 
 def test_padding_never_wins():
-    # All numbers are negative, and even against −∞ the pixel of the image is the one that hears back.
+    # All numbers are negative, and even against −∞ the pixel of the image receives the gradient.
     assert max_pool2d(-np.ones((1, 1, 2, 2)), 3, stride=1, padding=1).max() == -1
     x = np.full((1, 1, 1, 1), -np.inf)
     assert max_pool2d_backward(np.ones((1, 1, 1, 1)), x, 3, padding=1).item() == 1
 
 
-def test_what_is_not_a_number_is_not_lost():
+def test_nan_passes_through():
     assert np.isnan(max_pool2d([[[[1.0, np.nan], [3.0, 4.0]]]], 2)).all()
 
 

@@ -20,7 +20,7 @@ def test_the_mean_stays(p):
         assert abs(y.mean() - 1) <= 5 * np.sqrt(p / (1 - p) / n) + 1e-12
 
 
-def test_what_is_kept_is_enlarged_and_what_is_struck_out_hears_nothing():
+def test_kept_numbers_are_enlarged_and_dropped_ones_have_no_gradient():
     mask = dropout_mask(SHAPE, np.random.default_rng(0), p=0.2)
     x = np.random.default_rng(1).standard_normal(SHAPE)
     np.testing.assert_allclose(dropout(x, mask, p=0.2)[mask], x[mask] / 0.8)

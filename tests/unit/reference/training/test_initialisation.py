@@ -62,7 +62,7 @@ def test_he_keeps_signals_through_twenty_layers_of_relu(name, negative_slope):
     for layer in range(DEPTH):
         y = linear(x, DRAWS[name]((WIDTH, WIDTH), rng(layer), negative_slope=negative_slope))
         x = leaky_relu(y, negative_slope=negative_slope)
-    # Each layer of 300 units adds some 10 % of chance to the variance: twenty of them, a factor of 1.5.
+    # Each layer of 300 units adds some 10 % of randomness to the variance: twenty of them, a factor of 1.5.
     assert 0.3 < y.var() < 6
 
 

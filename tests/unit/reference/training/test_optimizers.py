@@ -69,7 +69,7 @@ def test_adam_moves_by_the_rate_whatever_the_scale(scale):
         np.testing.assert_allclose(weights["w"], [-0.01 * step, 0.01 * step], rtol=1e-4)
 
 
-def test_decay_beside_adam_is_the_same_share_for_all_and_within_it_is_not():
+def test_adamw_decays_all_weights_by_the_same_fraction_and_adam_does_not():
     weights, gradients = {"w": np.array([1.0, 1.0])}, {"w": np.array([1000.0, 0.001])}
     plain, _ = adam(weights, gradients, None, rate=0.01)
     beside, _ = adamw(weights, gradients, None, rate=0.01, weight_decay=0.5)
