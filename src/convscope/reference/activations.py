@@ -108,6 +108,7 @@ def sigmoid(x: ArrayLike) -> Array:
     """
     (x,) = as_floats(x)
     power = np.exp(-np.abs(x))
+    # Both sides divide by 1 + e^−|x|; only the numerator differs.
     y: Array = np.where(x < 0, power, 1) / (1 + power)
     return y
 
@@ -172,6 +173,7 @@ def gelu_backward(dy: ArrayLike, x: ArrayLike) -> Array:
     """
     x, dy = as_floats(x, dy)
     check_same(dy.shape, x.shape, name="dy", why="that of x")
+    # φ underflows to 0 from |x| = 39 on, where x·φ is 0 to all digits as well.
     density = np.exp(-0.5 * x**2) / math.sqrt(2 * math.pi)
     return dy * (_normal_cdf(x) + x * density)
 

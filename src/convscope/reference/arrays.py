@@ -37,6 +37,7 @@ def as_floats(*values: ArrayLike) -> list[Array]:
     >>> (image * kernel).tolist(), image.dtype, kernel.dtype
     ([0.5, 1.0], dtype('float64'), dtype('float64'))
     """
+    # asarray copies nothing that is an array already, so checking a batch is free.
     arrays = [np.asarray(value) for value in values]
     for array in arrays:
         # float16 has 11 significant bits: gradient checks and parity bounds would mean nothing.
@@ -60,6 +61,7 @@ def check_maps(x: Array, *, name: str = "x") -> None:
     Raises:
         ShapeError: another number of axes, or C, H or W of 0.
     """
+    # An empty batch is legal and gives an empty result; an empty map has no window.
     if x.ndim != 4 or 0 in x.shape[1:]:
         raise ShapeError(f"{name} is N×C×H×W with C, H and W at least 1; given: {x.shape}")
 
@@ -104,6 +106,7 @@ take 1: C_in = w.shape[1]*groups has to hold
     """
     if len(w) != 4 or 0 in w:
         raise ShapeError(f"w is C_out×(C_in/groups)×kH×kW, each at least 1; given: {w}")
+    # C_in needs no check of its own: C_in = w.shape[1]·groups is a multiple of groups.
     check_groups(groups, w[0], name="C_out")
     if x[1] != w[1] * groups:
         raise ShapeError(

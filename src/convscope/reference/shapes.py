@@ -16,6 +16,7 @@ import numpy as np
 
 from convscope.reference.arrays import Array, ShapeError
 
+# SupportsIndex instead of int: NumPy integers, such as those of a shape array, count as well.
 Pair = SupportsIndex | tuple[SupportsIndex, SupportsIndex] | list[SupportsIndex]
 Padding = Pair | Literal["same", "valid"]
 Sides = tuple[tuple[int, int], tuple[int, int]]
@@ -113,6 +114,7 @@ def output_shape(
     # The border of "same" may be one pixel wider behind; one p for both sides cannot describe it.
     if isinstance(padding, str) and padding == "same":
         return size
+    # `border` has refused a stride or dilation below 1 already.
     k, s, d = pair(kernel, name="kernel", at_least=1), pair(stride), pair(dilation)
     rows, columns = (
         output_size(size[axis], k[axis], stride=s[axis], padding=sides[axis][0], dilation=d[axis])
@@ -182,6 +184,7 @@ def pad_images(x: Array, sides: Sides, *, value: float = 0.0) -> Array:
            [0., 0., 0.]])
     """
     (above, below), (left, right) = sides
+    # No copy for p = 0: two of three convolutions of a ResNet-50 are 1×1 and pad nothing.
     if not any((above, below, left, right)):
         return x
     n, c, h, w = x.shape
@@ -206,4 +209,5 @@ def crop_images(x: Array, sides: Sides) -> Array:
     array([[[[1.]]]])
     """
     (above, below), (left, right) = sides
+    # A view would keep the padded array alive as long as its crop.
     return np.ascontiguousarray(x[:, :, above : x.shape[2] - below, left : x.shape[3] - right])

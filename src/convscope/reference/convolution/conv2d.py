@@ -27,6 +27,7 @@ from convscope.reference.shapes import (
 )
 
 Method = Literal["naive", "im2col", "fft", "winograd"]
+# All four give the same numbers up to rounding, so a learner can read any of them as the definition.
 METHODS = {"naive": conv2d_naive, "im2col": conv2d_im2col, "fft": conv2d_fft, "winograd": conv2d_winograd}
 
 
@@ -78,6 +79,7 @@ def conv2d(
     Source: LeCun and others, Backpropagation Applied to Handwritten Zip Code Recognition (1989).
     """
     image, filters, bias = floats_with_bias(x, w, b)
+    # Shapes first, so that the loops may index without checks.
     check_maps(image)
     check_filters(image.shape, filters.shape, groups=groups)
     if method not in METHODS:
@@ -85,6 +87,7 @@ def conv2d(
     kernel = (filters.shape[2], filters.shape[3])
     # Called for its error, which names the padding; the methods only know the padded image.
     output_shape((image.shape[2], image.shape[3]), kernel, stride=stride, padding=padding, dilation=dilation)
+    # The zeros are stored: 15 % more memory for 28×28 with p = 1, and no special case in any method.
     padded = pad_images(image, border(padding, kernel, stride=stride, dilation=dilation))
     y = METHODS[method](padded, filters, stride=pair(stride), dilation=pair(dilation), groups=groups)
     return add_bias(y, bias)
@@ -141,6 +144,7 @@ def conv2d_backward(
     check_same(error.shape, expected, name="dy", why=f"N×C_out×H′×W′, H′ = {FORMULA}")
     sides = border(padding, kernel, stride=stride, dilation=dilation)
     padded = pad_images(image, sides)
+    # dy meets the same windows as x did, so both gradients take the same stride and dilation.
     steps = {"stride": pair(stride), "dilation": pair(dilation)}
     dw = weight_gradient(error, padded, kernel, groups=groups, **steps)
     dx = input_gradient(error, filters, padded.shape[2:], groups=groups, **steps)

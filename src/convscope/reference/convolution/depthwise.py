@@ -109,6 +109,7 @@ def depthwise_conv2d_backward(
     expected = (len(image), len(filters), *positions)
     check_same(error.shape, expected, name="dy", why=f"N×C·m×H′×W′, H′ = {FORMULA}")
     padded, taps = pad_images(image, sides), _by_channel(filters, image)
+    # The m filters of a channel get an axis of their own: N×C×m×H′×W′.
     error = error.reshape(*image.shape[:2], taps.shape[1], *positions)
     dx, dw = np.zeros_like(padded), np.empty_like(taps)
     for tap in np.ndindex(*taps.shape[2:]):
@@ -117,9 +118,11 @@ def depthwise_conv2d_backward(
             under_tap(of, tap, positions=positions, stride=pair(stride), dilation=pair(dilation))
             for of in (padded, dx)
         )
+        # Σ_n Σ_i Σ_j dy·x: what shares the weight.
         dw[:, :, *tap] = np.einsum("ncqij,ncij->cq", error, shifted)
         # `met` is a view of dx: adding in place writes into the gradient itself.
         met += np.einsum("ncqij,cq->ncij", error, taps[:, :, *tap])
+    # db sums dy over images and positions, the axes that share one bias.
     return crop_images(dx, sides), dw.reshape(filters.shape), error.sum(axis=(0, 3, 4)).reshape(-1)
 
 

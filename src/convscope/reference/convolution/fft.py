@@ -46,15 +46,18 @@ def conv2d_fft(x: Array, w: Array, *, stride: Two = (1, 1), dilation: Two = (1, 
     array([[[[1., 3., 5.]]]])
     """
     (n, c, height, width), filters = x.shape, w.shape[0]
+    # Zeros behind the image do no harm: windows that reach them are cut off below.
     lengths = fast_length(height), fast_length(width)
     # A real signal has X[−f] = conj(X[f]), so the last axis needs only half of its frequencies.
     bins = lengths[0], lengths[1] // 2 + 1
     # Frequency first, so that there is a matrix N × C and a matrix C × C_out at each one, in each group.
     images = np.fft.rfft2(x, lengths).reshape(n, groups, c // groups, *bins).transpose(3, 4, 1, 0, 2)
+    # conj makes it correlation. The filters are padded to L, which is why many small ones are expensive.
     taps = np.fft.rfft2(_dilated(w, dilation), lengths).conj()
     taps = taps.reshape(groups, filters // groups, c // groups, *bins).transpose(3, 4, 0, 2, 1)
     # BLAS needs contiguous matrices; for a strided operand matmul takes a slow loop without it.
     product = np.ascontiguousarray(images) @ np.ascontiguousarray(taps)
+    # The sum over channels is done, so only N·C_out transforms lead back.
     y = np.fft.irfft2(product.transpose(3, 2, 4, 0, 1), lengths).reshape(n, filters, *lengths)
     rows, columns = output_shape((height, width), w.shape[2:], stride=stride, dilation=dilation)
     # The positions behind H′ are those whose window wrapped around the ring.

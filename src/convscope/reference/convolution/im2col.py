@@ -48,6 +48,7 @@ def conv2d_im2col(
     array([[[[1., 3., 5.]]]])
     """
     view = windows(x, (w.shape[2], w.shape[3]), stride=stride, dilation=dilation)
+    # Only the result is made as a whole; the columns would take kH·kW times the memory of the images.
     y = np.empty((x.shape[0], w.shape[0], *view.shape[4:]), x.dtype)
     matrix = filter_matrix(w, groups)
     for images, rows, cols in column_blocks(view, groups):
@@ -85,6 +86,7 @@ def weight_gradient(
     array([[[[3., 6.]]]])
     """
     filters, channels = dy.shape[1], x.shape[1] // groups
+    # A weight is shared by all positions, so the blocks add up: dW = Σ dY·colsᵀ over the blocks.
     dw = np.zeros((groups, filters // groups, channels * kernel[0] * kernel[1]), dy.dtype)
     view = windows(x, kernel, stride=stride, dilation=dilation)
     for images, rows, cols in column_blocks(view, groups):
@@ -120,6 +122,7 @@ def input_gradient(
     dx = np.zeros((n, channels, *size), dy.dtype)
     matrix = filter_matrix(w, groups).swapaxes(1, 2)
     for images, part in row_blocks(n, rows, channels * kernel[0] * kernel[1] * columns * dy.itemsize):
+        # ∂L/∂cols = Wᵀ·dY, one block at a time.
         dcols = matrix @ result_matrix(dy[images, :, part], groups)
         # Result row i starts at image row s·i, so a block's pixels start there as well.
         pixels = dx[images, :, part.start * stride[0] :].swapaxes(0, 1)
@@ -163,6 +166,7 @@ def column_blocks(view: Array, groups: int) -> Iterator[tuple[slice, slice, Arra
         memory = memory if memory.size else np.empty(block.size, view.dtype)
         cols = memory[: block.size].reshape(block.shape)
         np.copyto(cols, block)
+        # A group owns neighbouring channels, hence neighbouring rows of the matrix.
         yield images, part, cols.reshape(groups, column // groups, -1)
 
 

@@ -39,6 +39,7 @@ def conv2d_naive(
     array([[[[1., 3., 5.]]]])
     """
     rows, columns = output_shape((x.shape[2], x.shape[3]), w.shape[2:], stride=stride, dilation=dilation)
+    # N·C_out·H′·W′ results, each the sum of C·kH·kW products.
     y = np.empty((x.shape[0], w.shape[0], rows, columns), x.dtype)
     for n, o, i, j in np.ndindex(y.shape):
         # C_out/groups filters share a group, and the group's first channel is g·C.
@@ -73,6 +74,7 @@ def windows(x: Array, kernel: Two, *, stride: Two = (1, 1), dilation: Two = (1, 
     <BLANKLINE>
            [[1., 2., 3.]]])
     """
+    # The pixels that a window covers, taps and gaps: d(k − 1) + 1.
     extent = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
     view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(2, 3))
     # The dense view has a window at every pixel and a tap at every pixel; slicing keeps every s-th and d-th.
@@ -98,6 +100,7 @@ def under_tap(x: Array, tap: Two, *, positions: Two, stride: Two = (1, 1), dilat
     >>> under_tap(np.arange(6.0).reshape(1, 1, 1, 6), (0, 1), positions=(1, 2), stride=(1, 3))
     array([[[[1., 4.]]]])
     """
+    # Start d·a, one step of s for each window, and no pixel of a next one.
     rows, columns = (
         slice(d * a, d * a + s * count, s)
         for a, count, s, d in zip(tap, positions, stride, dilation, strict=True)

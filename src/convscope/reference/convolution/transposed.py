@@ -63,6 +63,7 @@ def conv_transpose2d(
     image, filters, bias = floats_with_bias(x, w, b)
     _check(image, filters, groups)
     s, d = pair(stride, name="stride", at_least=1), pair(dilation, name="dilation", at_least=1)
+    # "same" has no meaning for a result that is to be larger; `pair` refuses words.
     p, more = pair(padding, name="padding"), pair(output_padding, name="output_padding")
     rows, columns = (
         transposed_size(
@@ -130,10 +131,13 @@ def conv_transpose2d_backward(
     check_same(error.shape[:2], expected, name="dy's N×C_out", why="C_out = w.shape[1]*groups")
     p, s, d, kernel = pair(padding, name="padding"), pair(stride), pair(dilation), filters.shape[2:]
     # All s sizes that conv2d maps to x are allowed, whichever output padding made them.
+    # conv2d of dy has to lead back to the size of x.
     back = output_shape(error.shape[2:], kernel, stride=stride, padding=padding, dilation=dilation)
     check_same(back, image.shape[2:], name="conv2d of dy, H×W,", why=f"H of dy is {FORMULA}")
     padded = pad_images(error, ((p[0], p[0]), (p[1], p[1])))
+    # (Mᵀ)ᵀ = M: the convolution itself.
     dx = conv2d_im2col(padded, filters, stride=s, dilation=d, groups=groups)
+    # Exchanged: x takes the part of dy, and the padded dy that of the image.
     dw = weight_gradient(image, padded, kernel, stride=s, dilation=d, groups=groups)
     return dx, dw, error.sum(axis=(0, 2, 3))
 

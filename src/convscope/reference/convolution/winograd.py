@@ -60,6 +60,7 @@ def conv2d_winograd(
     """
     _check(w, stride, dilation)
     (n, channels, height, width), filters = x.shape, w.shape[0]
+    # ⌈(H − 2)/2⌉ tiles, each with two rows of results.
     rows, columns = (height - 1) // 2, (width - 1) // 2
     # Where a side of the result is odd, a row or column of zeros completes the last tiles.
     tiles = windows(pad_images(x, ((0, height % 2), (0, width % 2))), (4, 4), stride=(2, 2))
@@ -70,10 +71,13 @@ def conv2d_winograd(
     # A tile row keeps 16 numbers a channel and 16 a filter, first transformed and then as a product.
     for images, part in row_blocks(n, rows, 2 * 16 * (channels + filters) * columns * x.itemsize):
         d = tiles[images, ..., part, :].transpose(2, 3, 1, 0, 4, 5)
+        # Bᵀ d B needs 32 additions a tile (Lavin and Gray 2015); here they are one matrix product.
         v = (to_tile @ d.reshape(16, -1)).reshape(16, groups, channels // groups, -1)
+        # Σ_c as 16 matrix products, then Aᵀ·A: 4 results a tile.
         m = (to_result @ (u @ v).reshape(16, -1)).reshape(2, 2, filters, *d.shape[3:])
         for i, j in np.ndindex(2, 2):
             y[images, :, 2 * part.start + i : 2 * part.stop : 2, j::2] = m[i, j].swapaxes(0, 1)
+    # H′ = H − 2 may be odd: half of the last tile row is then no result.
     return np.ascontiguousarray(y[:, :, : height - 2, : width - 2])
 
 

@@ -41,6 +41,7 @@ def cross_entropy(
     Source: smoothing by Szegedy and others 2015, https://arxiv.org/abs/1512.00567, section 7.
     """
     logits, q, total = _checked(logits, labels, weights, smoothing)
+    # log p comes from the logits in one step; log(softmax) would be −∞ for a confident error.
     return -float((q * log_softmax(logits)).sum() / total)
 
 
@@ -181,6 +182,7 @@ def _checked(
         raise ValueError(
             f"smoothing is {smoothing}; it is the fraction taken off the label, from 0 to 1, such as 0.1"
         )
+    # Rows of q sum to 1: (1 − ε) + K·ε/K.
     q = np.full((n, k), smoothing / k)
     q[np.arange(n), index] += 1 - smoothing
     # In float64 up to here, then in the type of the logits, or float64 weights would widen the gradient.

@@ -77,9 +77,11 @@ def focal_loss_backward(
     log_p, missing, fraction = _of_labels(logits, labels, gamma, weights)
     # Towards p = 1 log p/(1 − p) tends to −1, the value at p = 1 itself, where it is 0/0.
     ratio = np.divide(log_p, missing, out=np.full_like(log_p, -1), where=missing > 0)
+    # At γ = 0 this is 1, and cross-entropy is left.
     pull = missing**gamma * (1 - gamma * np.exp(log_p) * ratio)
     logits = check_logits(logits)
     p = np.exp(log_softmax(logits))
+    # p − one-hot, the gradient of cross-entropy.
     p[np.arange(len(p)), np.asarray(labels)] -= 1
     dlogits: Array = p * (dy * fraction * pull)[:, None]
     return dlogits

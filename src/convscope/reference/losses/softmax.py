@@ -80,6 +80,7 @@ def log_softmax(x: ArrayLike, *, axis: int = -1) -> Array:
     [[0.0, -1000.0]]
     """
     (x,) = as_floats(x)
+    # The largest exponent is 0, so the sum is at least 1 and its logarithm at least 0.
     shifted = x - x.max(axis=axis, keepdims=True)
     # One step, since log(softmax) would be −∞ for every probability that has become 0.
     y: Array = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
@@ -107,5 +108,6 @@ def log_softmax_backward(dy: ArrayLike, x: ArrayLike, *, axis: int = -1) -> Arra
     """
     x, dy = as_floats(x, dy)
     check_same(dy.shape, x.shape, name="dy", why="that of x")
+    # Rows of dx sum to 0: a shift of all logits changes no probability.
     dx: Array = dy - softmax(x, axis=axis) * dy.sum(axis=axis, keepdims=True)
     return dx

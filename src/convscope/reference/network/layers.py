@@ -34,6 +34,7 @@ class Layer:
     def __init__(self) -> None:
         self.weights: Weights = {}
         self.gradients: Weights = {}
+        # Backward needs x and nothing else of the forward pass; only Dropout adds its mask.
         self._x: Array | None = None
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:
@@ -188,4 +189,5 @@ class Dropout(Layer):
         return dropout(x, self._mask, p=self.p)
 
     def _backward(self, dy: Array, x: Array) -> Array:  # noqa: ARG002 (dropout is linear)
+        # The mask of the last forward pass in training.
         return dropout_backward(dy, self._mask, p=self.p)

@@ -71,6 +71,7 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> Array:
     _check(x, w)
     # A bias of shape (1,) would broadcast to all outputs without an error.
     check_same(b.shape, w.shape[:1], name="b", why=f"K, one for each row of w {w.shape}")
+    # N·D·K multiplications; w is K×D, as in PyTorch, so that weights can be exchanged.
     return x @ w.T + b
 
 

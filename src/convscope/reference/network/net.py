@@ -27,6 +27,7 @@ from convscope.reference.training.optimizers import Weights, sgd
 Optimizer = Callable[..., tuple[Weights, Any]]
 Schedule = Callable[[int], float]
 
+# A rate of 0.05 with this momentum acts like 0.5 on a steady gradient: 1/(1 − 0.9) is 10.
 NESTEROV: Optimizer = partial(sgd, momentum=0.9, nesterov=True)
 
 
@@ -57,6 +58,7 @@ class Net:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(f"a network computes in float32 or float64, not in {np.dtype(dtype)}")
         self.layers, self.dtype = list(layers), np.dtype(dtype)
+        # One generator for all layers in order, so a seed names one network.
         rng = np.random.default_rng(seed)
         for layer in self.layers:
             layer.start(rng, self.dtype)
@@ -100,6 +102,7 @@ class Net:
 
     def backward(self, dy: Array) -> Array:
         """Pass ∂L/∂logits back through all layers and return ∂L/∂x; `gradients` has those of the weights."""
+        # The chain rule: ∂L/∂x of a layer is ∂L/∂y of the one in front.
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy
@@ -162,6 +165,7 @@ class Net:
             start, losses, correct = time.perf_counter(), [], 0
             for batch in batches(len(whole), batch_size, rng):
                 x, y = self._floats(whole[batch]), targets[batch]
+                # A schedule is a function of the step, with no state to keep.
                 now = rate(step) if callable(rate) else rate
                 # Overflow is no warning here: `check_finite` reports it with the step and the rate.
                 with np.errstate(over="ignore", invalid="ignore"):

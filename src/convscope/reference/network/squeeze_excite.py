@@ -43,6 +43,7 @@ def squeeze_excite(x: ArrayLike, *, w1: ArrayLike, b1: ArrayLike, w2: ArrayLike,
     [[[[1.0, 2.0]]]]
     """
     (x,) = as_floats(x)
+    # C numbers an image become C/r, so that gates depend on combinations of channels.
     narrow = linear(global_avg_pool2d(x), w1, b1)
     logits = linear(relu(narrow), w2, b2)
     _check_gates(logits, x)
@@ -86,6 +87,7 @@ def squeeze_excite_backward(
     _check_gates(logits, x)
     check_same(dy.shape, x.shape, name="dy", why="that of x")
 
+    # dg: every pixel of a map shares its gate, so their gradients add up.
     dlogits = sigmoid_backward((dy * x).sum(axis=(2, 3)), logits)
     dkept, dw2, db2 = linear_backward(dlogits, kept, w2)
     dsqueezed, dw1, db1 = linear_backward(relu_backward(dkept, narrow), squeezed, w1)

@@ -77,6 +77,7 @@ class Conv2d(Layer):
         return conv2d(x, self.weights["w"], self.weights["b"], **self.options)
 
     def _backward(self, dy: Array, x: Array) -> Array:
+        # Kept, not added up: each step of the optimizer sees one batch.
         dx, dw, db = conv2d_backward(dy, x, self.weights["w"], **self.options)
         self.gradients = {"w": dw, "b": db}
         return dx
@@ -145,6 +146,7 @@ class BatchNorm2d(Layer):
         return batch_norm(x, gamma, beta, eps=self.eps)
 
     def _backward(self, dy: Array, x: Array) -> Array:
+        # The running statistics have no part in it: training uses those of the batch.
         dx, dgamma, dbeta = batch_norm_backward(dy, x, self.weights["gamma"], eps=self.eps)
         self.gradients = {"gamma": dgamma, "beta": dbeta}
         return dx

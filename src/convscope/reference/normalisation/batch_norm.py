@@ -46,6 +46,7 @@ def batch_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 
     >>> batch_norm([[1.0], [3.0]], [2.0], [5.0], eps=0.0).tolist()
     [[3.0], [7.0]]
     """
+    # γ = σ and β = μ would undo the norm: it takes no function away from the network.
     return scale_and_shift(standardise(x, _over(x), eps=eps), gamma, beta, axes=(1,))
 
 
@@ -182,6 +183,7 @@ def batch_norm_eval_backward(
     x_hat = _with_statistics(x, mean, var, eps)
     dx_hat, dgamma, dbeta = scale_and_shift_backward(dy, x_hat, gamma, axes=(1,))
     x, var = as_floats(x, var)
+    # The same scale as forward, without the shift: a constant has no gradient.
     return scale_and_shift(dx_hat, 1 / np.sqrt(var + eps), np.zeros_like(var), axes=(1,)), dgamma, dbeta
 
 
@@ -207,4 +209,5 @@ def _over(x: ArrayLike) -> tuple[int, ...]:
     # N×L×C is refused: its second axis is a sequence, and normalising it would be silently wrong.
     if dims not in {2, 4}:
         raise ShapeError(f"batch norm needs x as N×C×H×W or N×C; given: {np.shape(x)}")
+    # Axis 1 is the channel; images and pixels are averaged over.
     return (0, *range(2, dims))

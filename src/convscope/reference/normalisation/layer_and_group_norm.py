@@ -47,6 +47,7 @@ def layer_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 
     [[-1.0, 1.0], [-1.0, 1.0]]
     """
     axes = _last_axes(x, gamma)
+    # The same axes twice: those of the mean are also those of γ.
     return scale_and_shift(standardise(x, axes, eps=eps), gamma, beta, axes=axes)
 
 
@@ -135,6 +136,7 @@ def group_norm_backward(
     grouped = _grouped(x, groups)
     x_hat = standardise(grouped, IN_A_GROUP, eps=eps).reshape(x.shape)
     dx_hat, dgamma, dbeta = scale_and_shift_backward(dy, x_hat, gamma, axes=(1,))
+    # dx̂ is regrouped like x, because its means run over a group and not over a channel.
     dx = standardise_backward(dx_hat.reshape(grouped.shape), grouped, IN_A_GROUP, eps=eps)
     return dx.reshape(x.shape), dgamma, dbeta
 

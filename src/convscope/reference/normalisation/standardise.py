@@ -124,6 +124,7 @@ def scale_and_shift_backward(
     """
     x, dy, gamma = as_floats(x, dy, gamma)
     check_same(dy.shape, x.shape, name="dy", why="that of x")
+    # The axes along which one γ repeats: those of its sum.
     shared = tuple(axis for axis in range(x.ndim) if axis not in axes)
     return dy * _broadcast(x, gamma, axes, name="gamma"), (dy * x).sum(axis=shared), dy.sum(axis=shared)
 

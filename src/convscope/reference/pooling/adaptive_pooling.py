@@ -63,6 +63,7 @@ def adaptive_avg_pool2d(x: ArrayLike, size: Pair) -> Array:
     x, size = _checked(x, size)
     y = np.empty((*x.shape[:2], *size), x.dtype)
     for i, j, rows, columns in cells(x.shape[2:], size):
+        # Cells differ in size, so one strided view cannot hold them all: H_out·W_out steps instead.
         y[:, :, i, j] = x[:, :, rows, columns].mean(axis=(2, 3))
     return y
 
@@ -143,6 +144,7 @@ def adaptive_max_pool2d_backward(dy: ArrayLike, x: ArrayLike, size: Pair) -> Arr
     dx = np.zeros_like(x)
     n, c = np.ogrid[: x.shape[0], : x.shape[1]]
     for i, j, rows, columns in cells(x.shape[2:], size):
+        # argmax over a flat cell finds the first of equal pixels, row by row.
         seen = x[:, :, rows, columns]
         row, column = np.unravel_index(seen.reshape(*x.shape[:2], -1).argmax(axis=2), seen.shape[2:])
         # One pixel a map and cell: fancy indexing repeats no element here, so += is safe.
@@ -163,6 +165,7 @@ def global_avg_pool2d(x: ArrayLike) -> Array:
     >>> global_avg_pool2d([[[[1, 2, 6]]]]).tolist()
     [[3.0]]
     """
+    # The last two axes have length 1 and go.
     return adaptive_avg_pool2d(x, 1)[:, :, 0, 0]
 
 

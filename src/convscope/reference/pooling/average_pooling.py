@@ -52,6 +52,7 @@ def avg_pool2d(
     """
     (x,) = as_floats(x)
     where = windows(x, kernel, stride=stride, padding=padding, ceil_mode=ceil_mode)
+    # 0 is the neutral element of a sum.
     padded = where.pad(x, 0.0)
     total = np.zeros((*x.shape[:2], *where.positions), x.dtype)
     for place in where.pixels():
@@ -111,6 +112,7 @@ def _counts(where: Windows, count_include_pad: bool) -> Array:
     for axis in (0, 1):
         size, pad = where.size[axis], where.padding[axis]
         begin = np.arange(where.positions[axis]) * where.stride[axis] - pad
+        # Ceil mode may hang over the padding; those pixels do not exist and never count.
         end = np.minimum(begin + where.kernel[axis], size + pad)
         counted.append(end - begin if count_include_pad else np.minimum(end, size) - np.maximum(begin, 0))
     # A window is a rectangle, so its pixels are rows × columns.

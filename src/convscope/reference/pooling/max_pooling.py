@@ -51,6 +51,7 @@ def max_pool2d(
     (x,) = as_floats(x)
     where = windows(x, kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
     padded = where.pad(x, -np.inf)
+    # −∞ is the neutral element of a maximum, as 0 is of a sum.
     y = np.full((*x.shape[:2], *where.positions), -np.inf, x.dtype)
     for place in where.pixels():
         # np.maximum passes NaN on; np.fmax would hide a diverged pixel behind its neighbours.
@@ -105,5 +106,6 @@ def max_pool2d_backward(
         won = open_windows & (padded[place] == y)
         # Windows may overlap, but one place holds each pixel at most once, so += loses nothing.
         dx[place] += dy * won
+        # A window closes with its first winner, so ties do not receive twice.
         open_windows &= ~won
     return where.crop(dx)

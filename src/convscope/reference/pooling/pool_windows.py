@@ -44,6 +44,7 @@ def pooled_size(
     >>> pooled_size(6, 3, stride=2), pooled_size(6, 3, stride=2, ceil_mode=True)
     (2, 3)
     """
+    # With p above k/2 more than half of the first window would be padding.
     if 2 * padding > kernel:
         raise ShapeError(
             f"padding is {padding} and the kernel {kernel}; padding is at most half the kernel, "
@@ -127,6 +128,7 @@ def windows(
     """
     check_maps(x)
     k = pair(kernel, name="kernel", at_least=1)
+    # Side by side is the usual case: 2×2 windows quarter the number of pixels.
     s = k if stride is None else pair(stride, name="stride", at_least=1)
     p, d = pair(padding, name="padding"), pair(dilation, name="dilation", at_least=1)
     h, w = x.shape[2:]
@@ -146,6 +148,7 @@ def _check_sight(where: Windows, axis: int) -> None:
     k, s, p, d, size = (
         v[axis] for v in (where.kernel, where.stride, where.padding, where.dilation, where.size)
     )
+    # Row i: the pixels that window i looks at, negative in front of the image.
     seen = np.arange(where.positions[axis])[:, None] * s - p + np.arange(k) * d
     blind = ~((seen >= 0) & (seen < size)).any(axis=1)
     if blind.any():

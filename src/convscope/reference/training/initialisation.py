@@ -70,6 +70,7 @@ def xavier_uniform(
     >>> xavier_uniform((100, 200), np.random.default_rng(0)).var().round(3).item()  # 2/300
     0.007
     """
+    # v = 2/(n + m), the harmonic mean of 1/n and 1/m.
     return _uniform(shape, rng, gain**2 * 2 / sum(fans(shape)), dtype)
 
 

@@ -125,6 +125,7 @@ def adam(
     """
     check_gradients(weights, gradients)
     _check_numbers(rate, betas, eps, weight_decay)
+    # L2 decay enters the moments here; in AdamW it does not.
     decayed = {name: gradients[name] + weight_decay * w for name, w in weights.items()}
     moments = _remember(decayed, state, betas)
     return {name: w - rate * _direction(moments, name, betas, eps) for name, w in weights.items()}, moments
@@ -171,6 +172,7 @@ def adamw(
     check_gradients(weights, gradients)
     _check_numbers(rate, betas, eps, weight_decay)
     moments = _remember(gradients, state, betas)
+    # The fraction of a weight that one step leaves: 0.9999 at a rate of 0.01 and λ = 0.01.
     keep = 1 - rate * weight_decay
     new = {name: keep * w - rate * _direction(moments, name, betas, eps) for name, w in weights.items()}
     return new, moments
