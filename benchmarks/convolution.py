@@ -26,8 +26,8 @@ import torch
 import torch.nn.functional as F
 
 from convscope.models.pytorch.device import keep_freed_memory
-from convscope.reference.convolution import conv2d, conv2d_backward
-from convscope.reference.precision import Array
+from convscope.reference.arrays import Array
+from convscope.reference.convolution.conv2d import conv2d, conv2d_backward
 from record import record
 
 LAYER, FILTERS, SMALL = (8, 64, 56, 56), 128, (1, 64, 8, 8)

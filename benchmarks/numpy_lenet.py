@@ -20,7 +20,7 @@ from convscope.data.dataset import ArrayDataset
 from convscope.data.preparing.statistics import channel_statistics
 from convscope.data.source import open_source
 from convscope.reference.lenet import lenet5
-from convscope.reference.sgd import sgd
+from convscope.reference.training.optimizers import sgd
 from record import record, threads
 
 SEEDS, EPOCHS, BATCH, PEAK, WARMUP = 3, 8, 64, 0.05, 500

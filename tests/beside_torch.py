@@ -1,4 +1,4 @@
-"""An operation of the reference beside PyTorch's and beside measured slopes, forward and backward."""
+"""An operation of the reference beside PyTorch's and beside measured gradients, forward and backward."""
 
 from __future__ import annotations
 
@@ -28,38 +28,42 @@ def agree(
     backward: Callable[..., Result],
     theirs: Callable[..., torch.Tensor],
     *arrays: Array,
-    slopes: bool = True,
+    gradients: bool = True,
     float32: float = FLOAT32,
 ) -> None:
-    """`ours(*arrays)` and `backward(dy, *arrays)` are what torch computes, and what central differences
-    measure.
+    """Assert that `ours(*arrays)` and `backward(dy, *arrays)` give what torch and central differences give.
 
-    `slopes`: measure them, too; not where an array lies on a kink. `float32`: the bound there, of the largest
-    value.
+    Args:
+        ours: the operation of the reference, from arrays to y.
+        backward: its gradients, from dy and the arrays.
+        theirs: the same operation in PyTorch.
+        arrays: the inputs, cast to float64 and to float32.
+        gradients: compare with central differences as well; not where an array lies on a kink.
+        float32: the tolerance in float32, as a fraction of the largest value.
     """
     for dtype, bound in ((np.float64, FLOAT64), (np.float32, float32)):
-        given = [array.astype(dtype) for array in arrays]
-        copies = [array.copy() for array in given]
-        leaves = [torch.tensor(array, dtype=torch.float64, requires_grad=True) for array in given]
+        inputs = [array.astype(dtype) for array in arrays]
+        copies = [array.copy() for array in inputs]
+        leaves = [torch.tensor(array, dtype=torch.float64, requires_grad=True) for array in inputs]
         y = theirs(*leaves)
         dy = np.random.default_rng(0).standard_normal(tuple(y.shape)).astype(dtype)
         y.backward(torch.tensor(dy, dtype=torch.float64))
-        largest = max(float(np.abs(array).max()) for array in (*given, dy))
-        near(ours(*given), y.detach().numpy(), bound, largest=largest, dtype=dtype if y.ndim else None)
-        gradients = backward(dy, *given)
-        listed = [gradients] if isinstance(gradients, np.ndarray) else list(gradients)
+        largest = max(float(np.abs(array).max()) for array in (*inputs, dy))
+        near(ours(*inputs), y.detach().numpy(), bound, largest=largest, dtype=dtype if y.ndim else None)
+        derived = backward(dy, *inputs)
+        listed = [derived] if isinstance(derived, np.ndarray) else list(derived)
         assert len(listed) == len(leaves)
         for gradient, leaf in zip(listed, leaves, strict=True):
             expected = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
             near(gradient, expected.numpy(), bound, largest=largest, dtype=dtype)
-        for array, copy in zip(given, copies, strict=True):
-            np.testing.assert_array_equal(array, copy, "an operation changed what it was given")
-    if slopes:
+        for array, copy in zip(inputs, copies, strict=True):
+            np.testing.assert_array_equal(array, copy, "an operation changed its input")
+    if gradients:
         gradcheck(ours, backward, *arrays)
 
 
 def near(ours: Any, expected: Any, bound: float, *, largest: float = 0.0, dtype: Any = None) -> None:
-    """One shape, and no more than `bound` apart, as a share of `largest` or of the largest expected value."""
+    """Assert one shape and a distance of at most `bound` times `largest` or the largest expected value."""
     ours, expected = np.asarray(ours), np.asarray(expected)
     assert ours.shape == expected.shape
     assert dtype is None or ours.dtype == dtype
@@ -76,9 +80,7 @@ def normal(*shape: int, seed: int = 0) -> Array:
 
 
 def apart(*shape: int, seed: int = 0) -> Array:
-    """Numbers without order, none nearer than 0.1 to another or than 0.05 to 0, so that no kink is near:
-    float64.
-    """
+    """Float64 numbers without order, 0.1 from each other and 0.05 from 0, so that no kink is near."""
     count = int(np.prod(shape))
     steps = np.random.default_rng(seed).permutation(count).reshape(shape) - count // 2
     return 0.1 * steps + 0.05

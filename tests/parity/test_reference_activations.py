@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 import beside_torch as beside
-from convscope.reference.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
-from convscope.reference.relu import leaky_relu, leaky_relu_backward, relu, relu_backward
-from convscope.reference.sigmoid import sigmoid, sigmoid_backward
-from convscope.reference.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from convscope.reference.activations import (
+    gelu,
+    gelu_backward,
+    gelu_tanh,
+    gelu_tanh_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+)
+from convscope.reference.losses.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 SEEDS = st.integers(0, 1000)
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
@@ -35,14 +44,14 @@ def test_smooth_ones(name, shape, scale, seed):
 
 
 @settings(max_examples=30)
-@given(shape=SHAPES, gradient=st.floats(0, 1), seed=SEEDS)
-def test_those_with_a_kink(shape, gradient, seed):
+@given(shape=SHAPES, negative_slope=st.floats(0, 1), seed=SEEDS)
+def test_those_with_a_kink(shape, negative_slope, seed):
     for x, smooth in ((beside.apart(*shape, seed=seed), True), (beside.ties(*shape, seed=seed), False)):
         beside.agree(relu, relu_backward, F.relu, x, gradients=smooth)
         beside.agree(
-            partial(leaky_relu, gradient=gradient),
-            partial(leaky_relu_backward, gradient=gradient),
-            partial(F.leaky_relu, negative_slope=gradient),
+            partial(leaky_relu, negative_slope=negative_slope),
+            partial(leaky_relu_backward, negative_slope=negative_slope),
+            partial(F.leaky_relu, negative_slope=negative_slope),
             x,
             gradients=smooth,
         )
@@ -53,7 +62,7 @@ def test_those_with_a_kink(shape, gradient, seed):
 def test_softmax_and_its_logarithm(shape, scale, data, seed):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = scale * beside.normal(*shape, seed=seed)
-    # Where one share is nearly 1 the gradients are below what central differences can tell from 0.
+    # Where one probability is nearly 1 the gradients are below what central differences can tell from 0.
     gradients = scale <= 1
     beside.agree(
         partial(softmax, axis=axis),

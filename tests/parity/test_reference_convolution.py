@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import beside_torch as beside
-from convscope.reference.convolution import conv2d, conv2d_backward
-from convscope.reference.depthwise import depthwise_conv2d, depthwise_conv2d_backward
-from convscope.reference.transposed import conv_transpose2d, conv_transpose2d_backward
+from convscope.reference.convolution.conv2d import conv2d, conv2d_backward
+from convscope.reference.convolution.depthwise import depthwise_conv2d, depthwise_conv2d_backward
+from convscope.reference.convolution.transposed import conv_transpose2d, conv_transpose2d_backward
 
-# float32, of the largest value: K·2⁻²⁴ for the longest sum here, that of dw over K = 2 images × 15×15 places.
-# Roundings go both ways, so that some √K·2⁻²⁴ = 1.3e-6 is met; a bound for each number is tested below.
+# float32, of the largest value: K·2⁻²⁴ for the longest sum here, that of dw over K = 2 images × 15×15
+# positions. Roundings go both ways, so that some √K·2⁻²⁴ = 1.3e-6 is met; a bound for each number is tested
+# below.
 FLOAT32 = 450 * 2.0**-24
 
 # torch warns that it pads a copy where "same" needs an odd number of pixels.
@@ -161,7 +162,7 @@ SLOPES = [
 @EVEN
 @pytest.mark.parametrize("options", SLOPES, ids=str)
 @pytest.mark.parametrize("groups", [1, 2])
-def test_conv2d_has_the_slopes_that_are_measured(options: dict[str, Any], groups: int) -> None:
+def test_conv2d_has_the_measured_gradients(options: dict[str, Any], groups: int) -> None:
     x, w, b = beside.normal(2, 4, 6, 7), beside.normal(4, 4 // groups, 3, 2, seed=1), beside.normal(4, seed=2)
     options = {**options, "groups": groups}
     beside.agree(
@@ -171,7 +172,7 @@ def test_conv2d_has_the_slopes_that_are_measured(options: dict[str, Any], groups
 
 @EVEN
 @pytest.mark.parametrize("options", SLOPES, ids=str)
-def test_depthwise_has_the_slopes_that_are_measured(options: dict[str, Any]) -> None:
+def test_depthwise_has_the_measured_gradients(options: dict[str, Any]) -> None:
     x, w, b = beside.normal(2, 2, 6, 7), beside.normal(4, 1, 3, 2, seed=1), beside.normal(4, seed=2)
     ours, backward = partial(depthwise_conv2d, **options), three(depthwise_conv2d_backward, **options)
     beside.agree(ours, backward, partial(F.conv2d, groups=2, **options), x, w, b)
@@ -179,7 +180,7 @@ def test_depthwise_has_the_slopes_that_are_measured(options: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("more", [0, 1])
-def test_transposed_has_the_slopes_that_are_measured(groups: int, more: int) -> None:
+def test_transposed_has_the_measured_gradients(groups: int, more: int) -> None:
     x, w, b = beside.normal(2, 4, 3, 4), beside.normal(4, 4 // groups, 3, 2, seed=1), beside.normal(4, seed=2)
     options = {"stride": 2, "padding": 1, "groups": groups}
     beside.agree(

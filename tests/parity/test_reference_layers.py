@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import beside_torch as beside
-from convscope.reference.dropout import channel_dropout_mask, dropout, dropout_backward, dropout_mask
-from convscope.reference.linear import flatten, flatten_backward, linear, linear_backward
-from convscope.reference.squeeze_excite import squeeze_excite, squeeze_excite_backward
+from convscope.reference.network.linear import flatten, flatten_backward, linear, linear_backward
+from convscope.reference.network.squeeze_excite import squeeze_excite, squeeze_excite_backward
+from convscope.reference.training.dropout import channel_dropout_mask, dropout, dropout_backward, dropout_mask
 
 SEEDS = st.integers(0, 1000)
 MAPS = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import beside_torch as beside
-from convscope.reference.cross_entropy import cross_entropy, cross_entropy_backward
-from convscope.reference.focal_loss import focal_loss, focal_loss_backward
+from convscope.reference.losses.cross_entropy import cross_entropy, cross_entropy_backward
+from convscope.reference.losses.focal_loss import focal_loss, focal_loss_backward
 from convscope.tasks.classification.pytorch.losses import focal_loss as focal_loss_of_training
 
 SEEDS = st.integers(0, 1000)

@@ -11,21 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import beside_torch as beside
-from convscope.reference.batch_norm import (
+from convscope.reference.normalisation.batch_norm import (
     batch_norm,
     batch_norm_backward,
     batch_norm_eval,
     batch_norm_eval_backward,
     running_statistics,
 )
-from convscope.reference.group_norm import (
+from convscope.reference.normalisation.layer_and_group_norm import (
     group_norm,
     group_norm_backward,
     instance_norm,
     instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
 )
-from convscope.reference.layer_norm import layer_norm, layer_norm_backward
-from convscope.reference.standardise import (
+from convscope.reference.normalisation.standardise import (
     scale_and_shift,
     scale_and_shift_backward,
     standardise,
@@ -136,7 +137,7 @@ def test_instance_norm(shape, eps, seed):
 
 @settings(max_examples=30)
 @given(shape=MAPS, axes=st.sets(st.integers(0, 3), min_size=1), seed=SEEDS)
-def test_the_two_steps_that_all_norms_share(shape, axes, seed):
+def test_the_two_steps_of_all_norms(shape, axes, seed):
     over = tuple(sorted(axes))
     shape = tuple(6 if axis in over else length for axis, length in enumerate(shape))
     x = offset(*shape, seed=seed)
@@ -147,11 +148,11 @@ def test_the_two_steps_that_all_norms_share(shape, axes, seed):
         x,
     )
     lengths = tuple(shape[axis] for axis in over)
-    spread = [length if axis in over else 1 for axis, length in enumerate(shape)]
+    broadcast = [length if axis in over else 1 for axis, length in enumerate(shape)]
     beside.agree(
         partial(scale_and_shift, axes=over),
         lambda dy, t, gamma, beta: scale_and_shift_backward(dy, t, gamma, axes=over),
-        lambda t, gamma, beta: t * gamma.view(spread) + beta.view(spread),
+        lambda t, gamma, beta: t * gamma.view(broadcast) + beta.view(broadcast),
         x,
         beside.normal(*lengths, seed=seed + 1),
         beside.normal(*lengths, seed=seed + 2),

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 import beside_torch as beside
-from convscope.reference.adam import adam, adamw
-from convscope.reference.sgd import sgd
+from convscope.reference.training.optimizers import adam, adamw, sgd
 
 STEPS = 300
 SGD = [
@@ -72,9 +71,9 @@ def test_many_steps_are_torchs(step, make, options, rate):
     # Decay is given on both sides, since the default of AdamW would hide a difference.
     options = {"weight_decay": 0.0, **options, "rate": rate}
     expected = theirs(make, start, options)
-    found = ours(step, start, options, np.float64)
+    weights = ours(step, start, options, np.float64)
     for name in start:
-        beside.near(found[name], expected[name], beside.FLOAT64)
+        beside.near(weights[name], expected[name], beside.FLOAT64)
     # The valley pulls errors together again, so that 300 steps err no more than a few: 5e-6 at most was
     # measured.
     rounded = ours(step, start, options, np.float32)

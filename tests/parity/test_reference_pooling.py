@@ -13,21 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import beside_torch as beside
-from convscope.reference.adaptive_pooling import (
+from convscope.reference.arrays import ShapeError
+from convscope.reference.pooling.adaptive_pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
     adaptive_max_pool2d,
     adaptive_max_pool2d_backward,
-)
-from convscope.reference.average_pooling import avg_pool2d, avg_pool2d_backward
-from convscope.reference.global_pooling import (
     global_avg_pool2d,
     global_avg_pool2d_backward,
     global_max_pool2d,
     global_max_pool2d_backward,
 )
-from convscope.reference.max_pooling import max_pool2d, max_pool2d_backward
-from convscope.reference.shapes import ShapeError
+from convscope.reference.pooling.average_pooling import avg_pool2d, avg_pool2d_backward
+from convscope.reference.pooling.max_pooling import max_pool2d, max_pool2d_backward
 
 SEEDS = st.integers(0, 1000)
 MAPS = st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 7), st.integers(1, 7))
@@ -50,7 +48,7 @@ def windows(draw: st.DrawFn, *, dilated: bool = False) -> dict[str, Any]:
 
 
 def both_or_neither(ours, backward, theirs, x, *, options, gradients):
-    """The two agree; or the window finds no place in torch, or sees nothing (−∞), and we refuse it."""
+    """The two agree; or the window has no position in torch, or sees nothing (−∞), and we refuse it."""
     theirs_options = {**options, "kernel_size": options["kernel"]}
     del theirs_options["kernel"]
     try:

@@ -30,7 +30,7 @@ def test_a_number_is_a_result_too():
     column=st.integers(0, 2),
     factor=st.sampled_from([0.0, -1.0, 1.01]),
 )
-def test_one_wrong_number_is_found_where_it_is(which, row, column, factor):
+def test_one_wrong_number_is_located(which, row, column, factor):
     def gradients(dy, a, b):
         both = [dy * b, dy * a]
         both[which][row, column] *= factor
@@ -42,13 +42,13 @@ def test_one_wrong_number_is_found_where_it_is(which, row, column, factor):
         gradcheck(lambda a, b: a * b, gradients, X, X + 3.5, at_most=1e-6)
 
 
-def test_errors_that_cancel_in_the_sum_of_the_outputs_are_found():
+def test_errors_that_cancel_in_the_sum_of_the_outputs_are_detected():
     with pytest.raises(GradientError):
         gradcheck(lambda x: np.stack([x, -x]), lambda dy, x: np.zeros_like(x), X)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_what_is_no_number_fails(wrong):
+def test_nan_and_infinity_fail(wrong):
     with pytest.raises(GradientError), np.errstate(invalid="ignore"):
         gradcheck(lambda x: 2 * x, lambda dy, x: np.where(x > 2.5, wrong, 2 * dy), X)
 
@@ -64,7 +64,7 @@ def test_another_number_of_gradients_is_refused(count):
         gradcheck(lambda a, b: a + b, lambda dy, a, b: [dy] * count, X, X)
 
 
-def test_integers_are_places_like_others():
+def test_integer_arrays_are_compared_like_others():
     assert gradcheck(lambda x: x**2, lambda dy, x: 2 * x * dy, np.array([1, 2, 3])) < 1e-9
 
 
@@ -102,7 +102,7 @@ def test_dy_is_drawn_from_the_seed():
     assert (seen[0] != seen[2]).all()
 
 
-def test_slopes_too_small_to_be_measured_are_no_error_and_larger_ones_are():
+def test_gradients_too_small_to_be_measured_are_no_error_and_larger_ones_are():
     """Far out on a sigmoid the slope is 1e-11 beside a value of 1, of which differences see no digit that
     counts.
     """

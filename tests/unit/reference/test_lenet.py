@@ -7,9 +7,9 @@ import torch
 import beside_torch as beside
 from convscope.data.source import open_source
 from convscope.models.pytorch.build import build
-from convscope.reference.cross_entropy import cross_entropy_backward
+from convscope.reference.arrays import ShapeError
 from convscope.reference.lenet import lenet5
-from convscope.reference.shapes import ShapeError
+from convscope.reference.losses.cross_entropy import cross_entropy_backward
 
 
 def test_it_has_the_weights_of_the_paper_with_full_connections():
@@ -42,11 +42,11 @@ def test_it_learns_to_tell_clothes_apart():
         (part.images[:2000].transpose(0, 3, 1, 2) / 255 - 0.286) / 0.353 for part in (train, test)
     )
     net = lenet5()
-    net.fit(images, train.targets[:2000], epochs=3, batch_size=32, rate=0.02)
+    net.fit(images, train.labels[:2000], epochs=3, batch_size=32, rate=0.02)
     # 80 % after these three epochs of two thousand images; chance gives 10.
     assert (net.predict(answers).argmax(axis=1) == test.labels[:2000]).mean() > 0.7
 
 
-def test_other_sizes_are_told_where_they_do_not_fit():
+def test_other_sizes_raise_with_the_layer():
     with pytest.raises(ShapeError, match=r"layer 7, Linear: .*x \(1, 576\), w \(120, 400\)"):
         lenet5().predict(np.zeros((1, 1, 32, 32)))

@@ -1,0 +1,1 @@
+"""Networks: the dense layer, squeeze-and-excite, layers with weights, and `net` with its training loop."""

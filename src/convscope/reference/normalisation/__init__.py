@@ -1,0 +1,1 @@
+"""Normalisation: `standardise` holds the mathematics; the norms differ in the axes that they average over."""
