@@ -177,7 +177,7 @@ class Dropout(Layer):
         self._mask = np.ones((), bool)
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:  # noqa: ARG002
-        """Take a random generator of its own."""
+        """Take a random generator of its own from `rng`; `dtype` is not used."""
         # A child of rng: drawing masks later does not disturb the numbers that other layers draw.
         (self._rng,) = rng.spawn(1)
 

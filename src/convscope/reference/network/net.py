@@ -70,6 +70,7 @@ class Net:
 
     @weights.setter
     def weights(self, weights: Weights) -> None:
+        # New arrays, not new values in the old ones: an optimizer's earlier weights stay as they were.
         for i, layer in enumerate(self.layers):
             layer.weights = {name: weights[f"{i}.{name}"] for name in layer.weights}
 

@@ -70,7 +70,7 @@ class Conv2d(Layer):
         }
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:
-        """Draw the filters."""
+        """Draw the filters from `rng` as float32 or float64."""
         self.weights = {"w": he_normal(self.shape, rng, dtype=dtype), "b": np.zeros(self.shape[0], dtype)}
 
     def _forward(self, x: Array, training: bool) -> Array:  # noqa: ARG002
@@ -101,7 +101,7 @@ class Linear(Layer):
         self.shape = (outputs, inputs)
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:
-        """Draw the weights."""
+        """Draw the weights from `rng` as float32 or float64."""
         self.weights = {"w": he_normal(self.shape, rng, dtype=dtype), "b": np.zeros(self.shape[0], dtype)}
 
     def _forward(self, x: Array, training: bool) -> Array:  # noqa: ARG002
@@ -133,7 +133,7 @@ class BatchNorm2d(Layer):
         self.mean, self.var = np.zeros(channels), np.ones(channels)
 
     def start(self, rng: np.random.Generator, dtype: DTypeLike) -> None:  # noqa: ARG002 (no random numbers)
-        """Set γ and the variance to 1, β and the mean to 0."""
+        """Set γ and the variance to 1, β and the mean to 0, as float32 or float64; `rng` is not used."""
         self.weights = {"gamma": np.ones(self.channels, dtype), "beta": np.zeros(self.channels, dtype)}
         self.mean, self.var = np.zeros(self.channels, dtype), np.ones(self.channels, dtype)
 

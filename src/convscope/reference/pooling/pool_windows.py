@@ -74,7 +74,15 @@ class Windows:
     positions: tuple[int, int]
 
     def pad(self, x: Array, value: float) -> Array:
-        """Put `value` around N×C×H×W, at the end as much as the last window hangs over."""
+        """Put a border around the maps, at the end as wide as the last window hangs over.
+
+        Args:
+            x: maps, N×C×H×W.
+            value: of the border: −∞ for a maximum, 0 for a sum.
+
+        Returns:
+            The padded maps; x itself where nothing is added.
+        """
         last = [
             self.stride[a] * (self.positions[a] - 1) + self.dilation[a] * (self.kernel[a] - 1) + 1
             for a in (0, 1)
