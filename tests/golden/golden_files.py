@@ -1,8 +1,9 @@
 """Golden files: text of what the program says and writes, compared word by word and number by number.
 
-A file under `recorded/` is what was found when somebody last accepted it. Everything that changes by nature (dates,
-seconds, rates, hardware, versions, temporary paths) is a placeholder before it is compared or kept. Numbers may differ
-by `REL`, since other processors add up in another order. To accept what is found now, run `COMMAND` and read the diff.
+A file under `recorded/` is what was found when somebody last accepted it. What changes by nature (dates,
+seconds, rates, hardware, versions, temporary paths) is a placeholder before it is compared or kept. Numbers may
+differ a little, since other processors add up in another order; see `Tolerance`. To accept what is found now, run
+`COMMAND` and read the diff.
 """
 
 from __future__ import annotations
@@ -12,14 +13,30 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "recorded"
 SWITCH = "CONVSCOPE_ACCEPT"
 COMMAND = f"{SWITCH}=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests/golden"
-REL, ABS = 5e-4, 2e-6
-"""Allowed difference of two numbers, as a share of the larger and as such."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What two numbers may differ by: a share of the larger one, or as such, whichever is more.
+
+    Ten times what was measured between AVX-512, AVX2 and SSE4.1 (`ATEN_CPU_CAPABILITY`, `ONEDNN_MAX_CPU_ISA`) for
+    runs of a few gentle steps.
+    """
+
+    relative: float = 5e-4
+    absolute: float = 2e-6
+
+
+USUAL = Tolerance()
+RANKED = Tolerance(absolute=2e-3)
+"""Of figures that hang on the order of nearly equal places in a heat map."""
 LINES = 40
 """Of a diff, in a message."""
 
@@ -27,10 +44,10 @@ NUMBER = re.compile(r"(?<![\w.])([-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w
 RULE = re.compile(r"[━─═┏┓┗┛┡┩┳╇┻┼├┤┬┴└┘┌┐╭╮╰╯]+")
 
 
-def same(recorded: str, found: str, rel: float = REL) -> bool:
+def same(recorded: str, found: str, tolerance: Tolerance = USUAL) -> bool:
     """Whether two numbers as they are written are one: whole ones exactly, others within the tolerance.
 
-    A number that was rounded for people may differ by one in its last place: 0.12499 and 0.12501 are 0.12 and 0.13.
+    What was rounded for people may differ by one in its last place: 0.1249 and 0.1251 are 0.12 and 0.13.
 
     >>> same("12", "13"), same("0.5312", "0.5313"), same("0.5312", "0.5318"), same("1.23456e-9", "0.0")
     (False, True, False, True)
@@ -41,7 +58,7 @@ def same(recorded: str, found: str, rel: float = REL) -> bool:
         return False
     a, b = (float(text.replace(",", "").replace("−", "-")) for text in (recorded, found))
     place = max(_last_place(recorded), _last_place(found)) * 1.001
-    return abs(a - b) <= max(rel * max(abs(a), abs(b)), ABS, place)
+    return abs(a - b) <= max(tolerance.relative * max(abs(a), abs(b)), tolerance.absolute, place)
 
 
 def _last_place(text: str) -> float:
@@ -55,7 +72,7 @@ def _last_place(text: str) -> float:
 
 
 def words_and_numbers(line: str) -> tuple[list[str], list[str]]:
-    """The words of a line, with a # for each number, and the numbers. Frames and widths of columns do not count.
+    """The words of a line, with a # for each number, and the numbers. Frames and widths do not count.
 
     >>> words_and_numbers("│ accuracy  │  93.02% │")
     (['│', 'accuracy', '│', '#%', '│'], ['93.02'])
@@ -64,39 +81,31 @@ def words_and_numbers(line: str) -> tuple[list[str], list[str]]:
     return NUMBER.sub("#", text).split(), NUMBER.findall(text)
 
 
-def differences(recorded: str, found: str, rel: float = REL) -> list[str]:
+def differences(recorded: str, found: str, tolerance: Tolerance = USUAL) -> list[str]:
     """The lines that differ, as a diff shows them; none where all is within the tolerance."""
     old, new = recorded.splitlines(), found.splitlines()
     old_words, new_words = ([" ".join(words_and_numbers(line)[0]) for line in lines] for lines in (old, new))
+    matcher = difflib.SequenceMatcher(None, old_words, new_words, autojunk=False)
     result: list[str] = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(
-        None, old_words, new_words, autojunk=False
-    ).get_opcodes():
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag != "equal":
-            result += [
-                f"  line {i1 + 1}",
-                *(f"- {line}" for line in old[i1:i2]),
-                *(f"+ {line}" for line in new[j1:j2]),
-            ]
+            result += [f"  line {i1 + 1}", *(f"- {line}" for line in old[i1:i2])]
+            result += [f"+ {line}" for line in new[j1:j2]]
             continue
         for number, (a, b) in enumerate(zip(old[i1:i2], new[j1:j2], strict=True), i1 + 1):
             pairs = zip(words_and_numbers(a)[1], words_and_numbers(b)[1], strict=True)
-            wrong = [(x, y) for x, y in pairs if not same(x, y, rel)]
+            wrong = [f"{x} → {y}" for x, y in pairs if not same(x, y, tolerance)]
             if wrong:
-                result += [
-                    f"  line {number}: " + ", ".join(f"{x} → {y}" for x, y in wrong),
-                    f"- {a}",
-                    f"+ {b}",
-                ]
+                result += [f"  line {number}: {', '.join(wrong)}", f"- {a}", f"+ {b}"]
     return result
 
 
-def check(name: str, found: str, *, rel: float = REL, folder: Path = FOLDER) -> None:
+def check(name: str, found: str, tolerance: Tolerance = USUAL, *, folder: Path = FOLDER) -> None:
     """Compare `found` with the golden file `name`; with the switch, keep it instead where it is another."""
     path = folder / name
     found = "\n".join(line.rstrip() for line in found.splitlines()).strip("\n") + "\n"
     recorded = path.read_text(encoding="utf-8") if path.is_file() else ""
-    wrong = differences(recorded, found, rel)
+    wrong = differences(recorded, found, tolerance)
     if not wrong:
         return
     if os.environ.get(SWITCH):
@@ -153,15 +162,3 @@ def _lines(value: Any, indent: str) -> Iterator[str]:
 
 def _below(item: Any) -> list[Any]:
     return list(item.values()) if isinstance(item, dict) else item
-
-
-def words_of_one_line(pattern: str, name: str, text: str) -> str:
-    """`text` with `<name>` for what stands where the pattern has its group."""
-    return re.sub(pattern, lambda m: m[0].replace(m[1], f"<{name}>"), text, flags=re.MULTILINE)
-
-
-def at_home(text: str, *places: Path) -> str:
-    """The text with <here> for the temporary folder."""
-    for place in places:
-        text = text.replace(str(place), "<here>")
-    return text

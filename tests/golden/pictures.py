@@ -40,7 +40,7 @@ def photographs(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_photographs(root: Path, *, count: int = 60) -> Path:
-    """A folder a class, as people have them: three labels are wrong, one picture has two, one file is torn."""
+    """A folder a class, as people have them: three labels wrong, one picture with two, one file torn."""
     images, labels = photographs(count)
     labels[[4, 17, 30]] = (labels[[4, 17, 30]] + 1) % 3
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):

@@ -6,7 +6,6 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 
@@ -17,6 +16,7 @@ RATES = (
     (r"(?<=seconds of training).*|(?<=images a second).*", " <times>"),
     (r"(?m)^((?:simple_cnn|my_net\.py:Net) .*?)(\s+[\d.,]+){3}$", r"\1 <times>"),
     (r"\b[0-9a-f]{64}\b", "<sha256>"),
+    (r"\b[0-9a-f]{16}(?=/)", "<fingerprint>"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00)?( UTC)?", "<date>"),
 )
 
@@ -39,12 +39,15 @@ def terminal(text: str, home: Path) -> str:
 
 
 def documents(folder: Path, home: Path) -> str:
-    """Everything in a folder that programs read, file by file, after a list of all its files."""
+    """Everything in a folder that programs read, file by file, after a list of all its files.
+
+    Of explanations in a run only the names are listed.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     parts = [f"{path.relative_to(folder).as_posix()}" for path in files]
     for path in files:
         text = _document(path)
-        if text is not None:
+        if text is not None and "explanation" not in path.relative_to(folder).parts:
             parts += ["", f"=== {path.relative_to(folder).as_posix()}", text.rstrip("\n")]
     return steady("\n".join(parts), home)
 
@@ -61,9 +64,7 @@ def _document(path: Path) -> str | None:
 
 def _tensors(path: Path) -> str:
     with safe_open(path, framework="numpy") as file:
-        metadata: dict[str, Any] = {
-            key: json.loads(text) for key, text in sorted((file.metadata() or {}).items())
-        }
+        metadata = {key: json.loads(text) for key, text in sorted((file.metadata() or {}).items())}
         slices = {name: file.get_slice(name) for name in sorted(file.keys())}
         shapes = [
             f"{name} {'×'.join(map(str, s.get_shape())) or '()'} {s.get_dtype()}"

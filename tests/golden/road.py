@@ -18,6 +18,7 @@ from golden.pictures import write_npz, write_photographs
 
 QUICK = "--set train.batch_size=24 --set train.precision=float32 --set train.threads=1 --set train.device=cpu"
 FLOAT = "--set train.precision=float32 --set train.threads=1 --set train.device=cpu"
+SIMPLE = "animals.npz --model simple_cnn"
 COLOURS = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 VERBS = ("scan", "labels", "train", "evaluate", "predict", "explain", "compare", "summary")
 
@@ -29,7 +30,8 @@ class Net(nn.Sequential):
     """A network of one's own."""
 
     def __init__(self):
-        super().__init__(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3))
+        pool = nn.AdaptiveAvgPool2d(2)
+        super().__init__(nn.Conv2d(1, 4, 3), nn.ReLU(), pool, nn.Flatten(), nn.Linear(16, 3))
 '''
 SETTINGS = """
 seed = 4
@@ -48,28 +50,30 @@ WALK = {
     "scan": "scan animals.npz",
     "scan_photos": "scan photos",
     "scan_json": "scan photos --json",
-    "train": f"train animals.npz --model simple_cnn --epochs 3 --set train.lr=0.05 {QUICK} --out A",
-    "train_resume": f"train animals.npz --model simple_cnn --epochs 3 --set train.lr=0.05 {QUICK} --out A --resume",
-    "train_resume_other": f"train animals.npz --model simple_cnn --epochs 4 {QUICK} --out A --resume",
-    "train_seeds": f"train animals.npz --model simple_cnn --epochs 2 --seeds 2 {QUICK} --out B",
+    "train": f"train {SIMPLE} --epochs 3 --set train.lr=0.05 {QUICK} --out A",
+    "train_resume": f"train {SIMPLE} --epochs 3 --set train.lr=0.05 {QUICK} --out A --resume",
+    "train_resume_other": f"train {SIMPLE} --epochs 4 {QUICK} --out A --resume",
+    "train_seeds": f"train {SIMPLE} --epochs 2 --seeds 2 --set train.lr=0.02 {QUICK} --out B",
     "train_file": "train animals.npz --config settings.toml --out T",
     "train_own": f"train animals.npz --model my_net.py:Net --epochs 2 {QUICK} --out O",
-    "train_rate": f"train animals.npz --model simple_cnn --check lr {QUICK}",
-    "train_overfit": f"train animals.npz --model simple_cnn --check overfit {QUICK}",
+    "train_rate": f"train {SIMPLE} --check lr {QUICK}",
+    "train_overfit": f"train {SIMPLE} --check overfit {QUICK}",
     "train_head": f"train photos --epochs 6 --set train.batch_size=64 --set data.size=72 {FLOAT} --out H",
     "train_finetune": (
-        f"train photos --mode finetune --epochs 6 --set train.batch_size=64 --set data.size=72 {FLOAT} --out F"
+        "train photos --mode finetune --epochs 6 --set train.batch_size=64 --set data.size=72 "
+        f"{FLOAT} --out F"
     ),
     "evaluate": "evaluate A",
     "evaluate_other_data": "evaluate A --data other.npz",
-    "evaluate_json": "evaluate O --model my_net.py:Net --split validation --json",
+    "evaluate_json": "evaluate O --model my_net.py:Net --split train --json",
     "evaluate_report": "evaluate A --report --out R",
     "evaluate_head": "evaluate H --robustness",
     "predict": "predict H photos/checks/000.png photos/waves",
-    "predict_csv": "predict H photos/checks/000.png photos/waves/torn.png photos/stripes/001.png --format csv",
+    "predict_csv": (
+        "predict H photos/checks/000.png photos/waves/torn.png photos/stripes/001.png --format csv"
+    ),
     "predict_json": "predict H photos/checks/000.png photos/waves/torn.png --top 2 --format json",
     "explain": "explain A photos/checks/000.png photos/waves/torn.png photos/stripes/001.png",
-    "explain_head": "explain H photos/stripes/001.png",
     "explain_all": "explain A photos/checks/000.png photos/stripes/001.png --method all --out X",
     "explain_auto": "explain A photos/checks/000.png --method auto --class cow --out Y --json",
     "explain_filters": "explain A --show filters",
@@ -93,7 +97,7 @@ WALK = {
 """Name and words of every step, in their order; later ones need what earlier ones wrote."""
 
 DEFAULT = {
-    "train_default": f"train --epochs 6 --set data.share=0.002 --set data.validation=0.01 {FLOAT} --out M"
+    "train_default": f"train --epochs 30 --set data.share=0.002 --set data.validation=0.005 {FLOAT} --out M"
 }
 """The first command that anybody types, on a fraction of its images."""
 
@@ -129,7 +133,7 @@ ERRORS = {
 
 
 def said(words: str, *, columns: int = 80) -> str:
-    """What the program says to these words in a terminal of so many columns: both streams, and the exit code."""
+    """What the program says to these words in a terminal so wide: both streams and the exit code."""
     arguments = shlex.split(words)
     out, err = io.StringIO(), io.StringIO()
     with (
@@ -147,7 +151,7 @@ def said(words: str, *, columns: int = 80) -> str:
 
 
 def said_afresh(words: str, *, columns: int = 80) -> str:
-    """What a program says that was started for these words alone: its list of verbs knows what was typed before."""
+    """The same of a program that was started for these words alone: its list of verbs knows earlier ones."""
     program = "import sys; from convscope.cli import main; sys.argv[0] = 'convscope'; sys.exit(main())"
     plain = {name: value for name, value in os.environ.items() if name not in COLOURS}
     done = subprocess.run(

@@ -7,27 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from golden.golden_files import check
+from golden.golden_files import RANKED, USUAL, Tolerance, check, json_text
 from golden.reading import documents, page_text, steady
 
 FOLDERS = {
-    "run": "A",
-    "run_of_a_head": "H",
-    "run_fine_tuned": "F",
-    "run_of_an_own_network": "O",
-    "run_by_a_file": "T",
-    "series_second": "B-2",
-    "comparison": "C",
-    "explanation": "X",
-    "explanation_auto": "Y",
-    "labels": "L",
-    "report": "R",
+    "run": ("A", USUAL),
+    "run_of_a_head": ("H", USUAL),
+    "run_fine_tuned": (
+        "F",
+        Tolerance(relative=2e-2),
+    ),  # its validation loss runs away, and with it the last digits
+    "run_of_an_own_network": ("O", USUAL),
+    "run_by_a_file": ("T", USUAL),
+    "series_second": ("B-2", USUAL),
+    "comparison": ("C", USUAL),
+    "explanation": ("X", RANKED),
+    "explanation_auto": ("Y", RANKED),
+    "explanation_in_a_run": ("A/explanation", RANKED),
+    "labels": ("L", USUAL),
+    "report": ("R", USUAL),
 }
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder(road: Path, name: str) -> None:
-    check(f"folders/{name}.txt", documents(road / FOLDERS[name], road))
+    folder, tolerance = FOLDERS[name]
+    check(f"folders/{name}.txt", documents(road / folder, road), tolerance)
 
 
 def test_the_page_of_a_report(road: Path) -> None:
@@ -42,5 +47,6 @@ def test_nothing_else_is_written(road: Path) -> None:
 
 def test_the_default_run(default_run: Path) -> None:
     said = (default_run / "said" / "train_default.txt").read_text(encoding="utf-8")
+    before = [line for line in said.splitlines() if not line.startswith(("epoch", "test ", "unknown"))]
     config = json.loads((default_run / "M" / "config.json").read_text(encoding="utf-8"))
-    check("default_run.txt", steady(said + json.dumps(config, indent=1), default_run))
+    check("default_run.txt", steady("\n".join([*before, json_text(config)]), default_run))

@@ -1,4 +1,4 @@
-"""What version 0.1.0 wrote is read for ever: its runs answer and score as they did, go on, and are compared."""
+"""What version 0.1.0 wrote is read for ever: runs answer and score as they did, go on, and are compared."""
 
 from __future__ import annotations
 
@@ -58,12 +58,9 @@ def test_a_run_answers_as_it_did(place: Path, expected: dict[str, Any], run: str
     net = convscope.load(run, device="cpu")
     np.testing.assert_allclose(net.predict(images()), expected[run]["logits"], **CLOSE)
     answers = net.classify(images())
-    assert [[a.label, a.unknown] for a in answers] == [
-        [label, unknown] for label, _, unknown in expected[run]["answers"]
-    ]
-    np.testing.assert_allclose(
-        [a.probability for a in answers], [p for _, p, _ in expected[run]["answers"]], **CLOSE
-    )
+    labels, probabilities, unknown = zip(*expected[run]["answers"], strict=True)
+    assert [(a.label, a.unknown) for a in answers] == list(zip(labels, unknown, strict=True))
+    np.testing.assert_allclose([a.probability for a in answers], probabilities, **CLOSE)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -114,7 +111,7 @@ def test_a_run_is_explained(place: Path) -> None:
 
 
 def test_a_killed_run_goes_on_to_the_end_that_it_would_have_had(place: Path) -> None:
-    """On one processor bit for bit, whoever goes on; beside the run that nothing stopped, within the tolerance."""
+    """On one processor bit for bit; beside the run that nothing stopped, within the tolerance."""
     shutil.copytree("killed", "twin")
     for folder in ("killed", "twin"):
         told = said(f"{RUN} --out {folder} --resume")
