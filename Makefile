@@ -8,8 +8,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # One thread a worker: two workers share two cores. A worker that has no tests left takes over half of the
-# other's rest, so that tests which share a fixture mostly stay together.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+# other's rest, so that tests which share a fixture mostly stay together. Compiled tests are kept, whatever the
+# environment says: without them collecting takes 13 s in place of 7.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: train check test style types quick clean
 

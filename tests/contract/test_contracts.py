@@ -101,14 +101,15 @@ def test_a_bundle_gives_back_the_network_bit_for_bit(name, channels, tmp_path):
     back = load(bundle.save(tmp_path / "bundle.safetensors"), device="cpu")
     assert np.array_equal(back.predict(images(channels)), expected)
     assert back.decision == Decision(1.7) and back.predictor.network.spec == net.spec
-    assert np.array_equal(
-        classifier_of(Bundle.load(tmp_path), device="cpu").predict(images(channels)), expected
-    )
+    if name == "small_cnn":  # the other way to the same classifier
+        again = classifier_of(Bundle.load(tmp_path), device="cpu")
+        assert np.array_equal(again.predict(images(channels)), expected)
 
 
 @pytest.mark.parametrize("name", DISTINCT)
 def test_the_answer_for_an_image_does_not_depend_on_its_neighbours(name):
     predictor = TorchPredictor(trained(name), Preprocess(1, 28, 28), small_data.CLASSES)
-    alone = np.concatenate([predictor.predict(images()[i : i + 1]) for i in range(5)])
+    three = images(count=3)
+    alone = np.concatenate([predictor.predict(three[i : i + 1]) for i in range(3)])
     # Other batch sizes take other kernels, whose sums run in another order: float32 keeps 7 digits.
-    np.testing.assert_allclose(alone, predictor.predict(images()), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(alone, predictor.predict(three), rtol=1e-3, atol=1e-4)

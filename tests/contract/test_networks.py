@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from torch import nn
@@ -87,7 +85,7 @@ def test_the_spec_speaks(name):
 
 
 @distinct
-@pytest.mark.parametrize(("shape", "classes"), [((1, 28, 28), 2), ((3, 32, 32), 7), ((3, 29, 40), 2)])
+@pytest.mark.parametrize(("shape", "classes"), [((1, 28, 28), 2), ((3, 29, 40), 7)])
 def test_any_input_that_fits(name, shape, classes):
     net = create(name, input_shape=shape, classes=classes).eval()
     x = torch.randn(2, *shape)
@@ -116,24 +114,14 @@ def test_every_parameter_learns(name):
 
 
 @distinct
-def test_memory_format_changes_no_answer(name):
+def test_neither_memory_format_nor_the_other_images_of_a_batch_change_an_answer(name):
     net = small(name).eval().double()
     x = torch.randn(3, *net.spec.input_shape, dtype=torch.float64)
     with torch.no_grad():
-        rows = net(x)
-        last = copy.deepcopy(net).to(memory_format=torch.channels_last)(
-            x.contiguous(memory_format=torch.channels_last)
-        )
+        rows, alone = net(x), net(x[2:])
+        last = net.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
     assert (rows - last).abs().max() <= ROUNDING * rows.abs().max()
-
-
-@distinct
-def test_images_of_a_batch_do_not_meet_at_evaluation(name):
-    net = small(name).eval().double()
-    x = torch.randn(4, *net.spec.input_shape, dtype=torch.float64)
-    with torch.no_grad():
-        together, alone = net(x)[2:3], net(x[2:3])
-    assert (together - alone).abs().max() <= ROUNDING * alone.abs().max()
+    assert (rows[2:] - alone).abs().max() <= ROUNDING * alone.abs().max()
 
 
 @distinct

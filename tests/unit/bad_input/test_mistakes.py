@@ -10,6 +10,8 @@ from PIL import Image
 import small_data
 from convscope.cli import main
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     "--epochs",
     "1",
@@ -29,7 +31,6 @@ def run(npz, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_predict_fails_where_no_file_is_an_image(run, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("hello")
     assert main(["predict", str(run), str(tmp_path / "text.jpg")]) == 1
@@ -53,7 +54,6 @@ def test_scan_mentions_what_it_did_not_look_at(tmp_path, capsys):
     assert ".ipynb_checkpoints" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such names")
 def test_a_file_name_that_is_no_utf8_does_not_stop_training(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVSCOPE_CACHE", str(tmp_path / "cache"))
@@ -67,7 +67,6 @@ def test_a_file_name_that_is_no_utf8_does_not_stop_training(tmp_path, monkeypatc
     assert main(["evaluate", str(tmp_path / "run")]) == 0
 
 
-@pytest.mark.slow
 def test_resume_knows_the_data_by_another_spelling(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small_data.write_folder(tmp_path / "photos")

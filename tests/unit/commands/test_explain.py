@@ -15,6 +15,8 @@ from convscope.explanation import explain as module
 from convscope.training.train import train_run
 from no_drawing import undrawn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(npz, tmp_path_factory):
@@ -49,7 +51,6 @@ def said(run, tmp_path, capsys, monkeypatch):
     return type_in
 
 
-@pytest.mark.slow
 def test_answers_numbers_and_where_the_pictures_are(said, files, tmp_path):
     code, shown, err = said(*files, "--method", "grad_cam,layer_cam", "--method", "occlusion")
     assert (code, err) == (0, "")
@@ -73,7 +74,6 @@ def test_one_image_names_its_picture(said, files, tmp_path):
     assert shown.splitlines()[-1] == f"picture: {tmp_path / 'out' / '0.png'}"
 
 
-@pytest.mark.slow
 def test_json_and_nothing_else(said, files):
     code, shown, err = said(*files, "--method", "layer_cam", "--json")
     document = json.loads(shown)
@@ -81,20 +81,17 @@ def test_json_and_nothing_else(said, files):
     assert document["images"][0]["methods"][0]["method"] == "layer_cam"
 
 
-@pytest.mark.slow
 def test_many_answers_are_cut(said, files, monkeypatch):
     monkeypatch.setattr("convscope.commands.explain.LISTED", 2)
     _, shown, _ = said(files[0].parent, "--method", "layer_cam")
     assert "… and 1 more, in explanation.json" in shown
 
 
-@pytest.mark.slow
 def test_auto_says_why(said, files, monkeypatch):
     _, shown, _ = said(files[0], "--method", "auto")
     assert "most faithful on 16 images of the validation split: " in shown
 
 
-@pytest.mark.slow
 def test_a_refusal_is_printed(said, files, monkeypatch):
     _, shown, _ = said(files[0], "--method", "all")
     lines = shown.splitlines()

@@ -53,6 +53,7 @@ def said(place, capsys, monkeypatch):
     return type_in
 
 
+@pytest.mark.slow
 def test_tables_the_estimate_and_what_to_do(said, place):
     code, shown, err = said()
     assert (code, err) == (0, "")

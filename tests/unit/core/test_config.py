@@ -46,6 +46,7 @@ FREE_TEXT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [k for k in KEYS if k not in FREE_TEXT])
 def test_a_wrong_type_names_the_key_and_what_was_given(key):
     section, _, name = key.rpartition(".")

@@ -80,6 +80,7 @@ def test_recall_bars_with_a_class_without_images(tmp_path):
     assert ink(save_figure(recall_bars(m), tmp_path / "r.png")) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "losses",
     [[2.3, 2.0, 1.5, 40.0, 1e9], [1.0] * 5, [1.0, 2.0, 3.0, float("nan"), float("inf")], [float("nan")] * 5],

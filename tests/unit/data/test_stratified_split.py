@@ -39,6 +39,7 @@ def test_every_image_its_own_group_changes_nothing(labels, fraction, seed):
     assert np.array_equal(free[1], numbered[1])
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data(), LABELS, FRACTIONS, st.integers(0, 9))
 def test_groups_are_never_torn(data, labels, fraction, seed):

@@ -43,6 +43,7 @@ def test_the_figures_are_those_of_training(run, tmp_path):
     assert evaluate(run, split="validation", out=tmp_path).metrics.images == 18
 
 
+@pytest.mark.slow
 def test_robustness_where_it_is_asked_for(run, tmp_path):
     told = []
     result = evaluate(run, out=tmp_path, robustness=True, tell=lambda *words: told.append(words))

@@ -14,6 +14,8 @@ from convscope.experiments.benchmark import BenchmarkEntry
 from convscope.experiments.benchmark_plot import LARGEST, benchmark_figure
 from convscope.experiments.compare import MeanStd
 
+pytestmark = pytest.mark.slow
+
 
 def entry(name, parameters, accuracy, rate, sd=None):
     figures = {
@@ -49,7 +51,6 @@ def ink(path: Path) -> float:
         return float((np.asarray(image.convert("L")) < 250).mean())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "entries",
     [
@@ -88,7 +89,6 @@ def test_parameters_are_logarithmic_and_points_lie_where_they_should(kept, tmp_p
     assert low < min(y for _, y in drawn) - 0.4 and high > max(y for _, y in drawn) + 0.4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 8, 25])
 def test_names_cover_neither_each_other_nor_leave_the_picture(kept, tmp_path, count):
     benchmark_figure(several(count), tmp_path / "c.png", title="t")
@@ -118,7 +118,6 @@ def test_networks_without_figures_are_named(kept, tmp_path):
     assert kept[0].axes[0].get_title() == "tiny\nwithout vgg11, which gave no figures"
 
 
-@pytest.mark.slow
 def test_the_same_contest_is_the_same_picture(tmp_path):
     first = benchmark_figure(several(6), tmp_path / "a.png", title="t").read_bytes()
     assert first == benchmark_figure(several(6), tmp_path / "b.png", title="t").read_bytes()

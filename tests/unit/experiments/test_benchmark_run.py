@@ -36,7 +36,7 @@ def settings(npz, **train):
     return RunConfig.from_dict(made)
 
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
+pytestmark = [pytest.mark.usefixtures("no_pictures"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,6 @@ def benchmark(npz, tmp_path_factory):
     return benchmark_networks(["simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=out, display=QUIET)
 
 
-@pytest.mark.slow
 def test_each_network_is_trained_with_each_seed_in_the_order_of_the_question(benchmark):
     assert [entry.name for entry in benchmark.entries] == ["simple_cnn", "deeper_cnn"]
     for entry in benchmark.entries:
@@ -82,7 +81,6 @@ def test_report_and_picture_are_written(benchmark):
     assert (benchmark.folder / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
 def test_again_nothing_is_trained_and_a_network_more_is_the_only_one(benchmark, npz, monkeypatch):
     asked = []
     real = module.train_run
@@ -104,7 +102,6 @@ def test_again_nothing_is_trained_and_a_network_more_is_the_only_one(benchmark, 
     assert not list(benchmark.folder.glob("*-3"))
 
 
-@pytest.mark.slow
 def test_other_settings_go_to_another_folder(benchmark, npz):
     other = benchmark_networks(
         ["simple_cnn", "deeper_cnn"], settings(npz, lr=0.01), out=benchmark.folder, display=QUIET
@@ -139,7 +136,6 @@ def fails(problem):
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
@@ -161,7 +157,6 @@ def test_a_network_that_fails_does_not_cost_the_others(benchmark, npz, monkeypat
     assert json.loads((made.folder / "comparison.json").read_text())["entries"][0]["problem"] == reason
 
 
-@pytest.mark.slow
 def test_a_mistake_in_the_question_is_no_failure_of_a_network(benchmark, npz, monkeypatch):
     monkeypatch.setattr(module, "train_run", fails(UserError("a disk is not there")))
     with pytest.raises(UserError, match="a disk is not there"):
@@ -170,7 +165,6 @@ def test_a_mistake_in_the_question_is_no_failure_of_a_network(benchmark, npz, mo
         )
 
 
-@pytest.mark.slow
 def test_images_that_do_not_fit_are_said_in_the_row(npz, tmp_path):
     """The coloured network wants three channels; nothing is left of its run."""
     (tmp_path / "own.py").write_text(OWN)
@@ -191,7 +185,6 @@ def test_a_loss_that_is_no_number_is_said_in_the_row(npz, tmp_path):
     assert made.notes == () and (tmp_path / "c" / "comparison.png").is_file()
 
 
-@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_reached_and_the_contest_goes_on(npz, tmp_path, monkeypatch):
     real = module.train_run
     with monkeypatch.context() as patch:
@@ -215,7 +208,6 @@ def test_ctrl_c_keeps_what_was_reached_and_the_contest_goes_on(npz, tmp_path, mo
     assert whole.entries[0].folders == made.entries[0].folders
 
 
-@pytest.mark.slow
 def test_a_kill_before_the_first_run_is_over_is_gone_on_with(npz, tmp_path, monkeypatch):
     def killed(*_, **__):
         raise SystemExit

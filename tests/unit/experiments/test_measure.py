@@ -40,6 +40,7 @@ def test_the_network_of_the_run_answers_for_test_images(run, npz, monkeypatch):
     assert found["macs"].mean == summarise(network).macs
 
 
+@pytest.mark.slow
 def test_a_large_test_split_is_answered_for_in_one_batch(run, npz, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "measure_throughput", lambda _, images: seen.append(len(images)) or 1.0)

@@ -37,6 +37,7 @@ def test_fewer_than_one_seed_is_refused(npz):
         repeat(config(npz), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_a_series_that_was_stopped_goes_on(npz, tmp_path, monkeypatch):
     real = module.train_run

@@ -74,6 +74,7 @@ def test_a_picture_an_image_with_four_methods(run, files, tmp_path):
     assert json.loads((tmp_path / "out" / "explanation.json").read_text()) == found.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_the_run_folder_is_where_pictures_go(run, files):
     assert explain(run, files[0], method="grad_cam").folder == run / "explanation"
@@ -99,6 +100,7 @@ def test_every_method_runs_and_says_what_it_found(run, files, tmp_path):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_the_same_call_gives_the_same_numbers(run, files, tmp_path):
     a, b = (explain(run, files, method=("grad_cam", "layer_cam"), out=tmp_path).to_dict() for _ in range(2))
@@ -179,6 +181,7 @@ def test_a_method_that_cannot_is_refused_for_every_image(run, files, tmp_path, m
     assert all(image.best is None or image.best == "layer_cam" for image in found.images)
 
 
+@pytest.mark.slow
 def test_a_refusal_is_drawn(run, files, tmp_path, monkeypatch):
     none = Method(
         "none", "None", "maps", "", lambda explained_model, images, targets: np.zeros((len(images), 3, 3))

@@ -137,11 +137,13 @@ def test_a_head_knows_photographs_that_it_never_saw(photos, tmp_path):
     assert (logits.argmax(axis=1) == photos[1].train.targets).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_the_same_call_gives_the_same_answers(answered, tmp_path):
     made, fold_of, logits, _ = answered
     assert np.array_equal(answer(made, fold_of, tmp_path / "again"), logits)
 
 
+@pytest.mark.slow
 def test_the_labels_of_a_fold_do_not_move_its_own_answers(answered, tmp_path):
     """What out-of-fold means: with other labels in fold 0 its own answers are the same, and those of others
     are not.
@@ -159,6 +161,7 @@ def test_the_labels_of_a_fold_do_not_move_its_own_answers(answered, tmp_path):
         assert not np.array_equal(changed[fold_of == fold], logits[fold_of == fold])
 
 
+@pytest.mark.slow
 def test_the_pixels_of_a_fold_do_not_move_the_answers_for_it_through_training(small, tmp_path):
     """Half of fold 0 is made black; the other half of it is answered as before."""
     config, prepared, start = small
@@ -180,6 +183,7 @@ def test_finished_folds_are_not_trained_again(answered, monkeypatch):
     assert np.array_equal(answer(made, fold_of, folder), logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", [lambda p: p.unlink(), lambda p: p.write_bytes(b"PK"), lambda p: p.write_bytes(b"")]
 )
@@ -223,6 +227,7 @@ def test_the_features_of_photographs_are_computed_once(photos, tmp_path, monkeyp
     assert calls == [len(photos[1].train)]
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_those_that_answer(small, tmp_path):
     config, prepared, start = small
     averaged = (config.merge({"train": {"ema": 0.9}}), prepared, start)

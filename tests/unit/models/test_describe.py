@@ -18,6 +18,7 @@ def test_a_name_is_described_as_it_was_designed_or_as_is_asked():
     assert summary("small_cnn", options={"hidden": 7}).parameters < summary("small_cnn").parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", A_FAMILY)
 def test_a_name_of_every_family(name):
     with torch.device("meta"):  # shapes without numbers: the largest has 144 million

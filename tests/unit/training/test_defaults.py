@@ -92,6 +92,7 @@ def test_mnist_is_the_set_that_is_not_mirrored():
     assert [name for name in NAMES if not open_source(name).mirrors] == ["mnist"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "rate"), [("small_cnn", 0.1), ("vgg11_bn", 0.1), ("vgg11", 0.01), ("alexnet", 0.01)]
 )

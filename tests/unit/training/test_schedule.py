@@ -30,6 +30,7 @@ def torch_rates(make, steps: int) -> list[float]:
     return rates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @given(
     total=st.integers(1, 400),

@@ -24,6 +24,7 @@ reports = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(reports)
 def test_json_gives_the_same_report_back(report: ScanReport) -> None:
     assert ScanReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report

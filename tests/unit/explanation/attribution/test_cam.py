@@ -65,6 +65,7 @@ def test_negative_numbers_take_part():
         assert found.min() < 0 < found.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", BY_GRADIENTS)
 @given(data=maps_and_gradients(), factor=st.floats(0.1, 10))
 def test_maps_of_a_batch_do_not_meet_and_channels_have_no_order(formula, data, factor):

@@ -81,6 +81,7 @@ def test_other_weights_another_layer_and_another_list_are_measured_anew(run, giv
     assert len(json.loads((run.folder / "explanation" / "methods.json").read_text())) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', "{broken"])
 def test_a_damaged_memory_is_measured_anew(run, given, text):
     path = run.folder / "explanation" / "methods.json"

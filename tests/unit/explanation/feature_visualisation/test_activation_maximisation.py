@@ -38,6 +38,7 @@ def strength(found, units, images):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_image_excites_its_unit_more_than_noise_does(channels):
     found = explained_model(channels)

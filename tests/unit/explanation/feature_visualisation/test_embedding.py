@@ -48,6 +48,7 @@ def explained_model(channels=1, module=None):
     return ExplainedModel.of(TorchPredictor(net, Preprocess(channels, 12, 12), CLASSES))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(2, 30), st.integers(1, 12), st.integers(0, 1000))
 def test_pca_is_that_of_scikit_learn(count, width, seed):
@@ -125,6 +126,7 @@ def test_too_few_images():
         embed(explained_model(), PreparedSplit(part.whole, part.rows[:3]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [4, 40])
 def test_t_sne_puts_groups_apart_and_is_the_same_twice(count):
     groups = np.arange(count) % 2
@@ -179,6 +181,7 @@ def of(classes, count, *, wrong=3):
     return Embedding(rng.normal(size=(count, 2)), labels, predicted, "pca", "head", 9, (0.5, 0.2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10, 20, 21, 100])
 def test_the_legend_names_classes_and_counts_errors(classes):
     names = [f"${k}" for k in range(classes)]

@@ -53,6 +53,7 @@ def test_a_map_that_is_the_same_everywhere_is_not_blank():
     assert not StageMaps("s", np.ones((1, 1, 1))).dummy_input.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_one_stage_is_drawn_in_full_and_several_by_their_strongest(channels):
     image = np.zeros((9, 7, channels), np.uint8)

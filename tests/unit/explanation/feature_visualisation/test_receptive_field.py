@@ -53,6 +53,7 @@ def test_nothing_outside_the_field_in_theory_counts(name):
         assert each.gradient.sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet5", "small_cnn", "resnet20", "squeezenet1_0", "mobilenet_v2"])
 def test_all_of_a_field_that_the_image_holds_does_count(name):
     """The theory is no mere bound: with random weights some gradient reaches its very edge."""
@@ -62,6 +63,7 @@ def test_all_of_a_field_that_the_image_holds_does_count(name):
             assert [end - start for start, end in ranges] == list(each.theory.size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "efficientnet_b0"])
 def test_a_gate_sees_beyond_and_the_lines_say_so(name):
     _, found = fields_of(name)

@@ -53,6 +53,7 @@ def test_no_pixel_changes_by_more_than_epsilon(seed, epsilon, channels, attack):
     assert epsilon > 0 or (found == images).all()
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("epsilon", [1, 4, 40])
@@ -162,6 +163,7 @@ def test_a_network_whose_slopes_are_no_numbers_gives_no_direction(attack):
     assert np.abs(attack(explained_model, images, np.array([1]), epsilon=3).astype(int) - 100).max() <= 3
 
 
+@pytest.mark.slow
 def test_lots_change_nothing_of_one_step(monkeypatch):
     explained_model, (images, labels) = trained_runs.explained_model(), small_data.pictures(7, seed=9)
     whole = fgsm(explained_model, images, labels, epsilon=3)

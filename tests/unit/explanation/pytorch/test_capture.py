@@ -110,6 +110,7 @@ def slopes_by_differences(network, x, targets, layer, *, step=1e-6):
     return gradients
 
 
+@pytest.mark.slow
 def test_the_slopes_are_those_that_differences_measure(case):
     network, layer = case
     x, targets = images().double(), torch.tensor([0, 2])

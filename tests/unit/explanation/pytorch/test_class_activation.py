@@ -101,6 +101,7 @@ def test_the_mean_of_cam_is_the_logit_less_that_of_blank_maps(name):
     np.testing.assert_allclose(found, grad * found[0].size, rtol=1e-9)  # as Selvaraju and others show
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deeper_cnn", "resnet20", "mobilenet_v2"])
 @pytest.mark.parametrize("head", ["own", "linear"])
 def test_cam_takes_the_zoo_with_both_heads_in_float32(name, head):
@@ -191,6 +192,7 @@ def test_eigen_cam_is_blind_to_the_class_and_says_so():
     assert [name for name in CAMS if methods[name].class_agnostic] == ["eigen_cam"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CAMS)
 @settings(max_examples=10)
 @given(order=st.permutations(range(3)))

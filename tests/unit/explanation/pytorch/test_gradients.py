@@ -92,6 +92,7 @@ def test_a_caller_without_gradients_gets_them_all_the_same(attribute, mode):
         assert not torch.is_grad_enabled()
 
 
+@pytest.mark.slow
 @every
 def test_lots_change_nothing_and_no_image_meets_another(attribute, monkeypatch):
     x, targets = images(7)

@@ -118,6 +118,7 @@ def test_what_only_looks_like_one_is_none(activation, words):
         guided_gradient(Twice(activation).double(), *images())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"), [("efficientnet_b0", "SiLU"), ("convnext_tiny", "GELU"), ("lenet5_1998", "Tanh")]
 )

@@ -144,6 +144,7 @@ def save(network, path, **kind):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "kind"),
     [
@@ -503,6 +504,7 @@ def timm():
     return pytest.importorskip("timm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "problem",
     [OSError("We couldn't connect\nto the hub"), RuntimeError("No pretrained weights exist"), KeyError("x")],
@@ -519,6 +521,7 @@ def test_timm_without_a_network_is_one_line(timm, cache, monkeypatch, problem):
     assert str(caught.value).endswith("--pretrained FILE --model resnet18")
 
 
+@pytest.mark.slow
 def test_what_timm_has_comes_with_its_own_preprocessing(timm, cache, monkeypatch):
     real, asked = timm.create_model, []
 

@@ -94,11 +94,11 @@ def test_fields_are_those_that_were_published(name, receptive_field):
 
 
 @pytest.mark.parametrize(("depth", "receptive_field"), [(20, 81), (32, 137), (44, 193)])
-def test_resnets_as_worked_out_by_hand(depth, field):
+def test_resnets_as_worked_out_by_hand(depth, receptive_field):
     """3 + 2n·2 + (2 + 4 + (n − 1)·8) + (4 + 8 + (n − 1)·16) for n blocks a stage."""
     n = (depth - 2) // 6
-    assert field == 3 + 4 * n + 6 + 8 * (n - 1) + 12 + 16 * (n - 1)
-    assert summarise(create(f"resnet{depth}")).receptive_field == (field, field)
+    assert receptive_field == 3 + 4 * n + 6 + 8 * (n - 1) + 12 + 16 * (n - 1)
+    assert summarise(create(f"resnet{depth}")).receptive_field == (receptive_field, receptive_field)
 
 
 def test_another_input_size():

@@ -187,6 +187,7 @@ def sound(request, tmp_path_factory):
     return folder, path.suffix, path.read_bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(data=st.data())
 def test_any_damage_is_one_line_or_tensors_but_never_another_error(sound, data):

@@ -21,6 +21,7 @@ def answers(n: int):
     return 4 * rng.normal(size=(n, 4)) + 3 * np.eye(4)[labels], labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 500])
 def test_reliability_of_one_answer_and_of_many(n, tmp_path):
     logits, labels = answers(n)
@@ -41,6 +42,7 @@ def test_the_points_are_those_of_the_bins():
     np.testing.assert_allclose(line.get_ydata(), [100 * b.accuracy for b in there])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [None, 0.6, 1.1])
 @pytest.mark.parametrize("n", [1, 700])
 def test_risk_over_coverage_with_and_without_a_threshold(n, threshold, tmp_path):

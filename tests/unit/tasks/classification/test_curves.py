@@ -60,6 +60,7 @@ def test_thinning_keeps_the_ends_and_invents_nothing(n, points, seed):
     assert {tuple(p) for p in found.T.tolist()} <= {tuple(p) for p in curve.T.tolist()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [["a", "b"], ["<b>$x$", "a" * 300, "=1+1", "d", "e", "f", "g"]])
 def test_figures_with_hostile_names_and_empty_classes(classes, tmp_path):
     logits, labels = answers(60, 2, classes=len(classes))

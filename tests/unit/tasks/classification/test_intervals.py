@@ -33,6 +33,7 @@ def measured(logits, labels) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sure", "n"), [(1.0, 150), (1.6, 150)])
 def test_the_truth_lies_inside_in_about_95_of_100_cases(sure, n):
     """200 draws of so many images; the truth is that of 300,000. 95 % of 200 is 190, four deviations below

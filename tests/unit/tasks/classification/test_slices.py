@@ -61,6 +61,7 @@ def test_a_planted_class_and_a_planted_folder_are_found():
     assert "the folder day" not in found
 
 
+@pytest.mark.slow
 def test_random_errors_raise_no_alarm_in_95_of_100_cases():
     """100 draws; of 50 tests each none may be significant. 5 are expected to be, 12 is three deviations
     more."""

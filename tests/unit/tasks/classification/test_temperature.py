@@ -17,6 +17,7 @@ def data(seed, *, count=60, classes=4, scale=3.0, right=0.7):
     return logits.astype(np.float32), labels.astype(np.int64)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10**6), st.floats(0.1, 30), st.floats(0.1, 1))
 def test_it_is_the_best_of_a_fine_grid_and_never_worse_than_one(seed, scale, right):

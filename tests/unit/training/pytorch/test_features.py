@@ -119,6 +119,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_decides_them_makes_them_new(network, part, cache, change):
     first, _ = features(network, part)

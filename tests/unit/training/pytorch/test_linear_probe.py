@@ -145,6 +145,7 @@ def test_mixup_blends_features_and_targets_alike_and_again():
 # What a run of a head leaves
 
 
+@pytest.mark.slow
 def test_it_learns_and_ends_like_every_other_run(done):
     assert done.status == "finished" and done.metrics["test"]["top1"] > 0.7 and len(done.history) == 3
     bundle = Bundle.load(done.folder)
@@ -300,6 +301,7 @@ def test_a_head_takes_what_every_training_takes(folder, tmp_path, name):
         assert Bundle.load(finished.folder).preprocess["mean"] == [0.5, 0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_the_switches_reach_the_head(folder, tmp_path):
     def job(name, **sections):
         return parts(photographs.config(folder, **sections), tmp_path / name)[1].job
@@ -386,6 +388,7 @@ def test_a_killed_head_goes_on_bit_for_bit(whole, call, before, tmp_path, monkey
     assert outcome(tmp_path / "run") == expected and not (tmp_path / "run-2").exists()
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_a_head_is_small(whole, tmp_path):
     """The body changes no more than the pictures do, and stands where it came from."""
     run(whole[0], tmp_path / "run")

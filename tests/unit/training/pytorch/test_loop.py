@@ -101,6 +101,7 @@ def test_a_killed_run_goes_on_bit_for_bit(whole, call, before, tmp_path, monkeyp
     assert not (tmp_path / "run-2").exists()
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_every_single_checkpoint_still_gets_there(npz, tmp_path, monkeypatch):
     made = config(npz, **EVERYTHING).merge({"train": {"epochs": 2}})
     run(made, tmp_path / "whole")
@@ -115,6 +116,7 @@ def test_a_run_killed_at_every_single_checkpoint_still_gets_there(npz, tmp_path,
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(npz, tmp_path):
     made = config(npz, **EVERYTHING).merge({"train": {"epochs": 1, "checkpoint_seconds": 60.0}})
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):

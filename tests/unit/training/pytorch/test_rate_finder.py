@@ -39,6 +39,7 @@ def test_the_same_search_finds_the_same(npz, tmp_path):
     assert find_rate(*parts(npz, tmp_path / "a")) == find_rate(*parts(npz, tmp_path / "b"))
 
 
+@pytest.mark.slow
 def test_a_network_that_learns_nothing_has_no_rate(npz, tmp_path):
     job, state = parts(npz, tmp_path / "run")
     deaf = Job(**{**vars(job), "loss": lambda logits, targets: job.loss(logits * 0, targets)})

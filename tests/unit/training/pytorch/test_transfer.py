@@ -102,6 +102,7 @@ def test_photographs_start_from_squeezenet_s_features_where_nothing_is_said():
     assert start(photographs=False) == Initialisation()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sections", "mode", "name"),
     [
@@ -247,6 +248,7 @@ def test_rates_fall_from_the_head_to_the_first_stage(decay):
         assert scale(name) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_rates_reach_the_optimiser_and_every_step(npz, weights, tmp_path):
     made = tuned(
         npz,
@@ -413,6 +415,7 @@ def test_what_is_asked_of_fine_tuning_does_not_spoil_the_head_before_it(npz, wei
     assert all(torch.equal(value, heads[1][name]) for name, value in heads[0].items())
 
 
+@pytest.mark.slow
 def test_unequal_classes_are_met_by_the_first_head_too(npz, weights, tmp_path):
     heads = []
     for number, imbalance in enumerate(("none", "focal")):
@@ -440,6 +443,7 @@ def test_a_run_that_only_gets_worse_ends_with_what_it_began_with(npz, weights, t
     assert all(np.array_equal(value.numpy(), saved[name]) for name, value in session.state.best.items())
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_leaves_the_head_first(npz, weights, tmp_path):
     with pytest.raises(DivergedError, match="the best weights before it are kept in"):
         run(tuned(npz, weights, train={"lr": 1e30, "warmup": 0.0, "schedule": "constant"}), tmp_path / "run")
@@ -564,6 +568,7 @@ def test_a_weight_file_that_vanished(stopped, tmp_path, mode):
     assert run(made, tmp_path / "run", resume=True).status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["probe", "finetune"])
 def test_a_weight_file_that_changed(stopped, tmp_path, mode):
     made, file = stopped(mode)

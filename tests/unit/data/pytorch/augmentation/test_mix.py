@@ -73,6 +73,7 @@ def test_every_image_has_its_own_share(kind):
     assert len(torch.unique(own[own < 1])) > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 def test_mixup_shares_follow_the_beta_distribution(alpha):
     n = 4000

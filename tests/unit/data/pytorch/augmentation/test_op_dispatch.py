@@ -21,6 +21,7 @@ def images(n: int, c: int = 3, h: int = 16, w: int = 16) -> torch.Tensor:
     return torch.randint(1, 255, (n, h, w, c), dtype=torch.uint8, generator=rng).permute(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 @given(which=st.lists(st.integers(0, len(CHOICES) - 1), min_size=1, max_size=20), c=st.sampled_from([1, 3]))
 @settings(max_examples=60, deadline=None)
 def test_a_batch_is_its_images_one_by_one(which, c):

@@ -75,6 +75,7 @@ def with_weights_of(ours, plain):
     return ours.double(), plain.double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(TEXTBOOK))
 def test_training_equals_the_textbook(name):
     """Logits, loss gradients and batch-norm statistics of one training step, in float64; dropout draws the

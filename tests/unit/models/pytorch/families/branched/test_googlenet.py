@@ -16,6 +16,7 @@ def on_meta(side, **changes):
         return create("googlenet", input_shape=(3, side, side), **changes).eval()
 
 
+@pytest.mark.slow
 def test_maps_at_224_are_those_of_table_1():
     maps = on_meta(224).features(torch.zeros(1, 3, 224, 224, device="meta"))
     assert {name: tuple(m.shape[1:]) for name, m in maps.items()} == {
@@ -82,6 +83,7 @@ def test_auxiliary_heads_answer_in_training_alone():
     assert list(net.features(x)) == list(net.stages)
 
 
+@pytest.mark.slow
 def test_auxiliary_losses_reach_the_stem_and_leave_what_is_behind_them():
     net = create("googlenet", input_shape=(1, 32, 32), classes=5).train()
     _, (first, _) = forward_with_aux(net, torch.randn(3, 1, 32, 32))
@@ -90,6 +92,7 @@ def test_auxiliary_losses_reach_the_stem_and_leave_what_is_behind_them():
     assert all(p.grad is None for p in [*net.body.stage4d.parameters(), *net.head.parameters()])
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_are_not_counted():
     net = on_meta(224)
     idle = sum(p.numel() for p in net.auxiliary.parameters())

@@ -94,6 +94,7 @@ def test_training_draws_and_evaluation_does_not():
         assert not torch.equal(*draws) and torch.equal(net(x), net(x))
 
 
+@pytest.mark.slow
 @both
 def test_norms_have_the_floor_that_the_weights_were_trained_with(version):
     norms = {m.eps for m in designed(version).modules() if isinstance(m, nn.BatchNorm2d)}

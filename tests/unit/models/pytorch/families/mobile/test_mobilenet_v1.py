@@ -56,6 +56,7 @@ def test_a_width_of_nothing_is_refused(width):
         designed(width=width)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "sides"), [(224, (112, 112, 56, 28, 14, 7)), (32, (32, 32, 32, 16, 8, 4))])
 def test_maps_halve_where_the_docstring_says(side, sides):
     with torch.device("meta"):

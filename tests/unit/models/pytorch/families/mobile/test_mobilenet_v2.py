@@ -50,6 +50,7 @@ def test_ten_of_seventeen_blocks_add():
     assert (len(blocks), sum(isinstance(block, Residual) for block in blocks)) == (17, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "sides"), [(224, (112, 112, 56, 28, 14, 14, 7, 7, 7)), (32, (32, 32, 32, 16, 8, 8, 4, 4, 4))]
 )

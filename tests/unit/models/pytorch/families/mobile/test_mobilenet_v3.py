@@ -29,6 +29,7 @@ def test_a_stage_takes_its_stride_once_and_every_inner_width():
     assert made(torch.zeros(2, 8, 9, 9)).shape == (2, 12, 5, 5)
 
 
+@pytest.mark.slow
 @both
 def test_blocks_are_those_of_the_tables(size):
     """Tables 1 and 2: as many blocks as rows, with squeeze-and-excite and h-swish where they are ticked."""
@@ -44,6 +45,7 @@ def test_blocks_are_those_of_the_tables(size):
     assert kinds == [nn.ReLU] * relus[size] + [nn.Hardswish] * (len(made) - relus[size])
 
 
+@pytest.mark.slow
 @both
 def test_a_quarter_of_the_inner_width_is_squeezed_out(size):
     """Section 5.3, to the nearest multiple of 8 that takes no more than a tenth away."""
@@ -56,6 +58,7 @@ def test_a_quarter_of_the_inner_width_is_squeezed_out(size):
     assert widths[120] == 32 and widths[{"large": 72, "small": 96}[size]] == 24
 
 
+@pytest.mark.slow
 @both
 def test_gates_are_hard_and_norms_are_slow(size):
     net = designed(size)
@@ -90,6 +93,7 @@ def test_maps_halve_where_the_docstring_says(size, side, sides):
     assert [tuple(m.shape[1:]) for m in maps] == [(c, s, s) for c, s in zip(widths, sides, strict=True)]
 
 
+@pytest.mark.slow
 @both
 def test_the_head_is_as_wide_as_in_the_tables(size):
     widths = [layer.out_features for layer in designed(size).head if isinstance(layer, nn.Linear)]

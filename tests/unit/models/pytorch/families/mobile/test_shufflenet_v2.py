@@ -73,6 +73,7 @@ def test_a_halving_unit_works_on_all_maps_twice():
     assert torch.equal(got[:, 0::2], unit.branch1(x)) and torch.equal(got[:, 1::2], unit.branch2(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "sides"), [(224, (56, 28, 14, 7, 7)), (32, (32, 16, 8, 4, 4))])
 def test_maps_halve_where_the_docstring_says(side, sides):
     with torch.device("meta"):

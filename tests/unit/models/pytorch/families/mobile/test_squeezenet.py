@@ -59,6 +59,7 @@ def test_pools_round_up_and_keep_the_edge(side):
     assert pooled[..., -1, -1] == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side", "sides"),
     [
@@ -101,6 +102,7 @@ def test_a_logit_is_the_mean_of_a_map_without_what_is_below_0():
     assert (logits[:, 0] == 0).all() and (logits[:, 4] > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["squeezenet1_0", "squeezenet1_1"])
 def test_the_first_answer_is_not_far_from_even(name):
     """A loss near ln 10 = 2.3; logits that start large are thrown below 0 by the first steps, and stay

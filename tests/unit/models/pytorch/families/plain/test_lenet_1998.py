@@ -103,6 +103,7 @@ def test_logits_are_scaled_distances_to_codes():
     assert (layer(layer.codes).argmax(1) == torch.arange(7)).all() and layer(layer.codes).max() == 0
 
 
+@pytest.mark.slow
 def test_codes_are_fixed_far_apart_and_not_trained():
     codes = torch.tensor([code(i) for i in range(1000)])
     assert set(codes.unique().tolist()) == {-1.0, 1.0}

@@ -32,6 +32,7 @@ def test_a_gate_that_is_open_changes_nothing_and_a_shut_one_leaves_nothing():
         assert torch.equal(block(x), factor * x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "gate"), [(nn.ReLU, nn.Sigmoid), (nn.SiLU, nn.Sigmoid), (nn.ReLU, nn.Hardsigmoid)]
 )

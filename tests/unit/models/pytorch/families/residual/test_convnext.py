@@ -83,6 +83,7 @@ def test_one_block_alone_is_never_left_out():
     assert [layer.p for layer in net.modules() if isinstance(layer, StochasticDepth)] == [0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "sides"), [(224, (56, 56, 28, 14, 7)), (64, (69, 69, 34, 17, 8)), (28, (33, 33, 16, 8, 4))]
 )

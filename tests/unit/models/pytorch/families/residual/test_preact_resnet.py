@@ -26,6 +26,7 @@ def count_of(depth, width, channels=3, classes=10):
     return total + 2 * inputs + inputs * classes + classes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "width", "millions"),
     [(40, 1, 0.6), (40, 2, 2.2), (40, 4, 8.9), (40, 8, 35.7), (28, 10, 36.5), (28, 12, 52.5), (22, 8, 17.2)],

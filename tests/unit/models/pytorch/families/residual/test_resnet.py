@@ -114,6 +114,7 @@ def test_cbam_costs_what_its_paper_says_to_the_last_digit():
     assert round(summarise(on_paper("resnet50", stride_in="1x1")).macs / 1e9, 3) == 3.858
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "widths", "groups"),
     [("resnet50", 64, 1), ("resnext50_32x4d", 128, 32), ("wide_resnet50_2", 128, 1)],
@@ -126,6 +127,7 @@ def test_relatives_differ_in_the_3x3(name, widths, groups):
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("attention", "kind"), [("se", SqueezeExcite), ("cbam", ChannelAndSpatialGate)])
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_a_gate_ends_each_change(name, attention, kind):
