@@ -17,11 +17,19 @@ from convscope.core.errors import ConvscopeError, Failure, UserError
 
 
 def storage_error(path: Path, error: OSError) -> ConvscopeError:
-    """The one line that says what to do when `path` could not be written.
+    """The one line that says what to do when a file could not be written.
+
+    Args:
+        path: of the file.
+        error: what the system raised.
+
+    Returns:
+        A UserError for a folder that may not be written, a Failure for everything else.
 
     >>> str(storage_error(Path("runs/a"), OSError(errno.ENOSPC, "No space left on device")))[:42]
     'the disk is full: could not write runs/a; '
     """
+    # Quotas end like disks.
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Failure(
             f"the disk is full: could not write {path}; what was there before is kept; "
@@ -36,6 +44,7 @@ def make_folder(path: Path) -> Path:
     """Make `path` and the folders above it; a folder that cannot be made is a one-line error."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+    # Raised for a file alone: a folder that is there is fine.
     except FileExistsError:
         raise UserError(f"{path} is a file; a folder is needed there; choose another with --out") from None
     except OSError as error:
@@ -44,32 +53,53 @@ def make_folder(path: Path) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step; on any error the file that was there stays as it was.
+    """Replace a file in one step; on any error the file that was there stays as it was.
 
-    Raises UserError for a folder that may not be written and Failure for a full disk.
+    Args:
+        path: of the file; its folder exists.
+        data: all of it.
+
+    Raises:
+        UserError: the folder may not be written.
+        Failure: the disk is full.
     """
+    # Beside the target: a rename is one step only within a file system.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
+            # Without it a power cut may leave the new name with no bytes behind it.
             os.fsync(file.fileno())
+        # Not rename, which fails on Windows where the target is there.
         temporary.replace(path)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
+        # After an error this frees what was written, which counts most on a full disk.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Replace `path` by `text` (UTF-8) in one step.
+    r"""Replace a file by text in one step, as `write_bytes` does.
 
     A file name whose bytes are no UTF-8 is written as `\udcff`, which JSON reads back as the same name.
+
+    Args:
+        path: of the file; its folder exists.
+        text: is written as UTF-8.
     """
+    # Python keeps such bytes of a file name as lone surrogates (PEP 383), which UTF-8 refuses.
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as indented JSON in one step; NaN is refused, since JSON has none."""
+    """Replace a file by indented JSON in one step, as `write_bytes` does.
+
+    Args:
+        path: of the file; its folder exists.
+        value: plain JSON types; NaN is a ValueError.
+    """
+    # NaN is no JSON: other programs would refuse the whole file.
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

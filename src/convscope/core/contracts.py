@@ -1,7 +1,7 @@
-"""The contracts that hold the house together. Shapes legend, used in every docstring of the package:
+"""The contracts between the rooms of the package. Shapes legend, used in every docstring:
 
     N  images in a batch        C  channels (1 or 3)
-    H  height in pixels         W  width in pixels         K  classes
+    H  height in pixels         W  width in pixels         K  outputs of a network, such as classes
 
 Images are uint8 and N×H×W×C outside a network (as files decode, and channels-last in memory), and float and
 N×C×H×W inside one. The Model contract needs tensors, so it lives in `models/pytorch/network.py`; the Bundle
@@ -10,30 +10,27 @@ is in `core/bundle.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with what is done and the total, as one kind of work goes on."""
-Tell: TypeAlias = Callable[[str, int, int], None]
-"""The same where there are several kinds: the first word says which."""
-
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Images with what is to be said of each. For classification the target is an int, an index into
-    `classes`.
+    """Images with a target each: what a network is to say of it.
+
+    A source gives class labels, int64 N, indices into `classes`. `data/targets.py` puts other targets in
+    their place, such as float N×3.
     """
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names that targets stand for."""
+        """The names of the K outputs of a network."""
 
     @property
-    def labels(self) -> Sequence[Any] | NDArray[np.int64]:
+    def labels(self) -> Sequence[Any] | NDArray[Any]:
         """The targets of all images, without decoding one."""
 
     def __len__(self) -> int: ...
@@ -42,11 +39,10 @@ class Dataset(Protocol):
         """One image, uint8 H×W×C, and its target."""
 
 
+# isinstance looks for the names alone, not for arguments, shapes or types.
 @runtime_checkable
 class EncodedDataset(Dataset, Protocol):
-    """A Dataset whose images lie encoded (JPEG, PNG, …) in files or table cells; they are decoded when asked
-    for.
-    """
+    """A Dataset whose images lie encoded (JPEG, PNG, …) in files or table cells and are decoded on demand."""
 
     def encoded(self, index: int) -> bytes:
         """The bytes of one image as they are stored."""
@@ -57,11 +53,11 @@ class EncodedDataset(Dataset, Protocol):
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Anything that answers: a PyTorch network, later Keras, ONNX or a server."""
+    """Anything that predicts: a PyTorch network, later Keras, ONNX or a server."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the K answers."""
+        """The names of the K outputs."""
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits N×K for prepared images, uint8 N×H×W×C; normalisation happens inside."""

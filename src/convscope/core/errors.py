@@ -1,7 +1,7 @@
-"""What goes wrong, said so that a person knows what to do next.
+"""Errors that tell a person what to do next.
 
 Two families. A `UserError` is a mistake in what was asked for (exit code 2); a `Failure` is something that
-went wrong while doing it (exit code 1). Both carry one line: what was given, what is allowed, what to do.
+went wrong while doing it (exit code 1). Both carry one line: what there was, what is allowed, what to do.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from collections.abc import Iterable
 
 
 class ConvscopeError(Exception):
-    """The parent of every error that Convscope raises on purpose; `exit_code` is what the command line
-    returns.
-    """
+    """The parent of every error that Convscope raises on purpose; `exit_code` is for the command line."""
 
     exit_code = 1
 
@@ -25,9 +23,7 @@ class UserError(ConvscopeError):
 
 
 class ShapeError(UserError):
-    """An image or an array does not fit a layer; the message names the layer, what it got and what it
-    needs.
-    """
+    """An array does not fit a layer; the message names the layer, what it got and what it needs."""
 
 
 class Failure(ConvscopeError):  # noqa: N818 (a sentence: UserError or Failure)
@@ -37,18 +33,30 @@ class Failure(ConvscopeError):  # noqa: N818 (a sentence: UserError or Failure)
 
 
 def nearest(name: str, allowed: Iterable[str], *, cutoff: float = 0.5) -> str | None:
-    """The allowed name that looks most like `name`, or None when none is close.
+    """The allowed name that is most like `name`, or None when none is close.
+
+    Args:
+        name: what a person typed.
+        allowed: the right names.
+        cutoff: similarity from 0 to 1 below which nothing is close.
 
     >>> nearest("smal_cnn", ["lenet5", "small_cnn"])
     'small_cnn'
     """
+    # Case is forgiven: papers write ResNet, and the names here are small.
     folded = {a.lower(): a for a in allowed}
-    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
-    return folded[found[0]] if found else None
+    # At 0.5, below difflib's own 0.6, one wrong letter of two is still close: ls for lr.
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
+    return folded[close[0]] if close else None
 
 
 def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not on a list: it names the nearest right one and, up to 24 of them, all.
+
+    Args:
+        kind: the noun, such as "network".
+        name: what a person typed.
+        allowed: the right names.
 
     >>> str(unknown_name("network", "smal_cnn", ["lenet5", "small_cnn"]))
     "there is no network 'smal_cnn'; did you mean 'small_cnn'? allowed: lenet5, small_cnn"
@@ -56,5 +64,6 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> UserError:
     names = sorted(allowed)
     guess = nearest(name, names)
     hint = f"did you mean {guess!r}? " if guess else ""
+    # 24 names fill about three lines of a terminal.
     shown = ", ".join(names[:24]) + (f" and {len(names) - 24} more" if len(names) > 24 else "")
     return UserError(f"there is no {kind} {name!r}; {hint}allowed: {shown}")

@@ -11,16 +11,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+# Pillow is among them: another version may decode or resize to other pixels.
 PACKAGES = ("convscope", "torch", "numpy", "pillow", "safetensors", "pyarrow")
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide a result; a package that is missing is left
-    out.
-    """
+    """The versions of Python and of the packages that decide a result; a missing package is left out."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
+            # Asked of the installation: importing torch for its version would take seconds.
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
@@ -28,8 +28,9 @@ def versions() -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's name as the operating system tells it."""
+    """The processor's name as the operating system knows it."""
     try:
+        # platform.processor() is empty or "x86_64" on most Linux systems.
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
@@ -37,17 +38,19 @@ def processor() -> str:
 
 
 def hardware() -> dict[str, Any]:
-    """The machine in words that mean the same elsewhere."""
+    """The machine: system, architecture, processor and cores."""
     return {
         "system": platform.system(),
         "machine": platform.machine(),
         "cpu": processor(),
+        # Logical cores of the machine, also those that a container may not use.
         "cores": os.cpu_count(),
     }
 
 
 def command() -> str:
     """What was typed, as it could be typed again; for a Python program, its script."""
+    # Without the folder of the program, which differs between machines.
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 

@@ -25,7 +25,8 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def add(self, name: str) -> Callable[[T], T]:
-        """A decorator that enters what it decorates under `name`; a name is given once."""
+        """A decorator that enters what it decorates under `name`; a name is entered once."""
+        # Two entries of one name are a slip in the package, not of a person: no UserError.
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered already")
 
@@ -45,6 +46,7 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
+        # In the order of entry, which is that of every table shown.
         return iter(self._entries)
 
     def __len__(self) -> int:

@@ -6,8 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
-# What Excel, LibreOffice and Google Sheets take for the beginning of a formula, and the tab they skip before
-# it.
+# What Excel, LibreOffice and Google Sheets take for the beginning of a formula, and the tab they skip first.
 FORMULA = ("=", "+", "-", "@", "\t")
 
 
@@ -16,6 +15,10 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     A text that begins like a formula gets an apostrophe before it, which spreadsheets read as "this is text"
     (OWASP, CSV injection). A program that needs names exactly reads the JSON form, which changes nothing.
+
+    Args:
+        header: the names of the columns.
+        rows: as many cells each.
 
     >>> print(csv_text(["name", "probability"], [["=cmd()", 0.5], ["a,b", None]]), end="")
     name,probability
@@ -30,6 +33,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> object:
+    # Six digits: more are noise of the processor, and files of two machines should agree.
     if isinstance(value, float):
         return f"{value:.6g}"
     if not isinstance(value, str):

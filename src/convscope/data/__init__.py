@@ -1,3 +1,1 @@
-"""From a path to batches: sources, scan, split, the one preprocessing, the cache, augmentation, the
-loader.
-"""
+"""From a path to batches: sources, scan, split, the one preprocessing, cache, augmentation, loader."""

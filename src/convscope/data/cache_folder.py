@@ -1,6 +1,4 @@
-"""Where Convscope keeps what it can fetch or compute again: downloads, decoded images, the results of
-scans.
-"""
+"""Where Convscope keeps what it can fetch or compute again: downloads, prepared images, scans."""
 
 from __future__ import annotations
 
@@ -26,13 +24,14 @@ def cache_folder() -> Path:
     '/data/cache'
     >>> del os.environ["CONVSCOPE_CACHE"]
     """
+    # An own variable goes first: a cluster shares $XDG_CACHE_HOME between programs with other limits.
     own = os.environ.get("CONVSCOPE_CACHE", "")
     shared = os.environ.get("XDG_CACHE_HOME", "")
     try:
         if own:
             return Path(own).expanduser().absolute()
         base = Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
+    except RuntimeError:  # neither $HOME nor the password database knows a home folder
         where = "set CONVSCOPE_CACHE to a folder that can be written"
         raise UnusableCache(f"there is no home folder to keep a cache in; {where}") from None
     return base / "convscope"

@@ -1,5 +1,4 @@
-"""The data sets that sources open: images in an array, in files, or encoded in the cells of a table; and a
-part of one.
+"""The data sets that sources open: images in an array, in files, or encoded in the cells of a table.
 
 All satisfy the Dataset contract of `core/contracts.py`. Beyond it each has `name(i)`, what a person calls an
 image, unique within its source, and `fingerprint()`, a SHA-256 that changes when the images may have changed.
@@ -8,7 +7,7 @@ image, unique within its source, and `fingerprint()`, a SHA-256 that changes whe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,33 +18,19 @@ from numpy.typing import NDArray
 
 from convscope.core.contracts import Dataset, EncodedDataset
 from convscope.core.errors import UserError
+from convscope.data.class_labels import checked_labels
 from convscope.data.preparing.decode import decode, read_bytes
 
 
-def checked_labels(labels: Any, classes: Sequence[str], count: int) -> NDArray[np.int64]:
-    """The labels as int64 of length `count`, each an index into `classes`; else a UserError says which is
-    not.
-
-    >>> checked_labels([0, 1, 1], ("cat", "dog"), 3)
-    array([0, 1, 1])
-    """
-    found = np.asarray(labels)
-    if found.shape != (count,) or (count and found.dtype.kind not in "iu"):
-        raise UserError(
-            f"{count} images need {count} whole-number labels; got {found.dtype} of shape {found.shape}"
-        )
-    wrong = np.flatnonzero((found < 0) | (found >= len(classes)))
-    if wrong.size:
-        raise UserError(
-            f"label {found[wrong[0]]} (image {wrong[0]}) is not one of the {len(classes)} classes; "
-            f"allowed: 0 to {len(classes) - 1}; {wrong.size} of {count} labels are out of range"
-        )
-    return found.astype(np.int64, copy=False)
-
-
 def hash_of_stats(paths: Iterable[Path], names: Iterable[str]) -> str:
-    """SHA-256 over the name, size in bytes and modification time in nanoseconds of each file; a missing one
-    counts -1.
+    """SHA-256 over the name, size and modification time of each file; no file is opened.
+
+    Args:
+        paths: where the files lie; a missing one counts with size and time −1.
+        names: what each is called, which counts as well; as many.
+
+    Returns:
+        64 hexadecimal digits.
 
     >>> len(hash_of_stats([], []))
     64
@@ -56,7 +41,9 @@ def hash_of_stats(paths: Iterable[Path], names: Iterable[str]) -> str:
             stat = path.stat()
             size, time = stat.st_size, stat.st_mtime_ns
         except OSError:
+            # Missing files count: one that comes back changes the fingerprint, and so the cached scan.
             size = time = -1
+        # A file name may be bytes that are no UTF-8; surrogateescape gives those bytes back.
         digest.update(f"{name}\0{size}\0{time}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -71,7 +58,7 @@ class ArrayDataset:
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     classes: tuple[str, ...]
     prefix: str = "image"
 
@@ -85,7 +72,7 @@ class ArrayDataset:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], Any]:
         return self.images[index], int(self.labels[index])
 
     def name(self, index: int) -> str:
@@ -94,6 +81,7 @@ class ArrayDataset:
 
     def fingerprint(self) -> str:
         """SHA-256 over pixels and labels."""
+        # The shape goes in first: 2×6 and 3×4 pixels may hold the same bytes.
         digest = hashlib.sha256(str(self.images.shape).encode())
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels).data)
@@ -101,7 +89,7 @@ class ArrayDataset:
 
 
 class _Decoded:
-    """What data sets of encoded images share: an image is decoded, to RGB, when it is asked for."""
+    """What data sets of encoded images share: an image is decoded, to RGB, on demand."""
 
     labels: NDArray[np.int64]
 
@@ -120,9 +108,7 @@ class _Decoded:
 
 @dataclass(frozen=True, eq=False)
 class FileDataset(_Decoded):
-    """Images in files. `paths` are relative to `root` (or absolute) and, in posix form, are the names as
-    well.
-    """
+    """Images in files. `paths` are relative to `root` (or absolute) and, in posix form, the names as well."""
 
     paths: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -132,12 +118,13 @@ class FileDataset(_Decoded):
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", checked_labels(self.labels, self.classes, len(self.paths)))
 
+    # Joining with an absolute path gives that path: tables may name files wherever they lie.
     def path(self, index: int) -> Path:
         """Where the file of one image lies."""
         return self.root / self.paths[index]
 
     def encoded(self, index: int) -> bytes:
-        """The bytes of one file; an UnreadableImage where it is gone or closed to us."""
+        """The bytes of one file; an UnreadableImage where it is missing or may not be read."""
         return read_bytes(self.path(index))
 
     def name(self, index: int) -> str:
@@ -151,10 +138,10 @@ class FileDataset(_Decoded):
 
 @dataclass(frozen=True, eq=False)
 class CellDataset(_Decoded):
-    """Encoded images in the cells of a table: `cell(row)` gives the bytes, `row_name(row)` the name of a
-    table row.
+    """Encoded images in the cells of a table.
 
-    `rows` are the table's rows that belong to this data set; `mark()` is a hash of the table.
+    `cell(row)` gives the bytes and `row_name(row)` the name of a table row; `rows` are the table's rows that
+    belong to this data set; `table_fingerprint()` is a hash of the table.
     """
 
     cell: Callable[[int], bytes]
@@ -162,7 +149,7 @@ class CellDataset(_Decoded):
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     row_name: Callable[[int], str]
-    mark: Callable[[], str]
+    table_fingerprint: Callable[[], str]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", checked_labels(self.labels, self.classes, len(self.rows)))
@@ -176,18 +163,19 @@ class CellDataset(_Decoded):
         return self.row_name(int(self.rows[index]))
 
     def fingerprint(self) -> str:
-        """SHA-256 over the table's mark, taken at the first call, and the rows."""
-        return hashlib.sha256(self._mark.encode() + np.ascontiguousarray(self.rows).tobytes()).hexdigest()
+        """SHA-256 over the table's fingerprint, taken at the first call, and the rows."""
+        # Two splits of one table differ in their rows alone.
+        rows = np.ascontiguousarray(self.rows).tobytes()
+        return hashlib.sha256(self._table_fingerprint.encode() + rows).hexdigest()
 
     @cached_property
-    def _mark(self) -> str:
-        return self.mark()
+    def _table_fingerprint(self) -> str:
+        return self.table_fingerprint()
 
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """The images of `dataset` at `indices`, in that order. A subset of encoded images is itself an
-    EncodedDataset.
+    """The images of `dataset` at `indices`, in that order. A subset of encoded images is encoded itself.
 
     >>> whole = ArrayDataset(np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 1, 0]), ("cat", "dog"), "train")
     >>> part = Subset(whole, np.array([2, 1]))
@@ -200,6 +188,8 @@ class Subset:
 
     def __new__(cls, dataset: Dataset | None = None, *_: object, **__: object) -> Subset:
         """An EncodedSubset where `dataset` is encoded, so that `encoded` exists exactly where it works."""
+        # `isinstance(x, EncodedDataset)` asks only whether the method is there, so a plain subset must not
+        # have it.
         encoded = cls is Subset and isinstance(dataset, EncodedDataset)
         return object.__new__(EncodedSubset if encoded else cls)
 
@@ -209,17 +199,20 @@ class Subset:
             raise UserError(
                 f"indices {indices.min()} to {indices.max()} reach outside 0 to {len(self.dataset) - 1}"
             )
+        # Frozen data classes set their own fields in this way: the checked array replaces what was handed in.
         object.__setattr__(self, "indices", indices)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes of the whole, whether or not each occurs here."""
+        """The names of the whole, whether or not each class occurs here."""
         return self.dataset.classes
 
     @cached_property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> NDArray[Any]:
         """The targets at the indices."""
-        return cast("NDArray[np.int64]", np.asarray(self.dataset.labels)[self.indices])
+        # Cached: each gather copies as many numbers as there are images.
+        labels: NDArray[Any] = np.asarray(self.dataset.labels)
+        return labels[self.indices]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -248,8 +241,13 @@ class EncodedSubset(Subset):
 def image_name(dataset: Dataset, index: int) -> str:
     """What a person calls an image of any Dataset: its own name for it, else `#index`.
 
+    Args:
+        dataset: with or without a `name(i)`.
+        index: 0 to N − 1.
+
     >>> image_name(ArrayDataset(np.zeros((1, 8, 8, 1), np.uint8), np.array([0]), ("cat",), "test"), 0)
     'test#0'
     """
+    # The contract asks for no name: a data set of a person's own may have images only.
     name = getattr(dataset, "name", None)
     return str(name(index)) if callable(name) else f"#{index}"

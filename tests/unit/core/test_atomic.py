@@ -77,7 +77,7 @@ def test_folders(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_the_words_name_the_file():
+def test_the_message_names_the_file():
     assert "runs/a" in str(storage_error(Path("runs/a"), OSError(errno.EIO, "I/O error")))
 
 

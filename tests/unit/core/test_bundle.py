@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import pickle
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from convscope.core import atomic
-from convscope.core.bundle import FILE_NAME, FORMAT, Bundle, find_bundle
+from convscope.core.bundle import FILE_NAME, FORMAT, Bundle, find_bundle, read_document, weights_fingerprint
 from convscope.core.decision import Decision
 from convscope.core.errors import Failure, UserError
 from convscope.inference.load import load
@@ -27,11 +28,22 @@ DOCUMENT = {
     "decision": {"temperature": 1.5},
     "metrics": {"top1": 0.5},
     "provenance": {"seed": 1},
+    "engine": "torch",
+    "task": "classification",
+    "form": "torch",
 }
 
 
 def bundle():
-    return Bundle(WEIGHTS, DOCUMENT["model"], {}, ("é", "b"), Decision(1.5), {"top1": 0.5}, {"seed": 1})
+    return Bundle(
+        model=DOCUMENT["model"],
+        preprocess={},
+        classes=("é", "b"),
+        decision=Decision(1.5),
+        metrics={"top1": 0.5},
+        provenance={"seed": 1},
+        weights=WEIGHTS,
+    )
 
 
 def write(path, document, weights=WEIGHTS):
@@ -41,8 +53,8 @@ def write(path, document, weights=WEIGHTS):
 
 
 def refused(path, match):
-    """Whoever opens it gets one line; `load` and the bundle itself agree."""
-    for opened in (Bundle.load, load):
+    """Whoever opens it gets one line; `load`, the bundle and its document agree."""
+    for opened in (Bundle.load, read_document, load):
         with pytest.raises(UserError, match=match) as caught:
             opened(path)
         assert "\n" not in str(caught.value)
@@ -120,7 +132,7 @@ class Bomb:
         return (pytest.fail, ("a pickle was opened",))
 
 
-def hostile():
+def bad_inputs():
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("data.pkl", pickle.dumps(Bomb()))
@@ -137,9 +149,9 @@ def hostile():
     }
 
 
-@pytest.mark.parametrize("kind", list(hostile()))
+@pytest.mark.parametrize("kind", list(bad_inputs()))
 def test_what_is_no_bundle_is_one_line(tmp_path, kind):
-    (tmp_path / "a").write_bytes(hostile()[kind])
+    (tmp_path / "a").write_bytes(bad_inputs()[kind])
     refused(tmp_path / "a", "is not a Convscope bundle, or it is damaged")
 
 
@@ -175,7 +187,7 @@ def test_a_full_disk_keeps_the_old_bundle(tmp_path, monkeypatch):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_run_that_has_not_ended_is_told_to_go_on(tmp_path):
+def test_a_run_that_has_not_ended_is_to_go_on(tmp_path):
     (tmp_path / "checkpoint.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="--resume"):
         find_bundle(tmp_path)
@@ -186,4 +198,33 @@ def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    refused(path, "are not those that were saved")
+    for opened in (Bundle.load, load):
+        with pytest.raises(UserError, match="are not those that were saved"):
+            opened(path)
+
+
+def test_the_document_is_read_apart_from_the_weights(tmp_path):
+    path = bundle().save(tmp_path / FILE_NAME)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1  # in the weights, which are not looked at
+    path.write_bytes(content)
+    for place in (path, tmp_path):
+        document = read_document(place)
+        assert (document.classes, document.decision, document.seed) == (("é", "b"), Decision(1.5), 1)
+        assert (document.engine, document.task, document.form) == ("torch", "classification", "torch")
+        assert not hasattr(document, "weights")
+
+
+def test_engine_task_and_form_come_back(tmp_path):
+    made = dataclasses.replace(bundle(), engine="numpy", task="mean colour", form="onnx")
+    back = Bundle.load(made.save(tmp_path / FILE_NAME))
+    assert (back.engine, back.task, back.form) == ("numpy", "mean colour", "onnx")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_earlier_formats_are_torch_and_classification(tmp_path, number):
+    earlier = {key: value for key, value in DOCUMENT.items() if key not in {"engine", "task", "form"}}
+    document = earlier | {"format": number, "weights_sha256": weights_fingerprint(WEIGHTS)}
+    back = Bundle.load(write(tmp_path / "a", document))
+    assert (back.engine, back.task, back.form) == ("torch", "classification", "torch")
+    assert back.decision == Decision(1.5)

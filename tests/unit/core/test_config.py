@@ -12,15 +12,11 @@ from convscope.core.config import (
     DataConfig,
     ModelConfig,
     RunConfig,
-    SettledTrain,
     TrainConfig,
     TransferConfig,
-    differences,
-    flat,
-    parse_settings,
-    read_toml,
 )
 from convscope.core.errors import UserError
+from convscope.core.settings import differences, flat, parse_settings
 
 KEYS = [key for key in flat(RunConfig().to_dict()) if key != "model.options"]
 
@@ -38,6 +34,8 @@ def test_every_default_is_valid_as_it_stands():
 
 
 FREE_TEXT = (
+    "engine",
+    "task",
     "data.source",
     "model.name",
     "augment.policy",
@@ -72,7 +70,8 @@ def test_a_wrong_type_names_the_key_and_what_was_given(key):
         ("tarin.lr=3", "no configuration key 'tarin'; did you mean 'train'"),
         (
             "zzz=3",
-            "no configuration key 'zzz'; allowed: data, model, transfer, augment, train, decision, seed",
+            "no configuration key 'zzz'; allowed: data, model, transfer, augment, train, decision, "
+            "engine, task, seed",
         ),
         ("train=3", "train is a section and was given 3; set a key in it, such as train.epochs"),
         ("model.options=3", "model.options was given 3"),
@@ -85,45 +84,6 @@ def test_what_is_wrong_is_said(setting, message):
     with pytest.raises(UserError) as caught:
         RunConfig().merge(parse_settings([setting]))
     assert message in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("data.size=none", {"data": {"size": None}}),
-        ("augment.mix=none", {"augment": {"mix": "none"}}),
-        ("augment.policy=none", {"augment": {"policy": "none"}}),
-        ("train.nesterov=false", {"train": {"nesterov": False}}),
-        ("train.nesterov=False", {"train": {"nesterov": False}}),
-        ("train.lr=1e-3", {"train": {"lr": 1e-3}}),
-        ("model.options.widths=[8, 16]", {"model": {"options": {"widths": [8, 16]}}}),
-        ("data.source=a=b", {"data": {"source": "a=b"}}),
-        (" seed = 3 ", {"seed": 3}),
-        ('data.source="007"', {"data": {"source": "007"}}),
-    ],
-)
-def test_settings_as_they_are_typed(text, value):
-    assert parse_settings([text]) == value
-
-
-@pytest.mark.parametrize("words", [["x"], ["=3"], ["  =3"], ["train=1", "train.lr=2"]])
-def test_settings_that_are_none(words):
-    with pytest.raises(UserError, match="--set g"):
-        parse_settings(words)
-
-
-def test_the_last_of_two_settings_wins():
-    assert parse_settings(["seed=1", "seed=2"]) == {"seed": 2}
-
-
-@pytest.mark.slow
-@settings(deadline=None)
-@given(st.text(), st.text())
-def test_no_setting_is_a_traceback(key, value):
-    try:
-        RunConfig().merge(parse_settings([f"{key}={value}"]))
-    except UserError as error:
-        assert str(error)
 
 
 @pytest.mark.slow
@@ -150,38 +110,8 @@ def test_merging_keeps_what_is_not_named():
     assert base.train.epochs == TrainConfig().epochs
 
 
-def test_differences_have_dotted_names():
-    assert differences(RunConfig(), RunConfig().merge({"train": {"lr": 0.5}, "seed": 1})) == {
-        "train.lr": (None, 0.5),
-        "seed": (0, 1),
-    }
-
-
-def test_toml(tmp_path):
-    (tmp_path / "a.toml").write_text('seed = 3\n[train]\nlr = 0.5\n[data]\nsource = "é"\n')
-    assert read_toml(tmp_path / "a.toml") == {"seed": 3, "train": {"lr": 0.5}, "data": {"source": "é"}}
-    with pytest.raises(UserError, match="there is no configuration file"):
-        read_toml(tmp_path / "b.toml")
-
-
-@pytest.mark.parametrize("content", [b"[train\n", b"x", b"\xff\xfe", b"a = 1\na = 2"])
-def test_a_file_that_is_no_toml_is_one_line(tmp_path, content):
-    (tmp_path / "a.toml").write_bytes(content)
-    with pytest.raises(UserError, match="is not a TOML file that can be read"):
-        read_toml(tmp_path / "a.toml")
-    with pytest.raises(UserError, match="is not a TOML file that can be read"):
-        read_toml(tmp_path)
-
-
 def test_configurations_are_frozen_and_documented():
-    for cls in (DataConfig, ModelConfig, TransferConfig, AugmentConfig, TrainConfig, SettledTrain, RunConfig):
+    for cls in (DataConfig, ModelConfig, TransferConfig, AugmentConfig, TrainConfig, RunConfig):
         assert cls.__doc__
         with pytest.raises(dataclasses.FrozenInstanceError):
             cls().seed = 3
-
-
-@pytest.mark.parametrize("other", ["./photos", "photos/", "photos/."])
-def test_one_path_in_two_spellings_is_no_difference(other):
-    a, b = (RunConfig().merge({"data": {"source": source}}) for source in ("photos", other))
-    assert differences(a, b) == {}
-    assert "data.source" in differences(a, RunConfig())

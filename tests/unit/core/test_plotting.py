@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from convscope.core.plotting import COLOURS, save_figure, short_name
+from convscope.tasks.classification.confusion import confusion_figure, recall_bars
 from convscope.tasks.classification.metrics import classification_metrics
-from convscope.tasks.classification.plots import confusion_figure, recall_bars
 from convscope.training.plots import rate_curve, training_curves
 from pixels import ink
 
@@ -48,7 +48,7 @@ def test_curves_are_drawn_whatever_the_history_holds(rows, tmp_path):
 
 
 @pytest.mark.slow
-def test_more_epochs_are_another_picture(tmp_path):
+def test_more_epochs_are_another_image(tmp_path):
     a = save_figure(training_curves(ROWS), tmp_path / "a.png").read_bytes()
     assert a != save_figure(training_curves(ROWS[:3]), tmp_path / "b.png").read_bytes()
     assert a == save_figure(training_curves(ROWS), tmp_path / "c.png").read_bytes()
@@ -96,15 +96,17 @@ def test_pyplot_is_left_alone(tmp_path):
     """In a process of its own, since other tests import packages that wake pyplot."""
     program = (
         "import sys; from convscope.experiments import benchmark_plot; "
-        "from convscope.tasks.classification import confidence_plots, curves; from convscope.training.plots import training_curves; "
-        "from convscope.evaluation.robustness import plot; from convscope.core.plotting import save_figure; "
+        "from convscope.tasks.classification import confidence_plots, curves; "
+        "from convscope.training.plots import training_curves; "
+        "from convscope.evaluation.robustness import measure; "
+        "from convscope.core.plotting import save_figure; "
         f"save_figure(training_curves([{{'epoch': 1, 'train_loss': 2.0}}]), {str(tmp_path / 'a.png')!r}); "
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_the_colours_can_be_told_apart_without_red_or_green():
+def test_the_colours_can_be_distinguished_without_red_or_green():
     """The two cones that most of the colour-blind mix up count as one; no two colours may then be the
     same."""
     values = [(int(c[1:3], 16) + int(c[3:5], 16), 2 * int(c[5:7], 16)) for c in COLOURS]

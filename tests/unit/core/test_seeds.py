@@ -25,9 +25,9 @@ def test_the_numbers_never_change_between_versions():
     assert derive(0, "step", 3) == 4684684708116847563
 
 
-def test_words_do_not_run_together():
+def test_uses_do_not_run_together():
     assert len({derive(0, "a", "b"), derive(0, "ab"), derive(0, "b", "a"), derive(0, "a", "b", "")}) == 4
 
 
-def test_a_generator_is_that_of_its_words():
+def test_a_generator_is_that_of_its_use():
     assert generator(1, "a").random() == generator(1, "a").random() != generator(1, "b").random()

@@ -84,7 +84,7 @@ def test_a_part_answers_as_the_whole_does(dataset):
     assert isinstance(part, Dataset)
     assert isinstance(part, EncodedDataset) == isinstance(dataset, EncodedDataset)
     assert part.classes == dataset.classes
-    assert part.targets.tolist() == [1, 0]
+    assert part.labels.tolist() == [1, 0]
     for i, j in enumerate((3, 0)):
         assert np.array_equal(part[i][0], dataset[j][0])
         assert part.name(i) == dataset.name(j)
@@ -109,7 +109,7 @@ def test_parts_have_fingerprints_of_their_own(dataset):
 def test_an_empty_part_is_fine(dataset):
     part = Subset(dataset, [])
     assert len(part) == 0
-    assert part.targets.tolist() == []
+    assert part.labels.tolist() == []
 
 
 @pytest.mark.parametrize("indices", [[4], [-1], [0, 99]])

@@ -80,7 +80,7 @@ def test_each_kind_of_path(tmp_path):
         assert source.kind == kind
         assert isinstance(train, Dataset)
         assert len(train) == 2
-        assert train.targets.tolist() == [0, 1]
+        assert train.labels.tolist() == [0, 1]
         assert train[0][0].dtype == np.uint8
 
 
@@ -148,7 +148,7 @@ def test_class_folders_go_before_a_stray_file_and_the_file_is_mentioned(tmp_path
     assert any(f"not the data files beside them: {stray};" in note for note in source.notes)
 
 
-def test_a_picture_in_a_folder_of_tables_is_no_class(tmp_path):
+def test_a_image_in_a_folder_of_tables_is_no_class(tmp_path):
     images(tmp_path, "docs/banner.png")
     for part, body in (
         ("images-idx3", b"\0\0\x08\3" + b"\0\0\0\2" * 3 + bytes(8)),
@@ -167,7 +167,7 @@ def test_an_empty_name_is_not_the_current_folder(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("data", ["\0", "x" * 5000, "a/b\nc"])
-def test_words_that_are_no_path_at_all(data, tmp_path, monkeypatch):
+def test_texts_that_are_no_path_at_all(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as caught:
         open_source(data)
@@ -197,7 +197,7 @@ def test_real_data_opens_splits_and_is_split_again(name):
     assert len(test.classes) == classes
     assert test[0][0].shape == shape
     again = from_record(source, splits.record())
-    assert np.array_equal(again.validation.targets, splits.validation.targets)
+    assert np.array_equal(again.validation.labels, splits.validation.labels)
     assert again.record() == splits.record()
 
 

@@ -37,7 +37,9 @@ def make_source(counts: dict[str, int], make=arrays, opened: list[str] | None = 
 
         return open_split
 
-    return Source(name="toy", location="toy", splits={s: opening(s) for s in counts}, marker=lambda: "mark")
+    return Source(
+        name="toy", location="toy", splits={s: opening(s) for s in counts}, compute_fingerprint=lambda: "mark"
+    )
 
 
 def names(dataset) -> list[str]:
@@ -82,7 +84,7 @@ def test_the_record_says_how_each_split_came_about():
     assert record["splits"]["train"] == {"origin": "official less validation", "images": 54}
     assert record["splits"]["test"] == {"origin": "official"}
     validation = record["splits"]["validation"]
-    assert validation["origin"] == "held_out from train"
+    assert validation["origin"] == "held out from train"
     assert validation["fraction"] == 0.1
     assert len(validation["indices"]) == validation["images"] == 6
 
@@ -112,7 +114,7 @@ def test_official_splits_pass_through_untouched():
     assert splits.record()["splits"]["train"]["origin"] == "official"
 
 
-def test_the_carved_test_split_does_not_depend_on_the_validation_fraction():
+def test_the_held_out_test_split_does_not_depend_on_the_validation_fraction():
     source = make_source({"train": 120})
     one, two = (split_source(source, seed=5, validation=v).open_test() for v in (0.1, 0.3))
     assert names(one) == names(two)
@@ -148,7 +150,9 @@ def test_groups_stay_on_one_side_of_every_cut():
 
 def few(labels: list[int]) -> Source:
     dataset = FileDataset(tuple(f"{i}.jpg" for i in range(len(labels))), np.array(labels), CLASSES)
-    return Source(name="few", location="few", splits={"train": lambda: dataset}, marker=lambda: "m")
+    return Source(
+        name="few", location="few", splits={"train": lambda: dataset}, compute_fingerprint=lambda: "m"
+    )
 
 
 def test_three_of_each_class_suffice_for_three_parts():
@@ -186,7 +190,10 @@ def test_a_source_without_train_cannot_be_split():
 def test_other_classes_in_another_split_are_refused():
     source = make_source({"train": 60})
     other = Source(
-        "t", "t", {**source.splits, "test": lambda: arrays("test", 9, ("cat", "dog"))}, source.marker
+        "t",
+        "t",
+        {**source.splits, "test": lambda: arrays("test", 9, ("cat", "dog"))},
+        source.compute_fingerprint,
     )
     with pytest.raises(UserError, match="test split has other classes"):
         split_source(other, seed=0).open_test()

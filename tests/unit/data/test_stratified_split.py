@@ -23,7 +23,7 @@ def test_two_ascending_parts_of_the_whole(labels, fraction, seed):
 
 
 @given(LABELS, FRACTIONS, st.integers(0, 9))
-def test_each_class_gives_its_share_at_least_one_and_never_all(labels, fraction, seed):
+def test_each_class_gives_its_fraction_at_least_one_and_never_all(labels, fraction, seed):
     found = np.array(labels)
     _, held_out = stratified_split(found, fraction=fraction, seed=seed)
     for label in set(labels):
@@ -82,7 +82,7 @@ def test_the_part_is_pinned_so_that_old_runs_can_be_repeated():
     assert stratified_split(np.arange(12) % 3, fraction=0.25, seed=0)[1].tolist() == [2, 7, 9]
 
 
-def test_images_are_drawn_evenly_from_the_whole_length():
+def test_images_are_taken_evenly_from_the_whole_length():
     drawn = np.zeros(200)
     for seed in range(400):
         drawn[stratified_split(np.zeros(200, int), fraction=0.25, seed=seed)[1]] += 1

@@ -2,20 +2,22 @@
 
     progress(what, done, total)
 
-`what` is the kind of work in a word or two, such as "decode train". A training also has lines to say and epochs to show;
-an `Observer` takes all of that. The terminal of the command line is one (`commands/terminal.py`), `Lines` and `Silent`
-are the two that need nothing.
+`what` is the kind of work in a word or two, such as "decode train". A training also has lines to say and
+epochs to show; an `Observer` takes all of that. `Lines` and `Silent` need nothing but Python.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the kind of work, what is done of it and the total."""
+SECONDS_BETWEEN_FRAMES = 0.1
+"""Of a live line: faster is not read, and a scan reports every image."""
 
 
 class Observer(Protocol):
@@ -34,9 +36,12 @@ class Observer(Protocol):
         """Show how far counted work is; `Progress` for everything below."""
 
     def step(self, place: tuple[int, int], whole: tuple[int, int], figures: Mapping[str, float]) -> None:
-        """Show how far training is: `place` is epoch and batch from 0, `whole` epochs and batches of an epoch.
+        """Show how far training is.
 
-        `figures` has loss, rate (images a second) and the score so far, under its name.
+        Args:
+            place: epoch and batch, from 0.
+            whole: epochs of the run and batches of an epoch.
+            figures: loss, rate (images a second) and the score so far, under its name.
         """
 
     def epoch(self, row: Mapping[str, Any], epochs: int) -> None:
@@ -72,19 +77,57 @@ class Silent:
 
 
 class Lines(Silent):
-    """An observer that writes a line for all that is said and for each epoch, and no live line.
+    """An observer that writes what is said and a line an epoch; on a terminal, also a live line.
 
-    >>> Lines().say("the run goes to artifacts/a")
+    >>> with Lines() as observer:
+    ...     observer.say("the run goes to artifacts/a")
     the run goes to artifacts/a
     """
 
-    def say(self, text: str, style: str | None = None) -> None:
+    def __init__(self) -> None:
+        self._width, self._shown = 0, 0.0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._clear()
+
+    def say(self, text: str, style: str | None = None) -> None:  # noqa: ARG002
         """Write the line to standard output, as it is now: a notebook or a test may have replaced it."""
+        self._clear()
         sys.stdout.write(f"{text}\n")
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Show the count in the live line, until all is done."""
+        if done < total:
+            self._show(f"{what}  {done:,} of {total:,}")
+        else:
+            self._clear()
+
+    def step(self, place: tuple[int, int], whole: tuple[int, int], figures: Mapping[str, float]) -> None:
+        """Show epoch, batch and figures in the live line."""
+        shown = "  ".join(f"{name} {value:,.3f}" for name, value in figures.items() if name != "rate")
+        (epoch, batch), (epochs, batches) = place, whole
+        self._show(f"epoch {epoch + 1}/{epochs}  batch {batch}/{batches}  {shown}")
 
     def epoch(self, row: Mapping[str, Any], epochs: int) -> None:
         """Write the line of `epoch_line`."""
         self.say(epoch_line(row, epochs))
+
+    def _show(self, text: str) -> None:
+        # Not time.time(): a clock that is set back would stop the live line.
+        now = time.monotonic()
+        if now - self._shown < SECONDS_BETWEEN_FRAMES or not sys.stdout.isatty():
+            return
+        # Padded: the end of a longer line before it would stay on the screen.
+        sys.stdout.write(f"\r{text.ljust(self._width)}")
+        sys.stdout.flush()
+        self._width, self._shown = len(text), now
+
+    def _clear(self) -> None:
+        if self._width:
+            sys.stdout.write(f"\r{' ' * self._width}\r")
+            self._width = 0
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int) -> str:
@@ -99,6 +142,7 @@ def epoch_line(row: Mapping[str, Any], epochs: int) -> str:
     )
     best = "  best" if row["best"] else ""
     return (
-        f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.3f}  {score} {row[f'train_{score}']:6.2%}  "
+        f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.3f}  "
+        f"{score} {row[f'train_{score}']:6.2%}  "
         f"validation {row[f'validation_{score}']:6.2%}  {row['images_per_second']:>8,.0f} images/s{best}"
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convscope.core.bundle import FILE_NAME
-from convscope.core.config import current_settings, flat
+from convscope.core.bundle import FILE_NAME, read_document
 from convscope.core.errors import UserError
+from convscope.core.settings import current_settings, flat
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def read_run(folder: Path | str) -> RunRecord:
         raise UserError(
             f"{path} is not a run folder: it holds no config.json; give a folder that training wrote"
         )
+    # Under the names of this version, so that runs of two versions are compared key by key.
     settings = current_settings(flat(_json(path / "config.json")))
     metrics = _json(path / "metrics.json") if (path / "metrics.json").is_file() else {}
     provenance = _provenance(path / FILE_NAME)
@@ -59,6 +61,7 @@ def read_run(folder: Path | str) -> RunRecord:
 
 def _figures(metrics: dict[str, Any]) -> dict[str, float]:
     found = {}
+    # A run that was stopped has no test figures.
     for split in ("test", "validation"):
         for key, name in (("top1", "accuracy"), ("macro_f1", "macro_f1")):
             found[f"{split}_{name}"] = (metrics.get(split) or {}).get(key)
@@ -67,9 +70,7 @@ def _figures(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _rate(path: Path) -> dict[str, float]:
-    """Images a second over all epochs: all images by all seconds, since a mean of rates would favour short
-    epochs.
-    """
+    """Images a second over all epochs: all by all, since a mean of rates would favour short epochs."""
     images = seconds = 0.0
     try:
         for line in path.read_bytes().splitlines():
@@ -82,14 +83,10 @@ def _rate(path: Path) -> dict[str, float]:
 
 
 def _provenance(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {})["convscope"])["provenance"]
-    except (SafetensorError, OSError, KeyError, ValueError):
-        return {}
-    return found
+    """Of the bundle, {} where there is none yet or it is damaged: the other files of the run still count."""
+    with suppress(UserError):
+        return read_document(path).provenance
+    return {}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Prepared images on disk, so that they are decoded once: entries that are whole or absent, in a folder with
-a limit.
+"""Prepared images on disk, so that they are decoded once: entries whole or absent, in a folder with a limit.
 
-An entry is a folder named by its key, with the pixels (`images.u8`, uint8 rows one after another,
+An entry is a folder named by its fingerprint, with the pixels (`images.u8`, uint8 rows one after another,
 memory-mapped when read) and `entry.json`. It is built under a temporary name and renamed when it is complete.
 What a killed process left is removed by the next one that builds.
 """
@@ -33,28 +32,32 @@ _in_use: set[Path] = set()
 
 @dataclass(frozen=True)
 class Entry:
-    """A complete entry: `images`, read-only uint8 N×H×W×C mapped from disk, and the facts stored beside
-    them.
-    """
+    """A complete entry: `images`, read-only uint8 N×H×W×C mapped from disk, and facts stored beside them."""
 
     images: NDArray[np.uint8]
     facts: dict[str, Any]
 
 
 def load_cached(folder: Path, key: str) -> Entry | None:
-    """The entry of this key, marked as used now; None where there is none or it is not whole."""
-    place = folder / key
+    """An entry, whose time becomes now; None where there is none or it is not whole.
+
+    Args:
+        folder: holds the entries.
+        key: the name of the entry, a fingerprint of all that decides its pixels.
+    """
+    entry = folder / key
     try:
-        facts = json.loads((place / _FACTS).read_text("utf-8"))
+        facts = json.loads((entry / _FACTS).read_text("utf-8"))
         shape = tuple(facts["shape"])
-        if (place / _PIXELS).stat().st_size != int(np.prod(shape)):
+        # A disk that was full, or a copy that was cut, leaves a shorter file.
+        if (entry / _PIXELS).stat().st_size != int(np.prod(shape)):
             return None
-        images = np.memmap(place / _PIXELS, np.uint8, "r", shape=shape)
+        images = np.memmap(entry / _PIXELS, np.uint8, "r", shape=shape)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    _in_use.add(place)
-    with suppress(OSError):  # A shared cache may be read-only; then its owner keeps the order.
-        os.utime(place)
+    _in_use.add(entry)
+    with suppress(OSError):  # a shared cache may be read-only; then its owner keeps the order
+        os.utime(entry)
     return Entry(images, facts)
 
 
@@ -69,16 +72,25 @@ def store(
 ) -> None:
     """Write an entry row by row; it appears under its key when the last row is on disk, or not at all.
 
-    `rows` are uint8 images H×W×C; `need` is the number of bytes they take at most; `limit` is how many bytes
-    all entries may take together: the longest unused make room. `facts` is called after the last row, for a
-    dictionary with "shape" that JSON can hold. Raises UnusableCache where the folder cannot be written,
-    UserError where the limit is below `need`, and Failure where the disk is full; nothing half-written stays.
+    Args:
+        folder: holds the entries; it is made where there is none.
+        key: the name of the entry.
+        rows: uint8 images H×W×C.
+        need: bytes that the rows take at most.
+        limit: bytes that all entries may take together; the longest unused make room.
+        facts: is called after the last row, for a dictionary with "shape" that JSON can hold.
+
+    Raises:
+        UnusableCache: the folder cannot be written.
+        UserError: the limit is below `need`.
+        Failure: the disk is full.
     """
     if need > limit:
         raise UserError(
             f"the prepared images need {_megabytes(need)} and the cache may hold {_megabytes(limit)}; "
             f"set CONVSCOPE_CACHE_LIMIT_GB to {need / 1e9 + 1:.0f} or more, or prepare smaller images"
         )
+    # A random part in the name: two processes may build the same entry at once, and the last one wins.
     part = folder / f"{key}.{uuid4().hex[:8]}{_PART}"
     lock: IO[bytes] | None = None
     try:
@@ -90,9 +102,11 @@ def store(
             for row in rows:
                 file.write(np.ascontiguousarray(row).data)
             file.flush()
+            # Before the rename: a power cut must not leave an entry that is named and empty.
             os.fsync(file.fileno())
         (part / _FACTS).write_text(json.dumps(facts()), "utf-8")
         with _turn(folder):
+            # A rename onto a folder that is not empty fails.
             shutil.rmtree(folder / key, ignore_errors=True)
             part.rename(folder / key)
     except OSError as error:
@@ -104,18 +118,11 @@ def store(
 
 
 def _make_room(folder: Path, need: int, limit: int) -> None:
-    """Removes what killed processes left, then the longest unused entries until `need` bytes more fit in
-    `limit`.
-    """
-    for part in folder.glob(f"*{_PART}"):
-        lock = _locked(part / _LOCK)
-        if lock:
-            lock.close()
-            shutil.rmtree(part, ignore_errors=True)
-    entries = sorted(
-        ((e.stat().st_mtime, e) for e in folder.iterdir() if e.is_dir()), key=lambda pair: pair[0]
-    )
-    sizes = {entry: sum(file.stat().st_size for file in entry.iterdir()) for _, entry in entries}
+    """Remove the longest unused entries until `need` bytes more fit in `limit`; Failure for a full disk."""
+    _remove_abandoned(folder)
+    entries = sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=lambda e: e.stat().st_mtime)
+    sizes = {entry: sum(file.stat().st_size for file in entry.iterdir()) for entry in entries}
+    # Parts of other processes count as well: their space is taken already.
     total = sum(sizes.values())
     for entry, size in sizes.items():
         if total + need <= limit:
@@ -123,14 +130,24 @@ def _make_room(folder: Path, need: int, limit: int) -> None:
         if entry not in _in_use and not entry.name.endswith(_PART):
             shutil.rmtree(entry, ignore_errors=True)
             total -= size
+    # Asked now and not when the disk is full: half an hour of decoding would be lost.
     free = shutil.disk_usage(folder).free
     if free < need:
         raise _full(folder, need, free)
 
 
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left: the system lets go of their locks."""
+    for part in folder.glob(f"*{_PART}"):
+        lock = _locked(part / _LOCK)
+        if lock:
+            lock.close()
+            shutil.rmtree(part, ignore_errors=True)
+
+
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """One process at a time looks at the folder and changes it; building itself goes on outside."""
+    """Let one process at a time look at the folder and change it; building itself goes on outside."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = _locked(folder / ".lock", wait=True)
     try:
@@ -141,20 +158,19 @@ def _turn(folder: Path) -> Iterator[None]:
 
 
 def _locked(path: Path, *, wait: bool = False) -> IO[bytes] | None:
-    """The file, open and locked until it is closed or its process ends; None where another process holds
-    it.
-    """
+    """The file, locked until it is closed or its process ends; None where another process holds it."""
     file = path.open("ab")
     try:
         import fcntl
-    except ImportError:  # Windows does not remove files that are open, which protects them as well.
+    except ImportError:  # Windows does not remove files that are open, which protects them as well
         return file
     try:
+        # The system lets go of a lock when its process ends, however it ends.
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         file.close()
         return None
-    except OSError:  # Some network file systems have no locks.
+    except OSError:  # some network file systems have no locks
         return file
     return file
 
@@ -172,8 +188,7 @@ def _storage_error(folder: Path, need: int, error: OSError) -> ConvscopeError:
 def _full(folder: Path, need: int, free: int) -> Failure:
     return Failure(
         f"the disk is full: the prepared images need {_megabytes(need)} in {folder}, {_megabytes(free)} are "
-        f"free; "
-        "free some space, or set CONVSCOPE_CACHE to a folder on a larger disk"
+        "free; free some space, or set CONVSCOPE_CACHE to a folder on a larger disk"
     )
 
 

@@ -38,6 +38,7 @@ def normalise(
     """
     n, c, h, w = x.shape
     scale, offset = (row.to(x.device) for row in _scale_and_offset(c, mean, std, dtype=dtype))
+    # As one row an image, so that the fused pass runs over contiguous memory.
     out = x.permute(0, 2, 3, 1).reshape(n, h * w * c).to(scale.dtype)
     torch.addcmul(offset.repeat(h * w), out, scale.repeat(h * w), out=out)
     return out.to(dtype).view(n, h, w, c).permute(0, 3, 1, 2)
@@ -49,11 +50,12 @@ def _scale_and_offset(
     if not len(mean) == len(std) == channels:
         raise ShapeError(
             f"normalise got images of {channels} channels, {len(mean)} means and {len(std)} standard "
-            f"deviations; "
-            f"give {channels} of each"
+            f"deviations; give {channels} of each"
         )
+    # Written so that NaN fails as well.
     if not all(s > 0 for s in std):
         raise UserError(f"the standard deviations to normalise with must be above 0, got {list(std)}")
     m, s = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
+    # bfloat16 has 8 bits of precision: x·a + b in it would round twice.
     work = torch.promote_types(dtype, torch.float32)
     return (1 / (255 * s)).to(work), (-m / s).to(work)

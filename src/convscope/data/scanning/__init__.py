@@ -1,1 +1,1 @@
-"""Looking at images before any training: what is broken, odd, doubled or mislabelled."""
+"""Looking at images before any training: what is broken, odd, duplicated or mislabelled."""

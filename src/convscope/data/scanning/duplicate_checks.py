@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from convscope.data.scanning.scan_report import Quarantined, ScanIssue, Severity
 
 @dataclass(frozen=True)
 class _Image:
-    """A readable image: what duplicates are val_metrics by."""
+    """A readable image with what its duplicates are compared by."""
 
     name: str
     split: str
@@ -26,6 +27,7 @@ class _Image:
 CONFLICT = "one picture, several labels"
 """How the reason begins for which such images are in quarantine."""
 
+_LOOK = "look at them"
 _ADVICE: dict[str, tuple[Severity, str]] = {
     "exact duplicates, labels conflict": (
         "error",
@@ -36,61 +38,66 @@ _ADVICE: dict[str, tuple[Severity, str]] = {
         "the test would be too easy: the training copies are left out",
     ),
     "exact duplicates": ("note", "they count twice in training; remove the copies"),
-    "near duplicates, labels conflict": (
-        "warning",
-        "look at them; those that are all but certain are left out",
-    ),
+    "near duplicates, labels conflict": ("warning", f"{_LOOK}; those that are all but certain are left out"),
     "near duplicates across splits": (
         "warning",
-        "look at them; training copies that are all but certain are left out",
+        f"{_LOOK}; training copies that are all but certain are left out",
     ),
     "near duplicates": ("note", "the same picture twice teaches little"),
 }
 
 
 @dataclass(frozen=True)
-class Doubles:
-    """The findings, the images to leave out, and the names that belong together, in groups that share no
-    name.
-    """
+class Duplicates:
+    """The issues, the images to leave out, and names that belong together, in groups that share no name."""
 
-    findings: list[ScanIssue]
+    issues: list[ScanIssue]
     left_out: list[Quarantined]
     groups: tuple[tuple[str, ...], ...]
 
 
-def check_doubles(splits: Sequence[Scanned]) -> Doubles:
+def check_duplicates(splits: Sequence[Scanned]) -> Duplicates:
     """Exact and near duplicates over all splits.
 
     Left out are all images of an exact or all but certain group with conflicting labels, and the training
-    images that have such a double in the validation or test split.
+    images that have such a duplicate in the validation or test split.
     """
-    images = [
+    images = _readable(splits)
+    exact = [[images[i] for i in group] for group in exact_groups([image.facts.digest for image in images])]
+    near, certain = _near(images)
+    issues = _issues("exact duplicates", exact) + _issues("near duplicates", near)
+    left_out = list(chain.from_iterable(_left_out(group) for group in exact + certain))
+    return Duplicates(issues, left_out, joined([[image.name for image in group] for group in exact + near]))
+
+
+def _readable(splits: Sequence[Scanned]) -> list[_Image]:
+    return [
         _Image(name, s.split, s.classes[int(label)], facts)
         for s in splits
         for name, label, facts in zip(s.names, s.labels, s.facts, strict=True)
         if isinstance(facts, ImageFacts)
     ]
-    exact = [[images[i] for i in group] for group in exact_groups([image.facts.digest for image in images])]
+
+
+def _near(images: list[_Image]) -> tuple[list[list[_Image]], list[list[_Image]]]:
+    """Pairs of near duplicates, and those of them that are all but certain."""
+    # Of images with equal pixels the first stands for all; exact duplicates have groups of their own.
     unique = list({image.facts.digest: image for image in reversed(images)}.values())[::-1]
     thumbnails = np.array([image.facts.thumbnail for image in unique], np.uint8)
     pairs = near_pairs(thumbnails) if unique else []
     near = [[unique[pair.first], unique[pair.second]] for pair in pairs]
-    sure = exact + [group for group, pair in zip(near, pairs, strict=True) if pair.certain]
-    findings = _findings("exact duplicates", exact) + _findings("near duplicates", near)
-    left_out = [entry for group in sure for entry in _left_out(group)]
-    return Doubles(findings, left_out, joined([[image.name for image in group] for group in exact + near]))
+    return near, [group for group, pair in zip(near, pairs, strict=True) if pair.certain]
 
 
 def joined(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Groups that share a name, made one: a = b and b = c give a, b, c. Sorted, so that equal input gives
-    equal output.
+    """Groups that share a name, made one: a = b and b = c give a, b, c; sorted, whatever their order was.
 
     >>> joined([["a", "b"], ["x", "y"], ["b", "c"]])
     (('a', 'b', 'c'), ('x', 'y'))
     """
     parent: dict[str, str] = {}
 
+    # Union–find with path halving: nearly constant time a name.
     def root(name: str) -> str:
         while parent.setdefault(name, name) != name:
             parent[name] = parent[parent[name]]
@@ -106,9 +113,10 @@ def joined(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted(tuple(family) for family in families.values()))
 
 
-def _findings(kind: str, groups: list[list[_Image]]) -> list[ScanIssue]:
+def _issues(kind: str, groups: list[list[_Image]]) -> list[ScanIssue]:
     sorted_out: dict[str, list[tuple[str, ...]]] = {}
     for group in groups:
+        # A group may be both, and is then named under both.
         conflict, across = len({i.label for i in group}) > 1, len({i.split for i in group}) > 1
         kinds = [f"{kind}, labels conflict"] * conflict + [f"{kind} across splits"] * across
         for name in kinds or [kind]:
@@ -122,10 +130,12 @@ def _findings(kind: str, groups: list[list[_Image]]) -> list[ScanIssue]:
 
 def _left_out(group: list[_Image]) -> list[Quarantined]:
     if len({image.label for image in group}) > 1:
-        told = " = ".join(f"{image.name} ({image.label})" for image in group[:4])
-        return [Quarantined(i.name, i.split, f"{CONFLICT}: {told}") for i in group]
+        # Four of them: a broken export may hold a thousand equal images.
+        names = " = ".join(f"{image.name} ({image.label})" for image in group[:4])
+        return [Quarantined(i.name, i.split, f"{CONFLICT}: {names}") for i in group]
+    # Validation and test stay whole, so that figures do not depend on what was found.
     held_out = [image for image in group if image.split != "train"]
     if not held_out:
         return []
-    told = f"also in the {held_out[0].split} split, as {held_out[0].name}"
-    return [Quarantined(image.name, image.split, told) for image in group if image.split == "train"]
+    reason = f"also in the {held_out[0].split} split, as {held_out[0].name}"
+    return [Quarantined(image.name, image.split, reason) for image in group if image.split == "train"]

@@ -1,12 +1,11 @@
-"""The checks of a scan that look at images one by one and at classes; duplicates are found in
-`duplicate_checks.py`.
-"""
+"""The checks of a scan that look at images one by one, and at classes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +45,11 @@ class Scanned:
 
     def sizes(self) -> dict[str, int]:
         """The number of images of each class, in the order of the classes."""
-        counts = np.bincount(np.asarray(self.labels, np.int64), minlength=len(self.classes))
+        counts = np.bincount(self.labels, minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
 
+# One issue a kind, since what to do differs.
 _UNREADABLE = {
     "unavailable": "files that cannot be opened: restore them or their permissions",
     "empty": "files of 0 bytes: copy them again",
@@ -60,42 +60,50 @@ _UNREADABLE = {
 
 
 def check_images(splits: Sequence[Scanned]) -> list[ScanIssue]:
-    """EvaluationResult about single images: unreadable ones, endings that lie, mixed modes, EXIF rotation,
-    extreme sizes.
-    """
-    found = []
+    """Issues of single images: unreadable, endings that lie, mixed modes, EXIF rotation, extreme sizes."""
+    readable = list(chain.from_iterable(split.readable() for split in splits))
+    issues = _unreadable(splits)
+    for kind, severity, advice, check in _CHECKS:
+        items = tuple((name, what) for name, facts in readable if (what := check(facts)))
+        issues.append(ScanIssue(kind, severity, advice, items))
+    issues += _mixed_modes(Counter(facts.mode for _, facts in readable))
+    return [issue for issue in issues if issue.items]
+
+
+def _unreadable(splits: Sequence[Scanned]) -> list[ScanIssue]:
+    errors = list(chain.from_iterable(split.unreadable() for split in splits))
+    issues = []
     for trouble, advice in _UNREADABLE.items():
-        items = [(name, f.reason) for s in splits for name, f in s.unreadable() if f.trouble == trouble]
-        found.append(ScanIssue(trouble, "error", f"{advice}; they are left out until then", tuple(items)))
-    for kind, severity, advice, tell in _CHECKS:
-        items = [(name, said) for s in splits for name, facts in s.readable() if (said := tell(facts))]
-        found.append(ScanIssue(kind, severity, advice, tuple(items)))
-    modes = Counter(facts.mode for s in splits for _, facts in s.readable())
-    if len(modes) > 1:
-        counted = tuple((mode, str(count)) for mode, count in modes.most_common())
-        found.append(
-            ScanIssue("modes", "note", "all become grey or RGB when they are read; nothing to do", counted)
-        )
-    return [finding for finding in found if finding.items]
+        items = tuple((name, error.reason) for name, error in errors if error.trouble == trouble)
+        issues.append(ScanIssue(trouble, "error", f"{advice}; they are left out until then", items))
+    return issues
+
+
+def _mixed_modes(modes: Counter[str]) -> list[ScanIssue]:
+    if len(modes) < 2:
+        return []
+    counted = tuple((mode, str(count)) for mode, count in modes.most_common())
+    return [ScanIssue("modes", "note", "all become grey or RGB when they are read; nothing to do", counted)]
 
 
 def check_classes(splits: Sequence[Scanned]) -> list[ScanIssue]:
-    """EvaluationResult about classes: empty ones, ones with a single image, sets that differ between splits,
-    imbalance.
-    """
-    found = []
-    for s in splits:
-        sizes = s.sizes()
-        empty = tuple((name, s.split) for name, n in sizes.items() if n == 0)
-        single = tuple((name, s.split) for name, n in sizes.items() if n == 1)
-        found += [ScanIssue("empty class", "warning", "add images or remove the class", empty)]
-        found += [ScanIssue("class of one", "warning", "one image cannot be in two splits: add some", single)]
-    found += _differing(splits) + _imbalance(splits)
-    return [finding for finding in found if finding.items]
+    """Issues of classes: empty ones, ones with a single image, sets that differ between splits, imbalance."""
+    issues = []
+    for split in splits:
+        sizes = split.sizes()
+        empty = tuple((name, split.split) for name, n in sizes.items() if n == 0)
+        single = tuple((name, split.split) for name, n in sizes.items() if n == 1)
+        issues += [ScanIssue("empty class", "warning", "add images or remove the class", empty)]
+        issues += [
+            ScanIssue("class of one", "warning", "one image cannot be in two splits: add some", single)
+        ]
+    issues += _differing(splits) + _imbalance(splits)
+    return [issue for issue in issues if issue.items]
 
 
 def _differing(splits: Sequence[Scanned]) -> list[ScanIssue]:
     present = {s.split: {name for name, n in s.sizes().items() if n} for s in splits}
+    # Of all splits: a class that training lacks can never be predicted, which is an error.
     known = set().union(*present.values())
     items = tuple(
         (name, f"absent from {split}") for split, names in present.items() for name in sorted(known - names)
@@ -106,6 +114,7 @@ def _differing(splits: Sequence[Scanned]) -> list[ScanIssue]:
 
 
 def _imbalance(splits: Sequence[Scanned]) -> list[ScanIssue]:
+    # Of training images: a balanced test split says nothing about them.
     sizes = {name: n for name, n in splits[0].sizes().items() if n}
     if not sizes:
         return []
@@ -114,12 +123,9 @@ def _imbalance(splits: Sequence[Scanned]) -> list[ScanIssue]:
     if ratio < IMBALANCE_NOTE:
         return []
     severity: Severity = "warning" if ratio >= IMBALANCE_WARNING else "note"
-    said = (f"{most}: {sizes[most]}", f"{least}: {sizes[least]}", f"{ratio:.1f} to 1")
-    return [
-        ScanIssue(
-            "imbalance", severity, "--set train.imbalance=weights, and read macro-F1 beside accuracy", (said,)
-        )
-    ]
+    item = (f"{most}: {sizes[most]}", f"{least}: {sizes[least]}", f"{ratio:.1f} to 1")
+    advice = "--set train.imbalance=weights, and read macro-F1 beside accuracy"
+    return [ScanIssue("imbalance", severity, advice, (item,))]
 
 
 def _size(facts: ImageFacts) -> str:
@@ -130,9 +136,10 @@ def _long(facts: ImageFacts) -> bool:
     return max(facts.width, facts.height) > LONG * min(facts.width, facts.height)
 
 
+# Kind, severity, advice, and what is wrong with an image, empty where nothing is.
 _CHECKS: tuple[tuple[str, Severity, str, Callable[[ImageFacts], str]], ...] = (
     (
-        "status",
+        "ending",
         "note",
         "read by content, so nothing to do; rename for other programs",
         lambda f: f.actual and f"is {f.actual}",

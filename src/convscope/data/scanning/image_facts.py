@@ -1,6 +1,4 @@
-"""What a scan notes about one image: what it is, whether its name is true, and two marks to find its
-duplicates by.
-"""
+"""What a scan notes about one image: what it is, whether its name is true, and what finds its duplicates."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from convscope.data.preparing.decode import explaining, open_image, orientation,
 THUMBNAIL = 32
 """The side of a thumbnail in pixels."""
 
-# Doubles are sought at no more than this size, so that a large JPEG is decoded at a fraction of its scale.
+# Duplicates are sought at no more than this size, so that a large JPEG is decoded at a fraction of its scale.
 _ENOUGH = 256
 
 _FORMATS = {
@@ -31,7 +29,7 @@ _FORMATS = {
     "AVIF": ("avif",),
     "JPEG2000": ("jp2", "j2k"),
 }
-_FORMAT_OF = {status: name for name, endings in _FORMATS.items() for status in endings}
+_FORMAT_OF = {ending: name for name, endings in _FORMATS.items() for ending in endings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class ImageFacts:
     """The facts of one image. `height` and `width` are as stored, before EXIF orientation.
 
     `mode` is L, LA, P, RGB, RGBA, CMYK, "16-bit" or another of Pillow's; `turned` says that EXIF orientation
-    applies; `actual` is the format where the status promises another one, else ""; `digest` is equal for
+    applies; `actual` is the format where the ending promises another one, else ""; `digest` is equal for
     images of equal pixels; `thumbnail` is grey, uint8 32×32, proportions ignored.
     """
 
@@ -53,7 +51,15 @@ class ImageFacts:
 
 
 def facts_of_file(content: bytes, name: str) -> ImageFacts:
-    """The facts of an encoded image; its pixels are decoded, so damage shows. Raises `UnreadableImage`."""
+    """The facts of an encoded image; its pixels are decoded, so damage shows.
+
+    Args:
+        content: the bytes of the file.
+        name: what errors call it; its ending is compared with the content.
+
+    Raises:
+        UnreadableImage: it cannot be decoded.
+    """
     with explaining(name):
         opened = open_image(content, name=name)
         width, height = opened.size
@@ -74,16 +80,14 @@ def facts_of_array(image: NDArray[np.uint8]) -> ImageFacts:
 
 
 def _mode(opened: Image.Image, content: bytes) -> str:
-    sixteen = (
-        content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 16
-    )  # the bit depth in a PNG's first chunk
+    # Byte 24 is the bit depth in a PNG's first chunk; Pillow gives 8 bits of 16 in colour, silently.
+    sixteen = content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 16
     return "16-bit" if sixteen or opened.mode.startswith("I") else opened.mode
 
 
 def _actual_format(opened: Image.Image, name: str) -> str:
-    actual = (
-        "JPEG" if opened.format == "MPO" else str(opened.format)
-    )  # MPO is a JPEG with a second picture behind it
+    # MPO is a JPEG with a second image behind it.
+    actual = "JPEG" if opened.format == "MPO" else str(opened.format)
     promised = _FORMAT_OF.get(PurePosixPath(name).suffix.lower().lstrip("."))
     return actual if promised not in (None, actual) else ""
 
@@ -91,9 +95,11 @@ def _actual_format(opened: Image.Image, name: str) -> str:
 def _digest(array: NDArray[np.uint8]) -> bytes:
     digest = hashlib.sha256(str(array.shape).encode())
     digest.update(np.ascontiguousarray(array).data)
+    # 128 bits: a million images collide by chance with a probability of 10^-27.
     return digest.digest()[:16]
 
 
 def _thumbnail(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    # Proportions go: a copy that was stretched is found as well.
     grey = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).convert("L")
     return np.array(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR), dtype=np.uint8)

@@ -1,6 +1,4 @@
-"""What a scan found, as values that JSON can hold: findings for people, and the list of images to leave
-out.
-"""
+"""What a scan found, as values that JSON can hold: issues for people, and the list of images to leave out."""
 
 from __future__ import annotations
 
@@ -11,14 +9,14 @@ from typing import Any, Literal, TypeAlias
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
 EXAMPLES = 5
-"""How many items of a finding are shown to people; the complete list is in `to_dict`."""
+"""How many items of an issue are shown to people; the complete list is in `to_dict`."""
 
 
 @dataclass(frozen=True)
 class ScanIssue:
     """One kind of trouble. `count` of `items`; `advice` says what to do.
 
-    An item is a tuple of words: the names of images that belong together, or a name and what is wrong with
+    An item is a tuple of texts: the names of images that belong together, or a name and what is wrong with
     it.
     """
 
@@ -51,7 +49,7 @@ class Quarantined:
 class ScanReport:
     """What a scan found in a source; `images` counts them by split, `fingerprint` says which files were seen.
 
-    `duplicates` are names of images that show the same, in groups that share no name; a split should not tear
+    `duplicates`: names of images that show the same, in groups that share no name; a split should not tear
     them apart.
     """
 
@@ -67,11 +65,12 @@ class ScanReport:
         return frozenset(entry.name for entry in self.quarantine if entry.split == split)
 
     def groups(self) -> dict[str, int]:
-        """The number of its group for each image that has a double, as `split_source` takes it.
+        """The number of its group for each image that has a duplicate, as `split_source` takes it.
 
         >>> ScanReport("cats", "", {"train": 3}, (), (), (("a.jpg", "b.jpg"),)).groups()
         {'a.jpg': 0, 'b.jpg': 0}
         """
+        # Groups share no name, so that no image has two numbers.
         return {name: number for number, group in enumerate(self.duplicates) for name in group}
 
     def to_dict(self) -> dict[str, Any]:

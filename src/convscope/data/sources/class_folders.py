@@ -4,20 +4,21 @@
     photos/train/cat/a.jpg                 train (or training) around them, and beside it
     photos/val/cat/b.jpg                   val, valid, validation or dev, and test or testing, in any case
 
-Folders may nest inside a class. Names are read when the source is opened, images when they are asked for.
+Folders may nest inside a class. Names are read when the source is opened, images on demand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from convscope.core.errors import UserError
+from convscope.data.class_labels import natural_key
 from convscope.data.dataset import FileDataset, hash_of_stats
-from convscope.data.sources.class_labels import natural_key
 from convscope.data.sources.image_walk import Leftovers, list_folder, shortened, walk_folders
 from convscope.data.sources.origin import SPLITS, Source, split_of
 
@@ -31,35 +32,26 @@ def folder_source(root: Path) -> Source:
     """The source over a folder of class folders; a UserError explains the layout where there is none."""
     left, notes = Leftovers(), list[str]()
     base = _unwrapped(root, notes)
-    folders, loose = list_folder(base, left)
-    splits = _split_folders(base, folders, notes)
-    prefix = "" if base == root else f"{base.relative_to(root).as_posix()}/"
-    listed = {split: (name, *list_folder(base / name, left)) for split, name in splits.items()}
-    listed = listed or {"train": ("", folders, loose)}
-    tree = _tree(base, {split: (name, inside) for split, (name, inside, _) in listed.items()}, left, notes)
-    for split, (name, _, flat) in listed.items():
-        if flat and not any(tree[split].values()):
-            raise UserError(
-                f"{base / name} holds {len(flat)} images but no class folder with images; {_LAYOUT}"
-            )
-        if flat:
-            notes.append(
-                f"{len(flat)} images lie beside the class folders and were left out: {shortened(flat)}"
-            )
+    tree = _listed_tree(base, left, notes)
     classes = _checked_classes(root, tree)
     notes += [*left.notes(), *_differences(tree)]
-    names = {split: [prefix + path for found in tree[split].values() for path in found] for split in tree}
-    labels = {split: [classes.index(c) for c, found in tree[split].items() for _ in found] for split in tree}
+    prefix = "" if base == root else f"{base.relative_to(root).as_posix()}/"
+    paths = {split: [prefix + path for path in chain.from_iterable(tree[split].values())] for split in tree}
 
     def open_split(split: str) -> FileDataset:
-        return FileDataset(tuple(names[split]), np.array(labels[split], np.int64), classes, root)
+        folders = tree[split]
+        labels = np.repeat(
+            [classes.index(name) for name in folders], [len(folders[name]) for name in folders]
+        )
+        return FileDataset(tuple(paths[split]), labels.astype(np.int64), classes, root)
 
-    everything = [name for split in names for name in names[split]]
+    everything = list(chain.from_iterable(paths.values()))
     return Source(
         name=root.resolve().name or "images",
         location=root,
         splits={split: partial(open_split, split) for split in SPLITS if split in tree},
-        marker=lambda: hash_of_stats((root / name for name in everything), everything),
+        # Not the bytes: at 1 GB/s, 100 GB of photographs would take two minutes.
+        compute_fingerprint=lambda: hash_of_stats((root / path for path in everything), everything),
         notes=tuple(notes),
         kind="class folders",
     )
@@ -72,48 +64,69 @@ def _unwrapped(root: Path, notes: list[str]) -> Path:
         folders, images = list_folder(base, Leftovers())
         if images or not folders:
             break
+        # A lone train/ is a split, and nothing that an archive put around it.
         if len(folders) > 1 or split_of(folders[0]):
             if depth:
-                notes.append(
-                    f"the class folders were found {depth} down, in {base.relative_to(root).as_posix()}"
-                )
+                below = base.relative_to(root).as_posix()
+                notes.append(f"the class folders were found {depth} down, in {below}")
             return base
         base = base / folders[0]
     return root
 
 
+def _listed_tree(base: Path, left: Leftovers, notes: list[str]) -> _Tree:
+    """The images by split and class; without folders for the splits, all of them are train."""
+    folders, loose = list_folder(base, left)
+    splits = _split_folders(base, folders, notes)
+    listed = {split: (name, *list_folder(base / name, left)) for split, name in splits.items()}
+    listed = listed or {"train": ("", folders, loose)}
+    tree = _tree(base, {split: (name, inside) for split, (name, inside, _) in listed.items()}, left, notes)
+    for split, (name, _, flat) in listed.items():
+        if flat and not any(tree[split].values()):
+            raise UserError(
+                f"{base / name} holds {len(flat)} images but no class folder with images; {_LAYOUT}"
+            )
+        if flat:
+            beside = "images lie beside the class folders and were left out"
+            notes.append(f"{len(flat)} {beside}: {shortened(flat)}")
+    return tree
+
+
 def _split_folders(base: Path, folders: list[str], notes: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    """The folder of each split; none where the folders are classes."""
+    by_split: dict[str, str] = {}
     for name in folders:
         split = split_of(name)
         # A class may be called "train"; a split holds folders.
         if split is None or not list_folder(base / name, Leftovers())[0]:
             continue
-        if split in found:
-            raise UserError(
-                f"{base} has two folders for the {split} split, {found[split]} and {name}; keep one of them"
-            )
-        found[split] = name
-    if found and "train" not in found:
-        raise UserError(f"{base} has {' and '.join(found.values())} but no train folder; {_LAYOUT}")
-    others = sorted(set(folders) - set(found.values()))
-    if found and others:
+        # val/ and dev/ may be two splits or two copies of one: only a person knows.
+        if split in by_split:
+            two = f"{by_split[split]} and {name}"
+            raise UserError(f"{base} has two folders for the {split} split, {two}; keep one of them")
+        by_split[split] = name
+    if by_split and "train" not in by_split:
+        raise UserError(f"{base} has {' and '.join(by_split.values())} but no train folder; {_LAYOUT}")
+    # train/ beside cat/ is two layouts at once; the splits are taken, and the rest becomes a note.
+    others = sorted(set(folders) - set(by_split.values()))
+    if by_split and others:
         notes.append(f"{len(others)} folders beside the splits were left out: {shortened(others)}")
-    return found
+    return by_split
 
 
 def _tree(base: Path, splits: dict[str, tuple[str, list[str]]], left: Leftovers, notes: list[str]) -> _Tree:
     tree: _Tree = {split: {} for split in splits}
-    places = [
-        (split, name, f"{folder}/{name}" if folder else name)
+    folders = [
+        (split, name, f"{folder}/{name}".removeprefix("/"))
         for split, (folder, names) in splits.items()
         for name in sorted(names, key=natural_key)
     ]
-    walked = walk_folders(base, [path for _, _, path in places])
-    for (split, name, path), (found, own) in zip(places, walked, strict=True):
+    # All folders in one walk: a link from one class to another is then followed once.
+    walked = walk_folders(base, [path for _, _, path in folders])
+    for (split, name, path), (images, own) in zip(folders, walked, strict=True):
         left.add(own)
-        if found or not (own.others or own.loops):
-            tree[split][name] = [f"{path}/{image}" for image in found]
+        if images or own.empty:
+            tree[split][name] = [f"{path}/{image}" for image in images]
         elif own.others:
             notes.append(f"{path} holds files but no image and is not taken for a class")
     return tree
@@ -121,14 +134,13 @@ def _tree(base: Path, splits: dict[str, tuple[str, list[str]]], left: Leftovers,
 
 def _checked_classes(root: Path, tree: _Tree) -> tuple[str, ...]:
     classes = tuple(sorted({name for split in tree.values() for name in split}, key=natural_key))
-    images = sum(len(found) for split in tree.values() for found in split.values())
-    if not images:
+    if not any(images for split in tree.values() for images in split.values()):
         raise UserError(f"{root} holds no image; {_LAYOUT}{_tables(root)}")
     if len(classes) < 2:
         raise UserError(
             f"{root} holds one class, {classes[0]!r}; two or more are needed to tell apart; {_LAYOUT}"
         )
-    # A class name goes into the bundle and onto pictures; the bytes of such a name can go into neither.
+    # A class name goes into the bundle and onto figures; the bytes of such a name can go into neither.
     if odd := [name for name in classes if not name.isprintable()]:
         raise UserError(
             f"{root}: the name of the class folder {odd[0]!r} cannot be written as text; rename it"
@@ -137,9 +149,8 @@ def _checked_classes(root: Path, tree: _Tree) -> tuple[str, ...]:
 
 
 def _tables(root: Path) -> str:
-    tables = sorted(
-        p.name for p in root.iterdir() if p.suffix.lower() in {".csv", ".tsv", ".npz", ".zip", ".tar"}
-    )
+    endings = {".csv", ".tsv", ".npz", ".zip", ".tar"}
+    tables = sorted(path.name for path in root.iterdir() if path.suffix.lower() in endings)
     return f"; there is a {tables[0]} in it: give that file (unpacked) instead" if tables else ""
 
 
@@ -149,6 +160,7 @@ def _differences(tree: _Tree) -> Iterator[str]:
         missing = sorted(everywhere - set(classes), key=natural_key)
         if missing:
             yield f"the {split} split has no folder for {len(missing)} classes: {shortened(missing)}"
-        empty = [name for name, found in classes.items() if not found]
+        # Kept as a class, so that every split counts the same ones.
+        empty = [name for name, images in classes.items() if not images]
         if empty:
             yield f"{len(empty)} class folders of the {split} split are empty: {shortened(empty)}"

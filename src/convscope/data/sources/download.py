@@ -1,6 +1,4 @@
-"""One file from the first of several mirrors that gives it whole, going on where a broken download
-stopped.
-"""
+"""One file from the first of several mirrors that has it; a broken download goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -15,29 +13,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convscope.core.contracts import Progress
 from convscope.core.errors import Failure
+from convscope.core.run.progress import Progress
 
-# progress(done_bytes, total_bytes); the total is 0 while it is unknown.
-
-_CHUNK = 1 << 18
+_CHUNK = 1 << 18  # bytes between two calls of progress
 _TRIES = 3
+# Faults of this disk, which no other mirror would cure.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 def download(
     urls: Sequence[str], target: Path, *, md5: str, progress: Progress | None = None, timeout: float = 30.0
 ) -> Path:
-    """Fetches `target` from the first URL that works, checks its MD5 and moves it into place in one step.
+    """Fetch a file from the first URL that works, check its MD5 and move it into place in one step.
 
     What arrived of a broken download stays beside it as `target.part`, and the next try asks for the rest
-    (HTTP Range, RFC 9110, 2022); a server that sends everything again is taken from the start. `timeout` is
-    in seconds, for each wait. A Failure, in one line, gives the last reason of every mirror; a file that was
-    there already is never touched.
+    (HTTP Range, RFC 9110, 2022); a server that sends everything again is taken from the start.
+
+    Args:
+        urls: mirrors, tried in this order.
+        target: where the file goes; a file that is there already stays until the new one is whole.
+        md5: of the whole file, in hex.
+        progress: is called with "download" and bytes; the total is 0 while it is unknown.
+        timeout: seconds, for each wait.
+
+    Returns:
+        `target`.
+
+    Raises:
+        Failure: no mirror gave the file; one line has the last reason of each.
     """
     part = target.with_name(f"{target.name}.part")
     reasons: list[str] = []
     for url in urls:
+        # A part of another version may lie there; it is tried once more from the start.
         stale = part.exists()
         reason = _attempt(url, part, md5=md5, progress=progress, timeout=timeout)
         if reason and stale and not part.exists():  # what lay there was not the beginning of this file
@@ -51,6 +60,7 @@ def download(
 def file_md5(path: Path) -> str:
     """The MD5 of a file, in hex; publishers give it, and it guards against accidents, not against malice."""
     with path.open("rb") as file:
+        # A system in FIPS mode refuses MD5 that could be for security.
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
@@ -66,11 +76,11 @@ def _attempt(url: str, part: Path, *, md5: str, progress: Progress | None, timeo
                 f"{part} cannot be written: {reason}; set $CONVSCOPE_CACHE to another folder"
             ) from None
         return _reason(error)
-    found = file_md5(part)
-    if found == md5:
+    actual = file_md5(part)
+    if actual == md5:
         return ""
     part.unlink()
-    return f"sent a file with MD5 {found}, expected {md5}"
+    return f"sent a file with MD5 {actual}, expected {md5}"
 
 
 def _fetch(url: str, part: Path, *, progress: Progress | None, timeout: float) -> None:
@@ -78,6 +88,7 @@ def _fetch(url: str, part: Path, *, progress: Progress | None, timeout: float) -
         before = part.stat().st_size if part.exists() else 0
         if _fetch_once(url, part, progress=progress, timeout=timeout):
             return
+        # A try that brought nothing would bring nothing again.
         if not left or part.stat().st_size <= before:
             raise ConnectionError(f"the connection was cut after {part.stat().st_size:,} bytes")
 
@@ -85,35 +96,42 @@ def _fetch(url: str, part: Path, *, progress: Progress | None, timeout: float) -
 def _fetch_once(url: str, part: Path, *, progress: Progress | None, timeout: float) -> bool:
     """Whether the file is complete now; False where the connection ended early."""
     have = part.stat().st_size if part.exists() else 0
+    # No compression: bytes on the way must be bytes of the file, or a range would not fit.
     headers = {"User-Agent": "convscope", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        answer: Any = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+        response: Any = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         with error:
             if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
                 raise
-        # Nothing lies beyond what we have: it is either all there, which the checksum tells, or it is not
+        # Nothing lies beyond what we have: either it is all there, which the checksum tells, or it is not
         # ours.
         return True
-    with answer:
-        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
-        done = have if resumed else 0
-        total = done + int(answer.headers.get("Content-Length") or 0)
-        with part.open("ab" if resumed else "wb") as file:
-            while chunk := _some(answer):
-                file.write(chunk)
-                done += len(chunk)
-                if progress:
-                    progress(done, max(total, 0))
+    with response:
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+        return _received(response, part, have=have if resumed else 0, progress=progress)
+
+
+def _received(response: Any, part: Path, *, have: int, progress: Progress | None) -> bool:
+    """Write what arrives behind the `have` bytes of `part`; whether that is all of it."""
+    done, total = have, have + int(response.headers.get("Content-Length") or 0)
+    with part.open("ab" if have else "wb") as file:
+        while chunk := _next_chunk(response):
+            file.write(chunk)
+            done += len(chunk)
+            if progress:
+                progress("download", done, max(total, 0))
+    # Without Content-Length the total is `have`, and the checksum alone tells.
     return done >= total
 
 
-def _some(answer: Any) -> bytes:
+def _next_chunk(response: Any) -> bytes:
     try:
-        return bytes(answer.read(_CHUNK))
+        return bytes(response.read(_CHUNK))
     except http.client.IncompleteRead as error:
+        # What arrived before the cut counts: the next try asks for the rest.
         return error.partial
     except (TimeoutError, ConnectionError):
         return b""

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from convscope.core.contracts import Dataset
 from convscope.core.errors import UserError
+from convscope.data.class_labels import class_indices, class_names
 from convscope.data.dataset import ArrayDataset
-from convscope.data.sources.class_labels import class_indices, class_names
 from convscope.data.sources.origin import Source, hash_of_files
 
+# Without 0x0D and 0x0E, float and double: pixels and labels are whole numbers.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4"}
 _FILE = re.compile(
     r"(?:.*[-_])?(train|t10k|test|val|validation)[-_](images|labels)[-.]idx\d-\w+?(\.gz)?", re.IGNORECASE
@@ -38,20 +39,28 @@ Pairs = Mapping[str, Mapping[str, Path]]
 
 
 def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
-    """The IDX files of a folder by split and part, {"train": {"images": …, "labels": …}}; a plain file beats
-    a .gz.
-    """
+    """The IDX files of a folder, {"train": {"images": …, "labels": …}, …}; a plain file goes before a .gz."""
     pairs: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
+        # Names of copies vary: emnist-letters-train-images-idx3-ubyte, train-images.idx3-ubyte.
         match = _FILE.fullmatch(path.name)
         if match and path.is_file():
+            # The first of sorted names stays: "x" comes before "x.gz".
             pairs.setdefault(_SPLIT[match[1].lower()], {}).setdefault(match[2].lower(), path)
     return pairs
 
 
 def idx_source(pairs: Pairs, *, name: str, location: Path, classes: tuple[str, ...] = ()) -> Source:
-    """A source over IDX files; without `classes` the distinct labels of the training split are the class
-    names.
+    """A source over IDX files.
+
+    Args:
+        pairs: the files, as `find_idx` gives them.
+        name: what the source is called.
+        location: the folder, for errors.
+        classes: the class names; the distinct labels of the training split where there are none.
+
+    Raises:
+        UserError: a split has images without labels, or the other way, or there is no train split.
     """
     for split, parts in pairs.items():
         missing = {"images", "labels"} - set(parts)
@@ -68,7 +77,9 @@ def idx_source(pairs: Pairs, *, name: str, location: Path, classes: tuple[str, .
         name=name,
         location=location,
         splits={split: partial(_open, pairs, split, classes) for split in pairs},
-        marker=lambda: hash_of_files(path for parts in pairs.values() for path in parts.values()),
+        compute_fingerprint=lambda: hash_of_files(
+            path for parts in pairs.values() for path in parts.values()
+        ),
         kind="IDX files",
     )
 
@@ -76,7 +87,7 @@ def idx_source(pairs: Pairs, *, name: str, location: Path, classes: tuple[str, .
 def read_idx(path: Path) -> NDArray[Any]:
     """The array in an IDX file, gzipped or not; a UserError where header and contents disagree.
 
-    Nothing is allocated on the header's word alone: the values are counted first, or as they arrive.
+    Nothing is allocated because the header says so: the values are counted first, or as they arrive.
     """
     try:
         with gzip.open(path, "rb") if _is_gzip(path) else path.open("rb") as file:
@@ -89,11 +100,13 @@ def read_idx(path: Path) -> NDArray[Any]:
 
 def _is_gzip(path: Path) -> bool:
     with path.open("rb") as file:
+        # By its first bytes (RFC 1952, section 2.3.1): some downloads unpack a .gz and keep its name.
         return file.read(2) == b"\x1f\x8b"
 
 
 def _read(file: Any, path: Path) -> NDArray[Any]:
     head = file.read(4)
+    # Two zero bytes, the type, the number of dimensions.
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not 1 <= head[3] <= 4:
         raise UserError(
             f"{path} is not an IDX file of whole numbers: it begins with {head.hex() or 'nothing'}"
@@ -108,6 +121,7 @@ def _read(file: Any, path: Path) -> NDArray[Any]:
         raise UserError(
             f"{path}: the IDX header promises {shape}, {size:,} bytes, more than the file can hold"
         )
+    # One byte more than promised, to notice a file that goes on.
     values = _at_most(file, size + 1)
     if len(values) != size:
         held = f"{len(values):,}" if len(values) < size else "more"
@@ -124,6 +138,7 @@ def _at_most(file: BinaryIO, size: int) -> bytearray:
 
 def _open(pairs: Pairs, split: str, classes: tuple[str, ...]) -> Dataset:
     numbered = bool(classes)
+    # Of the training labels, for every split: digits may be missing in a small test split.
     classes = classes or class_names(read_idx(pairs["train"]["labels"]))
     return open_idx(pairs[split], split, classes=classes, numbered=numbered)
 
@@ -131,8 +146,13 @@ def _open(pairs: Pairs, split: str, classes: tuple[str, ...]) -> Dataset:
 def open_idx(
     parts: Mapping[str, Path], prefix: str, *, classes: tuple[str, ...], numbered: bool = True
 ) -> Dataset:
-    """The images and labels of one split. With `numbered` a label is an index into `classes`, otherwise a
-    name.
+    """The images and labels of one split.
+
+    Args:
+        parts: its two files, "images" and "labels".
+        prefix: begins the name of each image.
+        classes: the K class names.
+        numbered: a label is an index into `classes`, otherwise a name.
     """
     images, labels = read_idx(parts["images"]), read_idx(parts["labels"])
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:

@@ -13,31 +13,17 @@ from convscope.core.errors import UserError
 
 IMAGE_ENDINGS = frozenset(
     {
-        *{
-            ".jpg",
-            ".jpeg",
-            ".jpe",
-            ".jfif",
-            ".jp2",
-            ".png",
-            ".webp",
-            ".avif",
-            ".gif",
-            ".bmp",
-            ".tif",
-            ".tiff",
-        },
-        *{".ppm", ".pgm", ".pbm", ".pnm"},
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp"),
+        *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
     }
 )
+# Of macOS archives, Windows and Synology.
 _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 
 
 @dataclass
 class Leftovers:
-    """What a walk passed over: hidden names, files that are no images, folders that could not be listed, and
-    loops.
-    """
+    """What a walk passed over: hidden names, files that are no images, closed folders, and loops."""
 
     hidden: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -51,20 +37,29 @@ class Leftovers:
         self.closed += other.closed
         self.loops += other.loops
 
+    @property
+    def empty(self) -> bool:
+        """Whether a folder without images was truly empty: no other files in it, and no link back."""
+        return not (self.others or self.loops)
+
     def notes(self) -> Iterator[str]:
         """One line for each kind."""
-        for found, what in (
+        for names, what in (
             (self.hidden, "hidden or system files and folders were ignored"),
-            (self.others, "files are no images, by status or kind, and were ignored"),
+            (self.others, "files are no images, by ending or kind, and were ignored"),
             (self.closed, "folders could not be listed and were left out"),
             (self.loops, "links lead to a folder that is read anyway, or above it, and were not followed"),
         ):
-            if found:
-                yield f"{len(found)} {what}: {shortened(sorted(found))}"
+            if names:
+                yield f"{len(names)} {what}: {shortened(sorted(names))}"
 
 
 def shortened(names: list[str], limit: int = 3) -> str:
     """The first names, and that there are more.
+
+    Args:
+        names: all of them.
+        limit: how many are shown.
 
     >>> shortened(["a", "b", "c", "d", "e"])
     'a, b, c, …'
@@ -73,8 +68,7 @@ def shortened(names: list[str], limit: int = 3) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is hidden (.ipynb_checkpoints, .DS_Store) or an operating system's own (__MACOSX,
-    Thumbs.db).
+    """Whether a name is hidden (.DS_Store) or an operating system's own (__MACOSX, Thumbs.db).
 
     >>> is_hidden(".DS_Store"), is_hidden("cats")
     (True, False)
@@ -83,20 +77,33 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is an image by its status, in any case.
+    """Whether a file is an image by its ending, in any case.
 
     >>> is_image("a.JPG"), is_image("a.txt")
     (True, False)
     """
-    return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS  # noqa: PTH122, called once a file, Path costs 10 ×
+    return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS  # noqa: PTH122, Path costs 10 ×, once a file
 
 
 def list_folder(folder: Path, left: Leftovers) -> tuple[list[str], list[str]]:
-    """(folders, images) directly in a folder, by name and sorted; the rest goes to `left`."""
+    """What lies directly in a folder.
+
+    Args:
+        folder: the folder to list.
+        left: takes in hidden names and files that are no images.
+
+    Returns:
+        (folders, images), names, sorted.
+
+    Raises:
+        UserError: the folder cannot be listed.
+    """
     folders, images = [], []
     try:
+        # scandir mostly knows files from folders without a system call for each (PEP 471).
         with os.scandir(folder) as entries:
             for entry in entries:
+                # First, so that .ipynb_checkpoints is no class.
                 if is_hidden(entry.name):
                     left.hidden.append(entry.name)
                 elif _is_folder(entry):
@@ -111,69 +118,101 @@ def list_folder(folder: Path, left: Leftovers) -> tuple[list[str], list[str]]:
 
 
 def walk_images(folder: Path, left: Leftovers) -> list[str]:
-    """Every image below a folder, as sorted posix paths relative to it. Links are followed, each folder
-    once.
+    """Every image below a folder; links are followed, each folder once.
+
+    Args:
+        folder: where to begin.
+        left: takes in what is passed over.
+
+    Returns:
+        Sorted posix paths relative to `folder`.
     """
-    ((found, own),) = walk_folders(folder, [""])
+    ((images, own),) = walk_folders(folder, [""])
     left.add(own)
-    return found
+    return images
 
 
 def walk_folders(root: Path, names: Sequence[str]) -> list[tuple[list[str], Leftovers]]:
-    """For each of several folders below `root`: its images, sorted posix paths relative to it, and what else
-    lay there.
+    """The images below each of several folders, and what else lay there.
 
     Each folder is walked once. Links to folders come last, so that none takes the images of a folder from
     where they lie, and one that leads above the folders is not followed.
+
+    Args:
+        root: where the folders are.
+        names: the folders, relative to `root`; "" is `root` itself.
+
+    Returns:
+        For each name: sorted posix paths of images relative to that folder, and the leftovers.
     """
     results: list[tuple[list[str], Leftovers]] = [([], Leftovers()) for _ in names]
+    # A link to a folder above would lead round for ever.
     seen = _folders_above(root, names)
-    real = root.resolve()
-    waiting = deque((place, "") for place, name in enumerate(names) if (root / name).resolve() == real / name)
-    links = deque((place, "") for place, name in enumerate(names) if (root / name).resolve() != real / name)
+    waiting, links = _starts(root, names)
     while waiting or links:
-        place, inner = (waiting or links).popleft()
-        found, left = results[place]
-        here = root / names[place] / inner
-        said = "/".join(filter(None, (names[place], inner))) or str(root)
-        try:
-            mark = _mark(here)
-            if mark in seen:
-                left.loops.append(said)
-                continue
-            seen.add(mark)
-            folders, images = list_folder(here, left)
-        except (OSError, UserError):
-            left.closed.append(said)
-            continue
+        number, inner = (waiting or links).popleft()
+        images, left = results[number]
+        here = root / names[number] / inner
+        folders, own = _listed_once(here, seen, left, name=_shown(root, names[number], inner))
         prefix = f"{inner}/" if inner else ""
-        found += [prefix + name for name in images]
+        images += [prefix + name for name in own]
         for name in folders:
-            (links if (here / name).is_symlink() else waiting).append((place, prefix + name))
-    return [(sorted(found), left) for found, left in results]
+            (links if (here / name).is_symlink() else waiting).append((number, prefix + name))
+    return [(sorted(images), left) for images, left in results]
+
+
+def _starts(root: Path, names: Sequence[str]) -> tuple[deque[tuple[int, str]], deque[tuple[int, str]]]:
+    """(number of the name, path below it) of the first folders: those that lie there, and links to others."""
+    real = root.resolve()
+    linked = [(root / name).resolve() != real / name for name in names]
+    waiting = deque((number, "") for number, link in enumerate(linked) if not link)
+    return waiting, deque((number, "") for number, link in enumerate(linked) if link)
+
+
+def _shown(root: Path, name: str, inner: str) -> str:
+    return "/".join(filter(None, (name, inner))) or str(root)
+
+
+def _listed_once(
+    folder: Path, seen: set[tuple[int, int]], left: Leftovers, *, name: str
+) -> tuple[list[str], list[str]]:
+    """As `list_folder`; nothing, and a leftover `name`, for a folder that was seen or cannot be listed."""
+    try:
+        identity = _identity(folder)
+        if identity in seen:
+            left.loops.append(name)
+            return [], []
+        seen.add(identity)
+        return list_folder(folder, left)
+    # One closed folder among a thousand is worth a note, and not the end.
+    except (OSError, UserError):
+        left.closed.append(name)
+        return [], []
 
 
 def _folders_above(root: Path, names: Sequence[str]) -> set[tuple[int, int]]:
+    # Both where a folder lies and where it leads: a link may point above its own place.
     tops = [root / name for name in names]
     above = {
         parent for top in tops for parent in (*top.resolve().parents, *(top.parent.resolve() / "x").parents)
     }
     if "" in names:
         above.discard(root.resolve())
-    marks = set()
+    identities = set()
     for folder in above:
         with suppress(OSError):
-            marks.add(_mark(folder))
-    return marks
+            identities.add(_identity(folder))
+    return identities
 
 
-def _mark(folder: Path) -> tuple[int, int]:
+def _identity(folder: Path) -> tuple[int, int]:
+    # Device and inode are the same for a folder whatever link leads to it.
     stat = folder.stat()
     return stat.st_dev, stat.st_ino
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    # MethodResult a pipe called a.jpg would wait for ever.
+    # Reading a pipe called a.jpg would wait for ever.
     try:
         return entry.is_file()
     except OSError:

@@ -1,6 +1,4 @@
-"""A source as a value: a name, a place, its splits as functions that open them, and what was noticed on the
-way.
-"""
+"""A source as a value: a name, a place, its splits as functions that open them, and notes for a person."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from convscope.data.dataset import hash_of_stats
 
 SPLITS = ("train", "validation", "test")
 
-_WORDS = {
+_NAMES = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
@@ -26,29 +24,29 @@ _WORDS = {
 _HASHED_BYTES = 2 << 30
 
 
-def split_of(word: str) -> str | None:
+def split_of(name: str) -> str | None:
     """The split that a folder, file or cell of this name means, in any case; None where it means none.
 
     >>> split_of("Valid"), split_of("testing"), split_of("cats")
     ('validation', 'test', None)
     """
-    folded = word.strip().lower()
-    return next((split for split, words in _WORDS.items() if folded in words), None)
+    folded = name.strip().lower()
+    return next((split for split, names in _NAMES.items() if folded in names), None)
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """Where images come from. `splits` maps split names to functions that open them; nothing is read before.
 
-    `kind` says what it is ("class folders", "CSV", …), `notes` are lines for a person about what was ignored
-    or odd, `marker` computes the fingerprint, and `mirrors` says whether a mirrored image still shows what
-    its label says.
+    `compute_fingerprint`: what `fingerprint()` keeps. `notes`: lines for a person about what was ignored or
+    odd. `kind`: what it is ("class folders", "CSV", …). `mirrors`: a mirrored image still shows what its
+    label says.
     """
 
     name: str
     location: Path
     splits: Mapping[str, Callable[[], Dataset]]
-    marker: Callable[[], str]
+    compute_fingerprint: Callable[[], str]
     notes: tuple[str, ...] = ()
     kind: str = ""
     mirrors: bool = True
@@ -65,25 +63,25 @@ class Source:
         return self.splits[split]()
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the files as the first call found them; another Source sees whether they
-        changed.
+        """SHA-256, in hex, of the files at the first call; another Source sees whether they changed.
 
         Array and table files (up to 2 GiB together) count by their bytes, image files by path, size and time.
         """
-        return self._mark
+        # Kept: hashing two gigabytes takes two seconds, and a run asks several times.
+        return self._fingerprint
 
     @cached_property
-    def _mark(self) -> str:
-        return self.marker()
+    def _fingerprint(self) -> str:
+        return self.compute_fingerprint()
 
 
 def hash_of_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the names and bytes of files, or over names, sizes and times where they exceed 2 GiB
-    together.
+    """SHA-256 over the names and bytes of files, or over names, sizes and times above 2 GiB together.
 
     >>> len(hash_of_files([]))
     64
     """
+    # Sorted, so that the order in which a system lists them does not count.
     files = sorted(paths)
     if sum(path.stat().st_size for path in files) > _HASHED_BYTES:
         return hash_of_stats(files, [path.name for path in files])

@@ -88,7 +88,7 @@ def test_bytes_that_are_no_text_are_a_broken_line(file):
         read_history(file)
 
 
-def test_a_folder_in_the_files_place_is_one_line(tmp_path):
+def test_a_folder_in_the_files_path_is_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_history(tmp_path)
 

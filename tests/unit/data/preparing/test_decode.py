@@ -200,7 +200,7 @@ def test_a_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_a_large_picture_below_the_limit_opens_without_pillows_warning() -> None:
+def test_a_large_image_below_the_limit_opens_without_pillows_warning() -> None:
     assert open_image(png_header(10_000, 9_500)).size == (10_000, 9_500)
     assert PIXEL_LIMIT > 10_000 * 9_500
 

@@ -71,9 +71,9 @@ def test_other_arrays_are_prepared_into_memory(tmp_path: Path) -> None:
 
 def test_files_are_decoded_once(tmp_path: Path, decoded: list[str]) -> None:
     dataset = folder_of(tmp_path / "photos")
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     first = prepare_dataset(dataset, SMALL, cache=tmp_path / "c", progress=lambda *step: steps.append(step))
-    assert steps == [(i, 5) for i in range(1, 6)]
+    assert steps == [("decode", i, 5) for i in range(1, 6)]
     assert sorted(decoded) == list(dataset.paths)
     decoded.clear()
     again = prepare_dataset(
@@ -272,7 +272,7 @@ def test_a_named_cache_must_be_writable(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("no_cache")
-def test_no_place_at_all_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_at_all_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(Failure, match="a temporary file will not do either"):
         prepare_dataset(folder_of(tmp_path / "photos"), SMALL)

@@ -22,7 +22,7 @@ def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
 
 @settings(max_examples=80, deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES, st.sampled_from(WAYS), st.sampled_from([1, 3]), st.sampled_from([1, 3]))
-def test_every_picture_becomes_the_promised_shape(h, w, to_h, to_w, way, have, want) -> None:
+def test_every_image_becomes_the_promised_shape(h, w, to_h, to_w, way, have, want) -> None:
     array = Preprocess(want, to_h, to_w, way).prepare(picture(h, w, have))
     assert array.shape == (to_h, to_w, want)
     assert array.dtype == np.uint8
@@ -31,7 +31,7 @@ def test_every_picture_becomes_the_promised_shape(h, w, to_h, to_w, way, have, w
 
 @settings(max_examples=60, deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 255), st.sampled_from(("crop", "stretch")))
-def test_a_plain_picture_stays_plain(h, w, to_h, to_w, shade, way) -> None:
+def test_a_plain_image_stays_plain(h, w, to_h, to_w, shade, way) -> None:
     assert set(Preprocess(1, to_h, to_w, way).prepare(np.full((h, w), shade, np.uint8)).ravel()) == {shade}
 
 

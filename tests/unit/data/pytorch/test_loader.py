@@ -11,6 +11,7 @@ from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.pytorch.augmentation.mix import mix
 from convscope.data.pytorch.augmentation.policies import policy
 from convscope.data.pytorch.loader import Loader
+from convscope.data.targets import Targets, with_targets
 
 
 def part(count=50, channels=1):
@@ -18,10 +19,14 @@ def part(count=50, channels=1):
     return prepare_split(ArrayDataset(images, labels, small_data.CLASSES), Preprocess(channels, 12, 12))
 
 
-def loader(source: PreparedSplit, **words):
+def loader(source: PreparedSplit, **kwargs):
     c = source.whole.images.shape[3]
     made = {"batch_size": 8, "augment": policy("none"), "mean": (0.4,) * c, "std": (0.2,) * c, "seed": 3}
-    return Loader(part=source, classes=3, **made | words)
+    return Loader(split=source, **made | kwargs)
+
+
+def one_hot(targets):
+    return torch.nn.functional.one_hot(targets, 3).float()
 
 
 def pixels(x):
@@ -50,9 +55,11 @@ def test_batches_are_channels_last_and_the_last_is_left_out():
     assert left_out[0] != left_out[1] != left_out[2]
 
 
-@pytest.mark.parametrize("words", [{}, {"mix": mix("both")}, {"weights": np.arange(1.0, 51.0)}])
-def test_any_batch_can_be_made_again_without_those_before_it(words):
-    made = loader(part(), augment=policy("strong"), **words)
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"mix": mix("both"), "mixable": one_hot}, {"weights": np.arange(1.0, 51.0)}]
+)
+def test_any_batch_can_be_made_again_without_those_before_it(kwargs):
+    made = loader(part(), augment=policy("strong"), **kwargs)
     whole = list(made.epoch(2))
     for start in (0, 1, 5):
         for (x, y), (again_x, again_y) in zip(whole[start:], made.epoch(2, start=start), strict=True):
@@ -87,9 +94,38 @@ def test_augmentation_gets_bytes_and_leaves_the_images_alone():
     torch.testing.assert_close(x, torch.full_like(x, -2.0))
 
 
-def test_mixing_gives_shares_of_classes():
-    x, y = next(loader(part(), mix=mix("mixup")).epoch(0))
+def test_mixing_gives_fractions_of_classes():
+    x, y = next(loader(part(), mix=mix("mixup"), mixable=one_hot).epoch(0))
     assert y.shape == (8, 3) and torch.allclose(y.sum(1), torch.ones(8)) and x.dtype == torch.float32
+
+
+def colours(count=24):
+    """Images whose targets are three numbers, in double precision as NumPy makes them."""
+    images, labels = small_data.pictures(count, channels=3)
+    values = images.mean(axis=(1, 2)) / 255
+    targets = Targets(values, ("red", "green", "blue"), np.zeros(count, np.int64))
+    whole = with_targets(ArrayDataset(images, labels, small_data.CLASSES), targets)
+    return prepare_split(whole, Preprocess(3, 12, 12)), values
+
+
+def test_targets_may_be_numbers():
+    split, values = colours()
+    seen = list(loader(split).epoch(0))
+    y = torch.cat([targets for _, targets in seen])
+    assert y.shape == (24, 3) and y.dtype == torch.float32
+    np.testing.assert_allclose(y.numpy(), values[loader(split).order(0)], rtol=1e-6)
+
+
+def test_numbers_are_mixed_as_they_are():
+    split, values = colours()
+    x, y = next(loader(split, mix=mix("mixup")).epoch(0))
+    assert x.shape == (8, 3, 12, 12) and y.dtype == torch.float32
+    assert (y.numpy() >= values.min(0) - 1e-6).all() and (y.numpy() <= values.max(0) + 1e-6).all()
+
+
+def test_class_indices_are_not_blended_as_numbers():
+    with pytest.raises(ValueError, match="give mixable beside mix"):
+        loader(part(), mix=mix("mixup"))
 
 
 def test_the_type_that_is_asked_for():

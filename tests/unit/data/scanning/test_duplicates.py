@@ -59,7 +59,7 @@ CROWD = [photograph(seed) for seed in range(100, 200)]
         lambda image: image.crop((2, 2, 127, 127)),
     ],
 )
-def test_the_same_picture_changed_a_little_is_found(change) -> None:
+def test_the_same_image_changed_a_little_is_found(change) -> None:
     pairs = near_pairs(thumbnails(photograph(0), *CROWD, change(photograph(0))))
     assert [(pair.first, pair.second) for pair in pairs] == [(0, len(CROWD) + 1)]
 
@@ -70,7 +70,7 @@ def test_compression_alone_is_certain_and_a_crop_is_not() -> None:
     assert not near_pairs(thumbnails(image, *CROWD, image.crop((2, 2, 127, 127))))[0].certain
 
 
-def test_different_pictures_are_not_pairs() -> None:
+def test_different_images_are_not_pairs() -> None:
     assert near_pairs(thumbnails(*CROWD)) == []
 
 
@@ -87,7 +87,7 @@ def test_the_same_layout_with_other_details_is_no_pair() -> None:
     assert near_pairs(thumbnails(*sheets, *CROWD)) == []
 
 
-def test_flat_pictures_are_never_pairs() -> None:
+def test_flat_images_are_never_pairs() -> None:
     shades = np.repeat(np.arange(0, 250, 25, dtype=np.uint8), 32 * 32).reshape(-1, 32, 32)
     assert near_pairs(shades) == []
 
@@ -109,7 +109,7 @@ def test_data_that_are_all_alike_are_not_all_pairs() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_pictures_take_moments() -> None:
+def test_ten_thousand_images_take_moments() -> None:
     """A loop over all pairs, 50 million, would meet the time limit of the suite."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (10_000, 8, 8)).astype(np.uint8)

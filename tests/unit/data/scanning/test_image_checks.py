@@ -28,7 +28,7 @@ def split(*looks: ImageFacts | UnreadableImage) -> Scanned:
         (facts(100, 501), ["long"]),
         (facts(HUGE // 5000 + 1, 5000), ["huge"]),
         (facts(turned=True), ["turned"]),
-        (facts(actual="PNG"), ["status"]),
+        (facts(actual="PNG"), ["ending"]),
         (UnreadableImage("0.jpg", "too large", "bomb"), ["bomb"]),
     ],
 )

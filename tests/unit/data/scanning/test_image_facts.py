@@ -63,12 +63,12 @@ def test_endings_that_lie(form: str, name: str, actual: str) -> None:
     assert facts_of_file(saved(Image.fromarray(PICTURE), form), name).actual == actual
 
 
-def test_two_pictures_in_one_jpeg_are_still_a_jpeg() -> None:
+def test_two_images_in_one_jpeg_are_still_a_jpeg() -> None:
     image = Image.fromarray(PICTURE)
     assert facts_of_file(saved(image, "MPO", save_all=True, append_images=[image]), "a.jpg").actual == ""
 
 
-def test_turned_pictures_equal_the_upright_ones() -> None:
+def test_turned_images_equal_the_upright_ones() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = facts_of_file(saved(Image.fromarray(PICTURE).rotate(90, expand=True), "PNG", exif=exif), "a.png")
@@ -87,7 +87,7 @@ def test_the_digest_is_of_pixels_not_of_bytes() -> None:
     assert facts_of_array(PICTURE.reshape(40, 30, 3)).digest not in digests
 
 
-def test_a_large_jpeg_is_looked_at_in_small_and_still_found_cut_short() -> None:
+def test_a_large_jpeg_is_decoded_small_and_a_cut_is_still_found() -> None:
     content = saved(Image.fromarray(PICTURE).resize((2000, 1500)), "JPEG")
     assert facts_of_file(content, "a").width == 2000
     with pytest.raises(UnreadableImage, match="cut short"):

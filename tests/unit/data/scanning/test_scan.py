@@ -67,15 +67,15 @@ def test_every_trouble_is_named_and_none_stops_the_scan(tmp_path: Path) -> None:
     photograph(53).resize((9, 9)).save(tmp_path / "tiny.png")
     photograph(54).resize((200, 20)).save(tmp_path / "long.png")
     photograph(55).convert("L").save(tmp_path / "grey.png")
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     data = files(tmp_path, labels | bad | odd)
     report = scan_source(source(train=data), progress=lambda *step: steps.append(step))
-    assert steps[-1] == (15, 15)
+    assert steps[-1] == ("scan", 15, 15)
     expected = {
         "empty": ("empty.jpg", "the file has 0 bytes"),
         "truncated": ("cut.jpg", "the file is cut short"),
         "unavailable": ("gone.jpg", "there is no such file"),
-        "status": ("ünï 猫.jpg", "is PNG"),
+        "ending": ("ünï 猫.jpg", "is PNG"),
         "turned": ("turned.jpg", "EXIF"),
         "tiny": ("tiny.png", "9×9"),
         "long": ("long.png", "200×20"),
@@ -89,7 +89,7 @@ def test_every_trouble_is_named_and_none_stops_the_scan(tmp_path: Path) -> None:
     assert severities == sorted(severities, key=("error", "warning", "note").index)
 
 
-def test_doubles_in_all_their_kinds(tmp_path: Path) -> None:
+def test_duplicates_in_all_their_kinds(tmp_path: Path) -> None:
     train = {f"{i}.png": i % 2 for i in range(40)}
     for i, name in enumerate(train):
         photograph(i).save(tmp_path / name)
@@ -186,7 +186,7 @@ def test_a_scan_is_stored_and_recalled(tmp_path: Path, monkeypatch: pytest.Monke
     assert ScanReport.from_dict(json.loads(json.dumps(first.to_dict()))) == first
 
 
-def test_what_the_system_refused_is_looked_at_again(tmp_path: Path) -> None:
+def test_what_the_system_refused_is_scanned_again(tmp_path: Path) -> None:
     photograph(0).save(tmp_path / "0.png")
     pets = source(train=files(tmp_path, {"0.png": 0, "1.png": 1}))
     assert "unavailable" in kinds(scan_or_load_cached(pets, cache=tmp_path / "c"))

@@ -37,13 +37,13 @@ def test_one_folder_a_class(tmp_path):
     assert isinstance(train, EncodedDataset)
     assert train.classes == ("cat", "dog")
     assert names(train) == ["cat/a.jpg", "dog/a.JPG", "dog/b.jpg"]
-    assert train.targets.tolist() == [0, 1, 1]
+    assert train.labels.tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("train", ["train", "Training", "TRAIN"])
 @pytest.mark.parametrize("validation", ["val", "valid", "Validation", "dev"])
 @pytest.mark.parametrize("test", ["test", "Testing"])
-def test_every_word_for_a_split(tmp_path, train, validation, test):
+def test_every_name_for_a_split(tmp_path, train, validation, test):
     source = folder_source(
         make(tmp_path, *(f"{split}/{c}/a.png" for split in (train, validation, test) for c in ("cat", "dog")))
     )
@@ -55,7 +55,7 @@ def test_every_word_for_a_split(tmp_path, train, validation, test):
 def test_folders_nest_inside_a_class(tmp_path):
     train = folder_source(make(tmp_path, "cat/2021/05/a.jpg", "cat/b.jpg", "dog/x/c.jpg")).open("train")
     assert names(train) == ["cat/2021/05/a.jpg", "cat/b.jpg", "dog/x/c.jpg"]
-    assert train.targets.tolist() == [0, 0, 1]
+    assert train.labels.tolist() == [0, 0, 1]
 
 
 def test_numbered_classes_come_in_order_of_number(tmp_path):
@@ -127,7 +127,7 @@ def test_folders_beside_the_splits_are_mentioned(tmp_path):
 
 @pytest.mark.parametrize(("prefix", "depth"), [("photos/", 1), ("a/photos/", 2)])
 @pytest.mark.parametrize("inner", ["", "train/"])
-def test_a_wrapping_folder_is_looked_into(tmp_path, prefix, depth, inner):
+def test_a_wrapping_folder_is_unwrapped(tmp_path, prefix, depth, inner):
     source = folder_source(
         make(tmp_path, f"{prefix}{inner}cat/a.jpg", f"{prefix}{inner}dog/a.jpg", "__MACOSX/x")
     )
@@ -208,7 +208,7 @@ def test_two_folders_for_one_split_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "two\nlines"])
-def test_a_class_name_that_no_picture_can_show_is_refused_at_once(tmp_path, name):
+def test_a_class_name_that_no_image_can_show_is_refused_at_once(tmp_path, name):
     for folder in ("ant", name):
         try:
             (tmp_path / folder).mkdir()

@@ -97,11 +97,11 @@ def test_a_file_arrives_whole(server, target):
 
 
 def test_progress_runs_to_the_total(server, target):
-    seen: list[tuple[int, int]] = []
-    download([server.url], target, md5=MD5, progress=lambda done, total: seen.append((done, total)))
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    assert {total for _, total in seen} == {len(CONTENT)}
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    seen: list[tuple[str, int, int]] = []
+    download([server.url], target, md5=MD5, progress=lambda *step: seen.append(step))
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    assert {(what, total) for what, _, total in seen} == {("download", len(CONTENT))}
+    assert seen[-1][1:] == (len(CONTENT), len(CONTENT))
 
 
 def test_a_cut_connection_goes_on_where_it_stopped(server, target):
@@ -117,11 +117,11 @@ def test_what_arrived_is_kept_for_the_next_run(server, target):
     assert part_of(target).read_bytes() == CONTENT[:3000]
     assert not target.exists()
     server.cut = 0
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, int]] = []
     download([server.url], target, md5=MD5, progress=lambda *a: seen.append(a))
     assert server.asked[-1] == "bytes=3000-"
-    assert seen[0][0] > 3000
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert seen[0][1] > 3000
+    assert seen[-1][1:] == (len(CONTENT), len(CONTENT))
     assert target.read_bytes() == CONTENT
 
 

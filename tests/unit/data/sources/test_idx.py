@@ -56,7 +56,7 @@ def test_a_folder_of_official_names_opens(tmp_path, gz):
     assert source.split_names == ("train", "test")
     train, test = source.open("train"), source.open("test")
     assert train.classes == test.classes == ("0", "3", "7")
-    assert train.targets.tolist() == [1, 0, 1, 2]
+    assert train.labels.tolist() == [1, 0, 1, 2]
     assert test.labels.tolist() == [2, 0]
     assert train[1][0].shape == (4, 4, 1)
     assert train[1][0][0, :3, 0].tolist() == [16, 17, 18]
@@ -107,7 +107,7 @@ def test_a_test_set_alone_cannot_be_learned_from(tmp_path):
         idx_source(find_idx(tmp_path), name="d", location=tmp_path)
 
 
-def test_a_truncated_gzip_is_said_to_be_damaged(tmp_path):
+def test_a_truncated_gzip_is_an_error(tmp_path):
     path = tmp_path / "x.gz"
     whole = gzip.compress(idx_bytes(np.random.default_rng(0).integers(0, 255, (50, 20, 20)).astype("u1")))
     path.write_bytes(whole[: len(whole) // 2])

@@ -58,13 +58,13 @@ def test_class_names(tmp_path, key):
     names = np.array(["käfer", "a cat", "dog"])
     train = npz_source(save(tmp_path, images=IMAGES, labels=LABELS, **{key: names})).open("train")
     assert train.classes == ("käfer", "a cat", "dog")
-    assert train.targets.tolist() == [1, 0, 1, 2]
+    assert train.labels.tolist() == [1, 0, 1, 2]
 
 
 def test_labels_may_be_names(tmp_path):
     train = npz_source(save(tmp_path, images=IMAGES, labels=np.array(["b", "a", "b", "c"]))).open("train")
     assert train.classes == ("a", "b", "c")
-    assert train.targets.tolist() == [1, 0, 1, 2]
+    assert train.labels.tolist() == [1, 0, 1, 2]
 
 
 def test_numbers_need_not_begin_at_nought(tmp_path):

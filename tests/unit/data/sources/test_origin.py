@@ -23,7 +23,7 @@ from convscope.data.sources.origin import Source, hash_of_files, split_of
         (("cat", "", "trains", "evaluation", "test2"), None),
     ],
 )
-def test_words_for_splits(words, split):
+def test_names_for_splits(words, split):
     assert {split_of(word) for word in words} == {split}
 
 
@@ -36,7 +36,7 @@ def make_source(opened: list[str]) -> Source:
         return open_split
 
     splits = {split: opening(split) for split in ("test", "train")}
-    return Source(name="toy", location=__file__, splits=splits, marker=lambda: "f" * 64)
+    return Source(name="toy", location=__file__, splits=splits, compute_fingerprint=lambda: "f" * 64)
 
 
 def test_splits_are_listed_in_the_usual_order_and_opened_only_when_asked():
@@ -56,7 +56,9 @@ def test_a_split_that_is_not_there_is_named_with_those_that_are():
 
 def test_the_files_of_a_source_are_hashed_once():
     calls: list[int] = []
-    source = Source("toy", Path(__file__), {}, marker=lambda: f"{len(calls)}{calls.append(1) or ''}")
+    source = Source(
+        "toy", Path(__file__), {}, compute_fingerprint=lambda: f"{len(calls)}{calls.append(1) or ''}"
+    )
     assert calls == []
     assert source.fingerprint() == source.fingerprint() == "0"
     assert len(calls) == 1

@@ -57,7 +57,7 @@ def test_one_file_as_hugging_face_writes_it(tmp_path):
     train = source.open("train")
     assert isinstance(train, EncodedDataset)
     assert train.classes == ("cat", "a dog")
-    assert train.targets.tolist() == [0, 1] * 3 + [0]
+    assert train.labels.tolist() == [0, 1] * 3 + [0]
     assert values(train) == list(range(7))
     assert train.encoded(5) == png(5)
     assert train.name(5) == "pets.parquet#5"
@@ -129,7 +129,7 @@ def test_cifars_column_names(tmp_path):
     columns = {"img": structs([1, 2]), "coarse_label": [0, 1], "fine_label": [2, 0]}
     train = parquet_source(write(tmp_path / "a.parquet", columns, note)).open("train")
     assert train.classes == ("a", "b", "c")
-    assert train.targets.tolist() == [2, 0]
+    assert train.labels.tolist() == [2, 0]
 
 
 def test_a_declared_label_of_an_unusual_name(tmp_path):
@@ -142,7 +142,7 @@ def test_the_only_image_column_needs_no_usual_name(tmp_path):
     columns = {"photograph": structs([1, 2]), "label": ["owl", "cat"]}
     train = parquet_source(write(tmp_path / "a.parquet", columns)).open("train")
     assert train.classes == ("cat", "owl")
-    assert train.targets.tolist() == [1, 0]
+    assert train.labels.tolist() == [1, 0]
     assert values(train) == [1, 2]
 
 
@@ -151,11 +151,11 @@ def test_numbers_without_names_and_dictionaries(tmp_path):
         "train"
     )
     assert train.classes == ("9", "10")
-    words = pa.array(["b", "a"]).dictionary_encode()
-    train = parquet_source(write(tmp_path / "b.parquet", {"image": structs([1, 2]), "label": words})).open(
+    values = pa.array(["b", "a"]).dictionary_encode()
+    train = parquet_source(write(tmp_path / "b.parquet", {"image": structs([1, 2]), "label": values})).open(
         "train"
     )
-    assert train.targets.tolist() == [1, 0]
+    assert train.labels.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("note", [{"huggingface": "not json"}, {"huggingface": "[1]"}, {"other": "x"}])
@@ -219,7 +219,7 @@ def test_labels_that_are_fractions_are_refused(tmp_path):
         parquet_source(path).open("train")
 
 
-def test_an_unknown_word_in_the_split_column(tmp_path):
+def test_an_unknown_name_in_the_split_column(tmp_path):
     columns = {"image": structs([1, 2]), "label": [0, 1], "split": ["train", "fold3"]}
     with pytest.raises(UserError, match="'fold3' is no split"):
         parquet_source(write(tmp_path / "a.parquet", columns))

@@ -1,6 +1,4 @@
-"""Published sets by name, with a mirror on disk: fetched when opened, checked, and explained without a
-network.
-"""
+"""Data sets by name: the bundled one, and those fetched from a mirror on disk and read out of archives."""
 
 from __future__ import annotations
 
@@ -16,7 +14,13 @@ import pytest
 
 from convscope.core.errors import Failure, UserError
 from convscope.data.sources import published
-from convscope.data.sources.published import PUBLISHED, published_source
+from convscope.data.sources.published import (
+    FASHION_MNIST_CLASSES,
+    PUBLISHED,
+    fashion_mnist,
+    published_source,
+    read_cifar,
+)
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -110,7 +114,7 @@ def test_the_second_time_nothing_is_fetched(mirror, monkeypatch):
 def test_progress_is_passed_on(mirror):
     seen = []
     published_source("cifar10", progress=lambda *a: seen.append(a)).open("train")
-    assert seen
+    assert {what for what, *_ in seen} == {"download"}
 
 
 def test_a_wrong_file_that_a_person_put_there_is_named_and_kept(mirror):
@@ -175,3 +179,129 @@ def test_fingerprints_tell_the_sets_apart_without_fetching(tmp_path, monkeypatch
     monkeypatch.setenv("CONVSCOPE_CACHE", str(tmp_path / "cache"))
     assert len({published_source(name).fingerprint() for name in PUBLISHED}) == 3
     assert not (tmp_path / "cache").exists()
+
+
+def archive(path, members: dict[str, bytes], folder="cifar-x/", links=()):
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(folder + name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for name, target in links:
+            info = tarfile.TarInfo(folder + name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            tar.addfile(info)
+    return path
+
+
+def records(images: np.ndarray, *labels: np.ndarray) -> bytes:
+    planes = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+    return np.concatenate([*(label[:, None].astype(np.uint8) for label in labels), planes], 1).tobytes()
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+LABELS = np.array([0, 1, 2, 2, 1, 0])
+NAMES = b"aeroplane\ncat\ndog\n\n"
+
+
+@pytest.mark.parametrize("label_bytes", [1, 2])
+@pytest.mark.parametrize("folder", ["cifar-10-batches-bin/", "", "./deep/er/"])
+def test_pixels_and_labels_come_back(tmp_path, label_bytes, folder):
+    coarse = [np.full(6, 9)] * (label_bytes - 1)
+    content = records(IMAGES, *coarse, LABELS)
+    width = len(content) // 6
+    path = archive(
+        tmp_path / "c.tar.gz",
+        {"b": content[3 * width :], "a": content[: 3 * width], "names.txt": NAMES},
+        folder,
+    )
+    found = read_cifar(path, ["a", "b"], names="names.txt", label_bytes=label_bytes, prefix="train")
+    assert np.array_equal(found.images, IMAGES)
+    assert found.images.flags.c_contiguous
+    assert found.labels.tolist() == LABELS.tolist()
+    assert found.classes == ("aeroplane", "cat", "dog")
+    assert found.name(2) == "train#2"
+
+
+def test_planes_lie_as_the_publisher_describes_them(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 256, (4, 3072), np.uint8)
+    content = np.concatenate([np.arange(4, dtype=np.uint8)[:, None], rows], 1).tobytes()
+    path = archive(tmp_path / "c.tar.gz", {"a": content, "names.txt": b"a b c d"})
+    # 1024 red values, then green, then blue, each row by row of 32.
+    expected = [rows[2, plane * 1024 + 5 * 32 + 7] for plane in range(3)]
+    assert read(path).images[2, 5, 7].tolist() == expected
+
+
+def read(path):
+    return read_cifar(path, ["a"], names="names.txt", label_bytes=1, prefix="train")
+
+
+def test_a_member_that_is_missing_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"holds no a, names\.txt"):
+        read(archive(tmp_path / "c.tar.gz", {"z": b""}))
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, records(IMAGES, LABELS)[:-1]])
+def test_a_member_of_another_length(tmp_path, content):
+    with pytest.raises(UserError, match="records of 3073 bytes"):
+        read(archive(tmp_path / "c.tar.gz", {"a": content, "names.txt": NAMES}))
+
+
+def test_a_label_beyond_the_names(tmp_path):
+    path = archive(tmp_path / "c.tar.gz", {"a": records(IMAGES, LABELS + 1), "names.txt": NAMES})
+    with pytest.raises(UserError, match="label 3"):
+        read(path)
+
+
+@pytest.mark.parametrize("cut", [0, 10, 5000])
+def test_a_truncated_archive(tmp_path, cut):
+    path = archive(tmp_path / "c.tar.gz", {"a": records(IMAGES, LABELS), "names.txt": NAMES})
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(UserError, match="is damaged"):
+        read(path)
+
+
+def test_nothing_is_unpacked_and_links_are_not_followed(tmp_path):
+    (tmp_path / "secret").write_bytes(records(IMAGES, LABELS))
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    path = archive(inner / "c.tar.gz", {"names.txt": NAMES}, "../../", [("a", str(tmp_path / "secret"))])
+    with pytest.raises(UserError, match="holds no a"):
+        read(path)
+    assert [p.name for p in inner.iterdir()] == ["c.tar.gz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["inner", "secret"]
+
+
+# Of the four files as they lie in the package.
+SHA256 = {
+    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+}
+
+
+@pytest.mark.parametrize("name", sorted(SHA256))
+def test_the_files_are_the_official_ones(name):
+    content = (fashion_mnist().location / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == SHA256[name]
+
+
+def test_it_comes_with_its_licence():
+    assert "MIT" in (fashion_mnist().location / "LICENSE").read_text()
+
+
+def test_the_official_split_whole():
+    source = fashion_mnist()
+    assert source.kind == "bundled"
+    assert len(source.fingerprint()) == 64
+    for split, count in (("train", 60_000), ("test", 10_000)):
+        opened = source.open(split)
+        assert opened.images.shape == (count, 28, 28, 1)
+        assert opened.classes == FASHION_MNIST_CLASSES
+        assert np.bincount(opened.labels).tolist() == [count // 10] * 10
+
+
+def test_the_first_image_is_an_ankle_boot():
+    train = fashion_mnist().open("train")
+    assert train.classes[train[0][1]] == "Ankle boot"

@@ -1,4 +1,4 @@
-"""Moves that keep every pixel as it is: mirror images and padded crops, by copying rows of bytes."""
+"""Geometric changes that keep every pixel as it is, by copying rows of bytes: mirror images, padded crops."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from convscope.core.errors import UserError
-from convscope.data.pytorch.augmentation.layout import channels_first, pictures, put, take
-from convscope.data.pytorch.augmentation.random_params import coin, integers
+from convscope.data.pytorch.augmentation.per_image import coin, integers, put, take, to_nchw, to_nhwc
 
 Border = Literal["zero", "reflect"]
 
@@ -26,26 +25,37 @@ def mirror(x: Tensor, chosen: Tensor, *, vertical: bool = False) -> Tensor:
     >>> mirror(x, torch.tensor([True, False])).flatten().tolist()
     [2, 1, 1, 2]
     """
-    p = pictures(x)
-    # Mirroring all and copying the others back costs 0.7 µs a 32×32 picture, mirroring the chosen ones alone
+    p = to_nhwc(x)
+    # Mirroring all and copying the others back costs 0.7 µs a 32×32 image, mirroring the chosen ones alone
     # 1.9 µs.
-    out = channels_first(p).flip(2 if vertical else 3)
+    out = to_nchw(p).flip(2 if vertical else 3)
     kept = (~chosen).nonzero()[:, 0]
     put(out, kept, take(x, kept))
     return out
 
 
 def random_flip(x: Tensor, rng: torch.Generator, *, p: float = 0.5) -> Tensor:
-    """Mirror each image left for right with probability `p`. uint8 N×C×H×W in and out.
+    """Mirror each image left for right at random.
 
-    >>> random_flip(torch.tensor([[[[1, 2]]]], dtype=torch.uint8), torch.Generator(), p=1.0).flatten().tolist()
+    Args:
+        x: images, uint8 N×C×H×W.
+        rng: source of who is mirrored.
+        p: probability.
+
+    >>> x = torch.tensor([[[[1, 2]]]], dtype=torch.uint8)
+    >>> random_flip(x, torch.Generator(), p=1.0).flatten().tolist()
     [2, 1]
     """
     return mirror(x, coin(x, rng, p))
 
 
 def random_vertical_flip(x: Tensor, rng: torch.Generator, *, p: float = 0.5) -> Tensor:
-    """Mirror each image top for bottom with probability `p`. uint8 N×C×H×W in and out.
+    """Mirror each image top for bottom at random.
+
+    Args:
+        x: images, uint8 N×C×H×W.
+        rng: source of who is mirrored.
+        p: probability.
 
     >>> x = torch.tensor([[[[1], [2]]]], dtype=torch.uint8)
     >>> random_vertical_flip(x, torch.Generator(), p=1.0).flatten().tolist()
@@ -70,24 +80,25 @@ def shifted_crop(x: Tensor, top: Tensor, left: Tensor, *, pad: int, border: Bord
     [2, 3, 0]
     """
     n, c, h, w = x.shape
-    padded = _pad(pictures(x), pad, border)
+    padded = _pad(to_nhwc(x), pad, border)
+    # Rows of the padded image lie one after another, so a window is `h` rows at this distance.
     width = w + 2 * pad
     per_image = (h + 2 * pad) * width
     # Every window of the batch as one strided view, indexed by its first pixel: index_select then copies
     # whole rows, five times as fast as indexing an unfolded view.
     windows = padded.as_strided((n * per_image - (h - 1) * width - w + 1, h, w * c), (c, width * c, 1))
     first = torch.arange(n, device=x.device) * per_image + top * width + left
-    return channels_first(windows.index_select(0, first).view(n, h, w, c))
+    return to_nchw(windows.index_select(0, first).view(n, h, w, c))
 
 
 def padded_crop(
     x: Tensor, rng: torch.Generator, *, pad: int | None = None, border: Border = "zero"
 ) -> Tensor:
-    """Pad each image and cut a window of the original size at a random place.
+    """Pad each image and cut a window of the original size at a random position.
 
     Args:
         x: images, uint8 N×C×H×W.
-        rng: source of the places, uniform over all (2·pad + 1)².
+        rng: source of the positions, uniform over all (2·pad + 1)².
         pad: pixels on each side; an eighth of the height when None, and at least 1: 4 for 32×32, as He et al.
             (2015).
         border: "zero" or "reflect".
@@ -96,8 +107,8 @@ def padded_crop(
     torch.Size([2, 3, 32, 32])
     """
     pad = max(1, round(x.shape[2] / 8)) if pad is None else pad
-    places = 2 * pad + 1
-    return shifted_crop(x, integers(x, rng, places), integers(x, rng, places), pad=pad, border=border)
+    top, left = integers(x, rng, 2 * pad + 1), integers(x, rng, 2 * pad + 1)
+    return shifted_crop(x, top, left, pad=pad, border=border)
 
 
 def _pad(p: Tensor, pad: int, border: Border) -> Tensor:
@@ -117,4 +128,5 @@ def _pad(p: Tensor, pad: int, border: Border) -> Tensor:
 
 def _reflected(size: int, pad: int, like: Tensor) -> Tensor:
     inside = torch.arange(-pad, size + pad, device=like.device).abs()
+    # Distance from the first pixel, folded at the last one: the edge itself is not repeated.
     return size - 1 - (size - 1 - inside).abs()

@@ -1,4 +1,7 @@
-"""Blend each image with another one of its batch, and the targets in the same shares: mixup and cutmix."""
+"""Blend each image with another one of its batch, and the targets by the same fractions: mixup and cutmix.
+
+Targets are floats N×K that can be blended: one-hot classes, or the K numbers of a regression.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,18 @@ import torch
 from torch import Tensor
 
 from convscope.core.errors import UserError, unknown_name
-from convscope.data.pytorch.augmentation.boxes import Boxes
-from convscope.data.pytorch.augmentation.layout import channels_first, pictures, put_rows
-from convscope.data.pytorch.augmentation.random_params import integers
+from convscope.data.pytorch.augmentation.erase import Boxes
+from convscope.data.pytorch.augmentation.per_image import integers, put_rows, to_nchw, to_nhwc
 
 Mix = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
 def mixup(x: Tensor, targets: Tensor, rng: torch.Generator, *, alpha: float = 0.2) -> tuple[Tensor, Tensor]:
-    """λ·x + (1 − λ)·partner for images and targets, λ from Beta(α, α), one for each image (Zhang et al.
-    2017).
+    """λ·x + (1 − λ)·partner for images and targets, λ from Beta(α, α) for each image (Zhang et al. 2017).
 
     Args:
         x: normalised images, float N×C×H×W.
-        targets: shares of the classes, float N×K.
+        targets: float N×K.
         rng: source of the partners (a permutation of the batch) and of λ.
         alpha: above 0; small values leave most images nearly pure. 0.2 is the paper's choice for ImageNet.
 
@@ -33,35 +34,38 @@ def mixup(x: Tensor, targets: Tensor, rng: torch.Generator, *, alpha: float = 0.
     >>> bool((targets.sum(1) - 1).abs().max() < 1e-6)
     True
     """
-    share = _beta(x, rng, alpha)
-    return blend(x, targets, _partners(x, rng), share=share)
+    fraction = _beta(x, rng, alpha)
+    return blend(x, targets, _partners(x, rng), fraction=fraction)
 
 
-def blend(x: Tensor, targets: Tensor, partner: Tensor, *, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Each image and target `share` (float N) itself, the rest the one at `partner` (int64 N): mixup without
-    chance.
+def blend(x: Tensor, targets: Tensor, partner: Tensor, *, fraction: Tensor) -> tuple[Tensor, Tensor]:
+    """Mixup without chance.
+
+    Args:
+        x: images, float N×C×H×W.
+        targets: float N×K.
+        partner: which image each is blended with, int64 N.
+        fraction: how much of itself each image and target keeps, 0 … 1, float N.
 
     >>> x = torch.tensor([0.0, 8.0]).view(2, 1, 1, 1)
-    >>> blend(x, torch.eye(2), torch.tensor([1, 0]), share=torch.tensor([0.75, 1.0]))[0].flatten().tolist()
+    >>> blend(x, torch.eye(2), torch.tensor([1, 0]), fraction=torch.tensor([0.75, 1.0]))[0].flatten().tolist()
     [2.0, 8.0]
     """
-    p = pictures(x)
-    weight = share.to(x.dtype).view(-1, 1, 1, 1)
-    return channels_first(p.index_select(0, partner).lerp_(p, weight)), _blend_targets(
-        targets, partner, share
-    )
+    p = to_nhwc(x)
+    blended = p.index_select(0, partner).lerp_(p, fraction.to(x.dtype).view(-1, 1, 1, 1))
+    return to_nchw(blended), _blend_targets(targets, partner, fraction)
 
 
 def cutmix(x: Tensor, targets: Tensor, rng: torch.Generator, *, alpha: float = 1.0) -> tuple[Tensor, Tensor]:
-    """A rectangle of each image is that of its partner; targets share by area (Yun et al. 2019).
+    """A rectangle of each image is that of its partner; targets are blended by area (Yun et al. 2019).
 
     Height and width are √(1 − λ) of the image's, λ from Beta(α, α) for each image; the centre is anywhere,
     the rectangle is cut off at the edge and the targets follow what is left of it.
 
     Args:
         x: normalised images, float N×C×H×W.
-        targets: shares of the classes, float N×K.
-        rng: source of the partners, the sizes and the places.
+        targets: float N×K.
+        rng: source of the partners, the sizes and the positions.
         alpha: above 0; 1 makes all sizes equally likely, as in the paper.
 
     >>> x, targets = cutmix(torch.ones(4, 3, 8, 8), torch.eye(4), torch.Generator().manual_seed(0))
@@ -69,6 +73,7 @@ def cutmix(x: Tensor, targets: Tensor, rng: torch.Generator, *, alpha: float = 1
     (torch.Size([4, 3, 8, 8]), True)
     """
     h, w = x.shape[2:]
+    # The area of the box is 1 − λ, so its side is the root.
     side = (1 - _beta(x, rng, alpha)).sqrt()
     tall, wide = (side * h).round().long(), (side * w).round().long()
     top, left = integers(x, rng, h) - tall // 2, integers(x, rng, w) - wide // 2
@@ -76,15 +81,23 @@ def cutmix(x: Tensor, targets: Tensor, rng: torch.Generator, *, alpha: float = 1
 
 
 def transplant(x: Tensor, targets: Tensor, partner: Tensor, *, boxes: Boxes) -> tuple[Tensor, Tensor]:
-    """Each image with its box filled from the image at `partner` (int64 N): cutmix without chance.
+    """Cutmix without chance.
+
+    Args:
+        x: images, float N×C×H×W.
+        targets: float N×K.
+        partner: which image fills the box of each, int64 N.
+        boxes: one rectangle an image.
 
     >>> x, zero = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(2, 1, 1, 2), torch.zeros(2, dtype=torch.int64)
-    >>> x, targets = transplant(x, torch.eye(2), torch.tensor([1, 0]), boxes=Boxes(zero, zero + 1, zero, zero + 1))
+    >>> boxes = Boxes(zero, zero + 1, zero, zero + 1)
+    >>> x, targets = transplant(x, torch.eye(2), torch.tensor([1, 0]), boxes=boxes)
     >>> x.flatten().tolist(), targets[0].tolist()
     ([3.0, 2.0, 1.0, 4.0], [0.5, 0.5])
     """
     n, c, h, w = x.shape
-    source = pictures(x)
+    source = to_nhwc(x)
+    # A batch is its own partner, so it is read while it is written.
     out = source.clone()
     rows, touched = source.view(n * h, w * c), boxes.rows(h)
     image = touched // h
@@ -92,12 +105,18 @@ def transplant(x: Tensor, targets: Tensor, partner: Tensor, *, boxes: Boxes) -> 
     # lerp gives back its ends exactly at 0 and 1, and runs many at a time, where where() does not.
     inside = boxes.columns(w, c).to(x.dtype).index_select(0, image)
     put_rows(out.view(n * h, w * c), touched, rows.index_select(0, touched).lerp_(other, inside))
-    share = 1 - boxes.area(h, w).to(targets.dtype) / (h * w)
-    return channels_first(out), _blend_targets(targets, partner, share)
+    # Of what is left inside the image, and not λ: a box at the edge is cut off.
+    kept = 1 - boxes.area(h, w).to(targets.dtype) / (h * w)
+    return to_nchw(out), _blend_targets(targets, partner, kept)
 
 
 def either(x: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mixup or cutmix, a fair coin for each batch.
+
+    Args:
+        x: normalised images, float N×C×H×W.
+        targets: float N×K.
+        rng: source of the coin and of everything after it.
 
     >>> either(torch.ones(4, 3, 8, 8), torch.eye(4), torch.Generator().manual_seed(0))[0].shape
     torch.Size([4, 3, 8, 8])
@@ -110,8 +129,7 @@ mixes: dict[str, Mix | None] = {"none": None, "mixup": mixup, "cutmix": cutmix, 
 
 
 def mix(name: str) -> Mix | None:
-    """The blending of that name: none (which is None), mixup, cutmix, or both (one of the two for each
-    batch).
+    """The blending of that name: none (which is None), mixup, cutmix, or both (one of the two a batch).
 
     >>> mix("none") is None, mix("cutmix").__name__
     (True, 'cutmix')
@@ -122,6 +140,7 @@ def mix(name: str) -> Mix | None:
 
 
 def _partners(x: Tensor, rng: torch.Generator) -> Tensor:
+    # A permutation of the batch costs nothing to load; an image may be its own partner.
     return torch.randperm(len(x), generator=rng, device=rng.device).to(x.device)
 
 
@@ -132,10 +151,9 @@ def _beta(x: Tensor, rng: torch.Generator, alpha: float) -> Tensor:
         )
     # torch draws from a Beta distribution only with its global generator, so NumPy does, seeded from ours.
     seed = int(torch.randint(2**63 - 1, (1,), generator=rng, device=rng.device))
-    return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(x)).astype(np.float32)).to(
-        x.device
-    )
+    fractions = np.random.default_rng(seed).beta(alpha, alpha, len(x)).astype(np.float32)
+    return torch.from_numpy(fractions).to(x.device)
 
 
-def _blend_targets(targets: Tensor, partner: Tensor, share: Tensor) -> Tensor:
-    return targets.index_select(0, partner).lerp(targets, share.to(targets.dtype)[:, None])
+def _blend_targets(targets: Tensor, partner: Tensor, fraction: Tensor) -> Tensor:
+    return targets.index_select(0, partner).lerp(targets, fraction.to(targets.dtype)[:, None])

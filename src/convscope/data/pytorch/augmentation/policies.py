@@ -14,11 +14,10 @@ from torch import Tensor
 
 from convscope.core.errors import unknown_name
 from convscope.core.registry import Registry
-from convscope.data.pytorch.augmentation.auto_augment import auto_augment
+from convscope.data.pytorch.augmentation.auto_augment import auto_augment, rand_augment, trivial_augment
 from convscope.data.pytorch.augmentation.colour import colour_jitter, random_greyscale
 from convscope.data.pytorch.augmentation.erase import cutout, random_erasing
 from convscope.data.pytorch.augmentation.geometry import padded_crop, random_flip, random_vertical_flip
-from convscope.data.pytorch.augmentation.rand_augment import rand_augment, trivial_augment
 from convscope.data.pytorch.augmentation.warp import random_rotation, resized_crop
 
 Operation = Callable[..., Tensor]
@@ -29,8 +28,12 @@ Steps = tuple[tuple[str, dict[str, Any]], ...]
 def fitting_crop(x: Tensor, rng: torch.Generator) -> Tensor:
     """A padded crop below 96 pixels of height, a resized crop of 60 to 100 % of the area from there on.
 
-    Small pictures are cut by hand to their object, so a shift is what varies; large ones are photographs,
-    where the distance varies too. uint8 N×C×H×W in and out.
+    Small images are cut by hand to their object, so a shift is what varies; large ones are photographs, where
+    the distance varies too.
+
+    Args:
+        x: images, uint8 N×C×H×W.
+        rng: source of the crops.
 
     >>> fitting_crop(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.Generator()).shape
     torch.Size([1, 3, 32, 32])
@@ -38,6 +41,7 @@ def fitting_crop(x: Tensor, rng: torch.Generator) -> Tensor:
     return padded_crop(x, rng) if x.shape[2] < 96 else resized_crop(x, rng, scale=(0.6, 1.0))
 
 
+# One list: the contract test runs over it, and --set augment.policy takes its names.
 _named: dict[str, Operation] = {
     "flip": random_flip,
     "vertical_flip": random_vertical_flip,
@@ -57,6 +61,7 @@ operations: Registry[Operation] = Registry("augmentation")
 for _name, _operation in _named.items():
     operations.add(_name)(_operation)
 
+# Order matters: erasing comes last, so that no colour changes its fill.
 policies: dict[str, Steps] = {
     "none": (),
     "basic": (("flip", {}), ("fitting_crop", {})),
@@ -91,6 +96,7 @@ def policy(name: str, *, flip: bool = True) -> Policy:
     >>> policy("basic", flip=False)(x, torch.Generator()).shape
     torch.Size([2, 1, 28, 28])
     """
+    # Mirrors fall out of named policies too: "basic" without flip is the crop alone.
     steps = [step for part in name.split("+") for step in _steps(part) if flip or step[0] not in _MIRRORS]
 
     def augment(x: Tensor, rng: torch.Generator) -> Tensor:

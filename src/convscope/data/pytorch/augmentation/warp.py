@@ -1,4 +1,4 @@
-"""Pictures seen through a straight map: rotation, shear, shift, and crops drawn larger.
+"""Images seen through an affine map: rotation, shear, shift, and crops drawn larger.
 
 A map is float N×2×3 and leads from a pixel of the result to where it comes from, in pixels from the image's
 centre: (x', y') = (a·x + b·y + c, d·x + e·y + f). What comes from outside the image is black.
@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from convscope.data.pytorch.augmentation.layout import channels_first, pictures
-from convscope.data.pytorch.augmentation.random_params import uniform
+from convscope.data.pytorch.augmentation.per_image import to_nchw, to_nhwc, uniform
 
 # From this many pixels on, torch's own resize of bytes, one image a call, beats one grid for the whole batch:
 # 110 µs an image beside 550 at 224×224, 48 beside 164 at 128×128, but 22 beside 11 at 32×32.
@@ -26,30 +25,43 @@ def rotations(degrees: Tensor) -> Tensor:
     >>> rotations(torch.tensor([90.0])).round().int().tolist()
     [[[0, -1, 0], [1, 0, 0]]]
     """
-    cos, sin, zero = (
-        (degrees * (math.pi / 180)).cos(),
-        (degrees * (math.pi / 180)).sin(),
-        torch.zeros_like(degrees),
-    )
+    radians = degrees * (math.pi / 180)
+    # Images have y downwards, so a counter-clockwise turn has the sine of the other sign.
+    cos, sin, zero = radians.cos(), radians.sin(), torch.zeros_like(degrees)
     return torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(-1, 2, 3)
 
 
 def shifts(pixels: Tensor, *, across: bool) -> Tensor:
-    """The maps that move images right (`across`) or down by `pixels` (float N). float N×2×3.
+    """The maps that shift images.
+
+    Args:
+        pixels: how far, float N.
+        across: to the right, otherwise down.
+
+    Returns:
+        float N×2×3.
 
     >>> shifts(torch.tensor([3.0]), across=True).tolist()
     [[[1.0, 0.0, -3.0], [0.0, 1.0, 0.0]]]
     """
     maps = torch.eye(2, 3, device=pixels.device).repeat(len(pixels), 1, 1)
+    # Minus: a map leads from the result back to the source.
     maps[:, 0 if across else 1, 2] = -pixels
     return maps
 
 
 def shears(slope: Tensor, height: int, width: int, *, across: bool) -> Tensor:
-    """The maps that slant images: each row goes left (`across`), each column up by `slope` (float N) times
-    its place.
+    """The maps that shear images: each row goes left, or each column up, by `slope` times its distance.
 
-    Rows count from the top edge and columns from the left one, which stay. float N×2×3.
+    Args:
+        slope: float N.
+        height: of the images in pixels.
+        width: likewise.
+        across: rows go left by their distance from the top edge, which stays; otherwise columns go up by
+            theirs from the left one.
+
+    Returns:
+        float N×2×3.
 
     >>> shears(torch.tensor([0.5]), 2, 2, across=True).tolist()
     [[[1.0, 0.5, 0.5], [0.0, 1.0, 0.0]]]
@@ -76,10 +88,10 @@ def nearest(x: Tensor, maps: Tensor) -> Tensor:
     across, down = _sources(maps, h, w)
     # One black pixel all around takes the place of a test for every pixel: what lies further out is drawn
     # onto it.
-    padded = F.pad(pictures(x), (0, 0, 1, 1, 1, 1))
-    place = down.round_().clamp_(-1, h).mul_(w + 2).add_(across.round_().clamp_(-1, w)).to(torch.int64)
-    place += (torch.arange(n, device=x.device) * ((h + 2) * (w + 2)) + (w + 3)).view(n, 1, 1)
-    return channels_first(padded.view(-1, c).index_select(0, place.flatten()).view(n, h, w, c))
+    padded = F.pad(to_nhwc(x), (0, 0, 1, 1, 1, 1))
+    index = down.round_().clamp_(-1, h).mul_(w + 2).add_(across.round_().clamp_(-1, w)).to(torch.int64)
+    index += (torch.arange(n, device=x.device) * ((h + 2) * (w + 2)) + (w + 3)).view(n, 1, 1)
+    return to_nchw(padded.view(-1, c).index_select(0, index.flatten()).view(n, h, w, c))
 
 
 def bilinear(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
@@ -95,15 +107,20 @@ def bilinear(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
     [5, 10]
     """
     n, _, h, w = x.shape
+    # grid_sample counts from −1 to 1, edge to edge, with align_corners off.
     grid = torch.empty(n, h, w, 2, device=x.device)
     grid[..., 0] = across * (2 / w) + (1 / w - 1)
     grid[..., 1] = down * (2 / h) + (1 / h - 1)
     out = F.grid_sample(x.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return channels_first(pictures(out.round_().to(torch.int16).to(torch.uint8)))
+    return to_nchw(to_nhwc(out.round_().to(torch.int16).to(torch.uint8)))
 
 
 def rotate(x: Tensor, degrees: Tensor) -> Tensor:
-    """Turn each image counter-clockwise around its middle by `degrees` (float N), bilinear. uint8 N×C×H×W.
+    """Turn each image counter-clockwise around its middle, bilinear.
+
+    Args:
+        x: images, uint8 N×C×H×W.
+        degrees: float N.
 
     >>> rotate(torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.uint8), torch.tensor([90.0])).flatten().tolist()
     [2, 4, 1, 3]
@@ -112,7 +129,12 @@ def rotate(x: Tensor, degrees: Tensor) -> Tensor:
 
 
 def random_rotation(x: Tensor, rng: torch.Generator, *, degrees: float = 15.0) -> Tensor:
-    """Turn each image by an angle uniform in ± `degrees`, bilinear, black where nothing was. uint8 N×C×H×W.
+    """Turn each image by a random angle, bilinear, black where nothing was.
+
+    Args:
+        x: images, uint8 N×C×H×W.
+        rng: source of the angles.
+        degrees: the angle is uniform in ± this.
 
     >>> random_rotation(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.Generator(), degrees=30).shape
     torch.Size([2, 3, 8, 8])
@@ -121,8 +143,7 @@ def random_rotation(x: Tensor, rng: torch.Generator, *, degrees: float = 15.0) -
 
 
 def crop_to_full(x: Tensor, top: Tensor, left: Tensor, *, height: Tensor, width: Tensor) -> Tensor:
-    """Cut a rectangle from each image and draw it as large as the image, bilinear; nothing outside of it
-    shows.
+    """Cut a rectangle from each image and draw it as large as the image, bilinear; nothing else shows.
 
     The rectangle is never larger than the image, so it is only ever enlarged and needs no antialiasing.
 
@@ -138,6 +159,7 @@ def crop_to_full(x: Tensor, top: Tensor, left: Tensor, *, height: Tensor, width:
     [3, 3, 4, 4]
     """
     h, w = x.shape[2:]
+    # One call an image would starve a GPU.
     if x.device.type == "cpu" and h * w >= _LARGE:
         return _crop_each(x, torch.stack([top, left, height, width], dim=1))
     return bilinear(x, _enlarged(left, width, w)[:, None, :], _enlarged(top, height, h)[:, :, None])
@@ -150,13 +172,12 @@ def resized_crop(
     scale: tuple[float, float] = (0.6, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Tensor:
-    """Cut a rectangle of random size, shape and place from each image, drawn as large as the image (Szegedy
-    2014).
+    """Cut a random rectangle from each image and draw it as large as the image (Szegedy 2014).
 
     Args:
         x: images, uint8 N×C×H×W.
         rng: source of the rectangles.
-        scale: least and greatest share of the image's area, uniform between them.
+        scale: least and greatest fraction of the image's area, uniform between them.
         ratio: least and greatest width/height, log-uniform between them; a side longer than the image is
             shortened to it, where others draw again.
 
@@ -174,7 +195,7 @@ def resized_crop(
 
 
 def _crop_each(x: Tensor, boxes: Tensor) -> Tensor:
-    out = torch.empty_like(pictures(x)).permute(0, 3, 1, 2)
+    out = torch.empty_like(to_nhwc(x)).permute(0, 3, 1, 2)
     for i, (top, left, height, width) in enumerate(boxes.tolist()):
         cut = x[i : i + 1, :, top : top + height, left : left + width]
         out[i : i + 1] = F.interpolate(cut, size=x.shape[2:], mode="bilinear", align_corners=False)
@@ -183,6 +204,7 @@ def _crop_each(x: Tensor, boxes: Tensor) -> Tensor:
 
 def _sources(maps: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
     """Columns and rows to read at, float N×H×W each, 0 being the middle of the first."""
+    # Turning about the middle of the image, which lies between pixels where a side is even.
     middle_x, middle_y = (w - 1) / 2, (h - 1) / 2
     x = torch.arange(w, device=maps.device) - middle_x
     y = (torch.arange(h, device=maps.device) - middle_y)[:, None]
@@ -191,9 +213,8 @@ def _sources(maps: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
 
 
 def _enlarged(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """Where `size` pixels laid evenly over each stretch come from, float N×size, never outside of the
-    stretch.
-    """
+    """Where `size` pixels laid evenly over each range come from, float N×size, never outside of the range."""
     length, start = length.float()[:, None], start.float()[:, None]
+    # Pixel centres, as in align_corners=False.
     inside = (torch.arange(size, device=start.device) + 0.5) * (length / size) - 0.5
     return start + torch.minimum(inside.clamp(min=0), length - 1)

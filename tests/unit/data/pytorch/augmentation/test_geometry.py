@@ -58,7 +58,7 @@ def test_flips_come_as_often_as_asked(flip):
         assert abs(share - p) <= 4 * (p * (1 - p) / 4000) ** 0.5
 
 
-def test_places_of_a_padded_crop_are_uniform():
+def test_positions_of_a_padded_crop_are_uniform():
     # A single bright pixel in the middle tells where the window lay.
     x = torch.zeros(8100, 1, 9, 9, dtype=torch.uint8)
     x[:, 0, 4, 4] = 1

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.core.errors import UserError
-from convscope.data.pytorch.augmentation.boxes import Boxes
+from convscope.data.pytorch.augmentation.erase import Boxes
 from convscope.data.pytorch.augmentation.mix import blend, cutmix, mix, mixes, mixup, transplant
 
 NAMES = [name for name in mixes if name != "none"]
@@ -32,7 +32,7 @@ def rng(seed: int = 0) -> torch.Generator:
     seed=st.integers(0, 9),
 )
 @settings(max_examples=60, deadline=None)
-def test_shapes_and_shares_stay(name, n, c, h, w, seed):
+def test_shapes_and_fractions_stay(name, n, c, h, w, seed):
     x, targets = batch(n, c, h, w)
     x_before, targets_before = x.clone(), targets.clone()
     out, shares = mixes[name](x, targets, rng(seed))
@@ -65,7 +65,7 @@ def test_the_same_state_gives_the_same_and_another_another(name):
 
 
 @pytest.mark.parametrize("kind", [mixup, cutmix])
-def test_every_image_has_its_own_share(kind):
+def test_every_image_has_its_own_fraction(kind):
     # Partner's number minus one's own cancels from the share; what is left differs from image to image.
     x, targets = batch(200, k=200)
     _, shares = kind(x, targets, rng(), alpha=1.0)
@@ -75,7 +75,7 @@ def test_every_image_has_its_own_share(kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
-def test_mixup_shares_follow_the_beta_distribution(alpha):
+def test_mixup_fractions_follow_the_beta_distribution(alpha):
     n = 4000
     _, shares = mixup(*batch(n, 1, 1, 1, k=n), rng(), alpha=alpha)
     own = shares.diagonal()[shares.diagonal() < 1].numpy()
@@ -110,7 +110,7 @@ def test_blend_and_transplant_with_oneself_change_nothing():
     x, targets = torch.randn(3, 3, 5, 7), torch.eye(3)
     oneself = torch.arange(3)
     for out, shares in (
-        blend(x, targets, oneself, share=torch.rand(3)),
+        blend(x, targets, oneself, fraction=torch.rand(3)),
         transplant(x, targets, oneself, boxes=Boxes(*(torch.tensor([end] * 3) for end in (1, 4, 2, 6)))),
     ):
         torch.testing.assert_close(out, x)

@@ -75,7 +75,7 @@ def test_parameters_of_operations_are_keyword_only_and_have_defaults(name):
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in rest)
 
 
-def test_small_pictures_are_shifted_and_large_ones_cut():
+def test_small_images_are_shifted_and_large_ones_cut():
     small, large = (
         torch.full((16, 1, 95, 95), 255, dtype=torch.uint8),
         torch.full((16, 1, 96, 96), 255, dtype=torch.uint8),

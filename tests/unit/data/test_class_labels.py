@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.core.errors import UserError
-from convscope.data.sources.class_labels import class_indices, class_names, label_values, natural_key
+from convscope.data.class_labels import class_indices, class_names, label_values, natural_key
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
 
