@@ -10,8 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from convscope.core.errors import ShapeError
 from convscope.models.pytorch.network import forward_with_aux
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
 from convscope.models.spec import ModelSpec
+from convscope.models.variants.registry import variants
 from distinct import DISTINCT
 from rounding import same_but_for_rounding
 
@@ -19,13 +20,13 @@ from rounding import same_but_for_rounding
 # whose norms have seen no batch blow that up; an image that meets another moves the logits by more than 1e-3.
 ROUNDING = 1e-9
 
-every = pytest.mark.parametrize("name", list(networks))
+every = pytest.mark.parametrize("name", list(variants))
 distinct = pytest.mark.parametrize("name", DISTINCT)
 
 
 def shape_of(name, channels=None):
     """The designed input, or 32×32 pixels for a network that was designed for photographs."""
-    spec = networks[name].spec
+    spec = variants[name].spec
     side = 32 if spec.small_form else spec.input_shape[1]
     return (channels or spec.input_shape[0], side, side)
 
@@ -51,8 +52,8 @@ def test_counts_are_as_the_spec_says(name):
 
 
 @every
-def test_published_figures_are_ours_or_a_deviation_is_told(name):
-    spec = networks[name].spec
+def test_published_figures_are_those_here_or_a_deviation_says_why(name):
+    spec = variants[name].spec
     for ours, theirs in ((spec.parameters, spec.published_parameters), (spec.macs, spec.published_macs)):
         if theirs is not None:
             assert spec.published_in
@@ -61,13 +62,13 @@ def test_published_figures_are_ours_or_a_deviation_is_told(name):
 
 @every
 def test_the_paper_of_a_famous_network_is_named(name):
-    spec = networks[name].spec
+    spec = variants[name].spec
     assert (spec.year is None) == (spec.paper == "")
     assert not spec.small_form or (spec.paper and min(spec.input_shape[1:]) >= 224)
 
 
 @pytest.mark.parametrize("side", [28, 64])
-@pytest.mark.parametrize("name", [n for n in DISTINCT if networks[n].spec.small_form])
+@pytest.mark.parametrize("name", [n for n in DISTINCT if variants[n].spec.small_form])
 def test_the_small_form_keeps_maps_of_four_by_four(name, side):
     with torch.device("meta"):
         net = create(name, input_shape=(1, side, side), classes=7)
@@ -79,7 +80,7 @@ def test_the_small_form_keeps_maps_of_four_by_four(name, side):
 
 @every
 def test_the_spec_speaks(name):
-    spec = networks[name].spec
+    spec = variants[name].spec
     assert spec.name == name and spec.title and spec.idea
     assert ModelSpec.from_dict(spec.to_dict()) == spec
 
@@ -104,7 +105,7 @@ def test_every_parameter_learns(name):
     for layer in net.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
-    # With whole channels of zeros a layer's share of the gradient could vanish by chance in one image, not in
+    # With whole channels of zeros a layer's part of the gradient could vanish by chance in one image, not in
     # eight.
     logits, auxiliary = forward_with_aux(net, torch.randn(8, *net.spec.input_shape))
     for answer in (logits, *auxiliary):
@@ -114,7 +115,7 @@ def test_every_parameter_learns(name):
 
 
 @distinct
-def test_neither_memory_format_nor_the_other_images_of_a_batch_change_an_answer(name):
+def test_neither_memory_format_nor_the_other_images_of_a_batch_change_the_logits(name):
     net = small(name).eval().double()
     x = torch.randn(3, *net.spec.input_shape, dtype=torch.float64)
     with torch.no_grad():
@@ -167,7 +168,7 @@ def test_the_summary_adds_up(name):
     assert summary.rows[-1].output == (10,)
 
 
-@pytest.mark.parametrize("name", [n for n in networks if "pooling" in networks[n].spec.options])
+@pytest.mark.parametrize("name", [n for n in variants if "pooling" in variants[n].spec.options])
 def test_pooling_is_an_option_that_changes_no_shape(name):
     one, two = (create(name, options={"pooling": kind}) for kind in ("max", "average"))
     assert [p.shape for p in one.parameters()] == [p.shape for p in two.parameters()]
@@ -176,7 +177,7 @@ def test_pooling_is_an_option_that_changes_no_shape(name):
     assert not torch.allclose(one.eval()(x), two.eval()(x))
 
 
-@pytest.mark.parametrize("name", [n for n in networks if "kernel" in networks[n].spec.options])
+@pytest.mark.parametrize("name", [n for n in variants if "kernel" in variants[n].spec.options])
 @pytest.mark.parametrize("kernel", [1, 7])
 def test_the_kernel_is_an_option_that_keeps_the_maps(name, kernel):
     sizes = []
@@ -187,12 +188,12 @@ def test_the_kernel_is_an_option_that_keeps_the_maps(name, kernel):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in networks if "depth" in networks[n].spec.options and "resnet" not in n]
+    "name", [n for n in variants if "depth" in variants[n].spec.options and "resnet" not in n]
 )
 def test_depth_adds_convolutions_to_each_stage(name):
     def convolutions(depth):
         net = create(name, options={"depth": depth})
         return sum(isinstance(m, nn.Conv2d) for m in net.modules())
 
-    stages = len(networks[name].spec.options["widths"])
+    stages = len(variants[name].spec.options["widths"])
     assert convolutions(3) - convolutions(1) == 2 * stages

@@ -1,33 +1,42 @@
-"""A network's spec in words short enough for a list: counts with a unit, papers by author and year, what to
-know.
-"""
+"""A network's spec in words short enough for a list: counts with a unit, papers, what to know."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from convscope.models.spec import SMALL_SIDE, ModelSpec
 
 UNITS = ("", " k", " M", " G", " T")
+# "He et al.", "Krizhevsky, Sutskever & Hinton", else all up to the first comma.
 AUTHORS = re.compile(r"[^,]+ et al\.|(?:[^\s,]+, )*[^\s,]+ & [^\s,]+|[^,]+")
+
+
+def format_shape(shape: Sequence[int]) -> str:
+    """A shape as people write it.
+
+    >>> format_shape((3, 32, 32))
+    '3×32×32'
+    """
+    return "×".join(str(n) for n in shape)
 
 
 def short_count(count: float | None) -> str:
     """A count of 0 or more with three significant digits and its unit (k, M, G, T); – where nobody counted.
 
-    >>> short_count(416_520), short_count(7_609_090_048), short_count(999_999), short_count(60), short_count(None)
-    ('417 k', '7.61 G', '1.00 M', '60', '–')
+    >>> short_count(416_520), short_count(7_609_090_048), short_count(999_999), short_count(None)
+    ('417 k', '7.61 G', '1.00 M', '–')
     """
     if count is None:
         return "–"
     if count < 1000:
         return f"{count:.0f}"
+    # Rounded before the unit is chosen: 999,999 is 1.00 M and not 1000 k.
     mantissa, _, exponent = f"{count:.2e}".partition("e")
-    place = min(int(exponent) // 3, len(UNITS) - 1)
-    shift = int(exponent) - 3 * place
-    return f"{float(mantissa) * 10**shift:.{max(0, 2 - shift)}f}{UNITS[place]}"
+    unit = min(int(exponent) // 3, len(UNITS) - 1)
+    shift = int(exponent) - 3 * unit
+    return f"{float(mantissa) * 10**shift:.{max(0, 2 - shift)}f}{UNITS[unit]}"
 
 
 def short_paper(spec: ModelSpec) -> str:
@@ -56,6 +65,7 @@ def facts(spec: ModelSpec) -> Iterator[tuple[str, str]]:
         "small form": spec.small_form and f"up to {SMALL_SIDE} px: {spec.small_form}",
         "default options": ", ".join(f"{name}={_option(value)}" for name, value in spec.options.items()),
     }
+    # A network of one's own has none of this, and a list of empty headings says nothing.
     return ((heading, text) for heading, text in known.items() if text)
 
 
@@ -65,7 +75,7 @@ def _designed(spec: ModelSpec) -> str:
         f"{short_count(spec.macs)} MACs" if spec.macs else "",
         f"the last map sees {spec.receptive_field} px" if spec.receptive_field else "",
     ]
-    form = f"{'×'.join(map(str, spec.input_shape))} images, {spec.classes:,} classes"
+    form = f"{format_shape(spec.input_shape)} images, {spec.classes:,} classes"
     return ": ".join(part for part in (form, ", ".join(filter(None, counts))) if part)
 
 
@@ -75,15 +85,15 @@ def _published(spec: ModelSpec) -> str:
         for count, what in ((spec.published_parameters, "parameters"), (spec.published_macs, "MACs"))
         if count
     ]
-    place = f" ({spec.published_in})" if spec.published_in else ""
-    return ", ".join(counts) + place if counts else ""
+    source = f" ({spec.published_in})" if spec.published_in else ""
+    return ", ".join(counts) + source if counts else ""
 
 
 def _as_given(count: float) -> str:
     """A rounded figure with the digits that its paper gave and no zeros behind them; an exact one whole."""
-    place = min(int(math.log10(count)) // 3, len(UNITS) - 1)
-    digits = f"{count / 1000**place:.10g}"
-    return f"{digits}{UNITS[place]}" if len(digits) <= 6 else f"{count:,.0f}"
+    unit = min(int(math.log10(count)) // 3, len(UNITS) - 1)
+    digits = f"{count / 1000**unit:.10g}"
+    return f"{digits}{UNITS[unit]}" if len(digits) <= 6 else f"{count:,.0f}"
 
 
 def _option(value: object) -> str:

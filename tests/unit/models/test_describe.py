@@ -6,9 +6,9 @@ from torch import nn
 
 from convscope.core.bundle import Bundle
 from convscope.core.errors import ShapeError, UserError
-from convscope.models.pytorch.build import build
-from convscope.models.pytorch.describe import summary
-from convscope.models.pytorch.zoo import networks
+from convscope.models.describe import summary
+from convscope.models.pytorch.engine import build
+from convscope.models.variants.registry import variants
 from distinct import A_FAMILY
 
 
@@ -22,16 +22,19 @@ def test_a_name_is_described_as_it_was_designed_or_as_is_asked():
 @pytest.mark.parametrize("name", A_FAMILY)
 def test_a_name_of_every_family(name):
     with torch.device("meta"):  # shapes without numbers: the largest has 144 million
-        assert summary(name).parameters == networks[name].spec.parameters
+        assert summary(name).parameters == variants[name].spec.parameters
 
 
 def test_a_run_is_described_as_it_was_trained(tmp_path):
     made = build("small_cnn", input_shape=(1, 12, 12), classes=3, options={"widths": [2, 3]})
     weights = {name: value.numpy() for name, value in made.state_dict().items()}
-    Bundle(weights, made.spec.to_dict(), {}, tuple("abc")).save(tmp_path / "bundle.safetensors")
+    bundle = Bundle(weights=weights, model=made.spec.to_dict(), preprocess={}, classes=tuple("abc"))
+    bundle.save(tmp_path / "bundle.safetensors")
     for place in (tmp_path, str(tmp_path / "bundle.safetensors")):
-        found = summary(place)
-        assert found.parameters == sum(p.numel() for p in made.parameters()) and found.rows[-1].output == (3,)
+        description = summary(place)
+        assert description.parameters == sum(p.numel() for p in made.parameters()) and description.rows[
+            -1
+        ].output == (3,)
     with pytest.raises(ShapeError, match="3×12×12"):
         summary(tmp_path, (3, 12, 12))
     for more in ({"classes": 5}, {"options": {"widths": [4]}}):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.models.pytorch.zoo import networks
 from convscope.models.spec import ModelSpec
-from convscope.models.spec_text import facts, short_count, short_paper
+from convscope.models.spec_text import facts, format_shape, short_count, short_paper
+from convscope.models.variants.registry import variants
 
 POWERS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
@@ -54,7 +54,7 @@ def test_published_figures_keep_the_digits_of_their_paper(count, text):
 
 
 def test_an_exact_published_figure_stays_exact():
-    assert dict(facts(networks["squeezenet1_0"].spec))["published"] == "1,248,424 parameters (table 1)"
+    assert dict(facts(variants["squeezenet1_0"].spec))["published"] == "1,248,424 parameters (table 1)"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_is_not_known_has_no_heading():
     assert dict(facts(ModelSpec("x"))) == {"designed for": "3×32×32 images, 10 classes"}
 
 
-def test_everything_known_is_said():
+def test_every_fact_has_its_text():
     spec = ModelSpec(
         "x",
         paper="A & B, C, 2000",
@@ -104,12 +104,16 @@ def test_everything_known_is_said():
     }
 
 
-@pytest.mark.parametrize("name", networks)
+@pytest.mark.parametrize("name", variants)
 def test_each_network_has_a_short_paper_and_options_that_can_be_typed(name):
-    from convscope.core.config import parse_settings
+    from convscope.core.settings import parse_settings
 
-    spec = networks[name].spec
+    spec = variants[name].spec
     assert len(short_paper(spec)) <= 45 and short_paper(spec).endswith(str(spec.year or ""))
-    words = dict(facts(spec)).get("default options", "")
-    typed = parse_settings(words.split(", ") if words else [])
+    text = dict(facts(spec)).get("default options", "")
+    typed = parse_settings(text.split(", ") if text else [])
     assert spec.with_changes(options=typed).options == spec.options
+
+
+def test_shapes_are_written_as_people_do():
+    assert (format_shape((3, 4, 5)), format_shape(()), format_shape((7,))) == ("3×4×5", "", "7")

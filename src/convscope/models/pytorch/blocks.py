@@ -1,20 +1,14 @@
-"""What the networks are made of: convolution, batch norm, ReLU and pooling in their usual orders, and
-heads.
-"""
+"""What the networks are made of: convolution, norm, ReLU and pooling in their usual orders, and branches."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from convscope.core.errors import UserError, unknown_name
-
-MakeHead: TypeAlias = Callable[[int, int, int], nn.Module]
-"""Makes the head for maps C×H×W; called with those three."""
 
 POOLINGS: dict[str, Callable[[], nn.Module]] = {
     "max": lambda: nn.MaxPool2d(2),
@@ -34,12 +28,21 @@ def conv(
 ) -> nn.Conv2d:
     """A convolution whose padding k//2 keeps height and width at stride 1; the kernel k must be odd for that.
 
-    With `groups` each group of output maps sees its own share of the input maps alone; both counts must
-    divide by it.
+    Args:
+        inputs: maps that come in.
+        outputs: maps that go out, 1 or more.
+        kernel: side of the window in pixels, odd.
+        stride: pixels from window to window; height and width shrink to ⌈H/stride⌉×⌈W/stride⌉.
+        groups: each sees its own part of the input maps alone; must divide both counts.
+        bias: does each output map get a number of its own added?
+
+    Raises:
+        UserError: an even kernel, no maps, or groups that divide not both counts.
 
     >>> conv(3, 8, 5).padding
     (2, 2)
     """
+    # An even kernel has no middle: maps would shrink or shift by half a pixel.
     if kernel % 2 == 0 or kernel < 1:
         raise UserError(
             f"kernel {kernel} is not odd; give 1, 3, 5, …, so that the padding k//2 keeps the image's size"
@@ -47,17 +50,16 @@ def conv(
     if outputs < 1:
         raise UserError(f"a convolution with {outputs} maps was asked for; give a width of 1 or more")
     if groups < 1 or inputs % groups or outputs % groups:
-        raise UserError(
-            f"{groups} groups do not share out {inputs} and {outputs} maps; give a divisor of both"
-        )
+        raise UserError(f"{groups} groups do not divide {inputs} and {outputs} maps; give a divisor of both")
     return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias)
 
 
 def conv_relu(
     inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1, norm: bool = True
 ) -> list[nn.Module]:
-    """Conv → batch norm → ReLU, or without `norm` Conv → ReLU. A norm's shift makes the convolution's bias
-    needless.
+    """Conv → batch norm → ReLU, or without `norm` Conv → ReLU; a norm's shift makes a bias needless.
+
+    Args are those of `conv`; the layers are a list, so that a pool can be put among them.
     """
     first = conv(inputs, outputs, kernel, stride=stride, groups=groups, bias=not norm)
     return [first, *([nn.BatchNorm2d(outputs)] if norm else []), nn.ReLU()]
@@ -77,9 +79,19 @@ def conv_norm(
 
     With `groups` = inputs = outputs it is a depthwise convolution: each map has a kernel of its own.
 
+    Args:
+        inputs: maps that come in.
+        outputs: maps that go out, 1 or more.
+        kernel: side of the window in pixels, odd.
+        stride: pixels from window to window.
+        groups: as in `conv`.
+        activation: makes the last layer, or None for no activation.
+        norm: makes the norm of as many maps as it is called with.
+
     >>> [type(layer).__name__ for layer in conv_norm(8, 8, groups=8, activation=nn.ReLU6)]
     ['Conv2d', 'BatchNorm2d', 'ReLU6']
     """
+    # No bias: the norm that follows shifts, too.
     activations = [] if activation is None else [activation()]
     return nn.Sequential(
         conv(inputs, outputs, kernel, stride=stride, groups=groups, bias=False), norm(outputs), *activations
@@ -87,16 +99,23 @@ def conv_norm(
 
 
 def scaled(maps: int, width: float) -> int:
-    """`maps` · `width` to the nearest multiple of 8, or one more where that is over a tenth too few; at least
-    8.
+    """`maps` · `width` to the nearest multiple of 8, at least 8, and not over a tenth too few.
 
     Howard et al. (2017) thin their networks so; eights suit the vector registers of telephones.
+
+    Args:
+        maps: of a layer as it was designed.
+        width: of the thinner or wider network, above 0; 1.0 is as it was designed.
+
+    Raises:
+        UserError: the width is not above 0, or not finite.
 
     >>> scaled(32, 0.75), scaled(24, 0.5), scaled(24, 0.75), scaled(16, 0.1)
     (24, 16, 24, 8)
     """
     if not 0 < width < math.inf:
         raise UserError(f"width is {width}; give how wide to make every layer, above 0, such as 0.5 or 1.0")
+    # As in TensorFlow Models, slim/nets/mobilenet: trained weights have these widths.
     rounded = max(8, int(maps * width + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * maps * width else rounded + 8
 
@@ -115,8 +134,7 @@ class Residual(nn.Sequential):
 
 
 class Branches(nn.ModuleDict):
-    """All branches see the same maps, and their results lie one behind the other; N×C×H×W →
-    N×(C₁+C₂+…)×H′×W′.
+    """All branches see the same maps, and their results lie side by side; N×C×H×W → N×(C₁+C₂+…)×H′×W′.
 
     >>> Branches({"one": nn.Identity(), "two": nn.Conv2d(3, 5, 1)})(torch.zeros(1, 3, 2, 2)).shape[1]
     8
@@ -124,6 +142,7 @@ class Branches(nn.ModuleDict):
 
     def forward(self, x: Tensor) -> Tensor:
         """The maps of every branch, in order."""
+        # Dictionaries keep their order, and so do the weights of what reads the maps next.
         return torch.cat([branch(x) for branch in self.values()], 1)
 
 
@@ -137,6 +156,17 @@ def conv_pool(
     values. That took a training step of `small_cnn` from 44.0 to 40.2 ms (bfloat16, batch 128, 1 thread; 18 %
     before freed memory was kept, see `device.keep_freed_memory`). An average is no such function, so it stays
     behind the ReLU.
+
+    Args:
+        inputs: maps that come in.
+        outputs: maps that go out, 1 or more.
+        kernel: side of the window in pixels, odd.
+        norm: does a batch norm follow each convolution?
+        pooling: "max" or "average".
+        depth: convolutions, 1 or more.
+
+    Raises:
+        UserError: no convolution, an unknown pooling, or what `conv` refuses.
     """
     if depth < 1:
         raise UserError(f"depth is {depth}; a stage has at least 1 convolution")
@@ -156,12 +186,23 @@ def pooled_stages(
     pooling: str = "max",
     depth: int = 1,
 ) -> dict[str, nn.Module]:
-    """Stages stage1, stage2, …: a `conv_pool` for each of `widths`; `kernel` holds one size for all, or one
-    for each.
+    """Stages stage1, stage2, …: a `conv_pool` for each of `widths`; `kernel`: one size for all or one each.
+
+    Args:
+        inputs: maps of the image, C.
+        widths: maps of each stage.
+        kernel: odd sides of windows in pixels.
+        norm: does a batch norm follow each convolution?
+        pooling: "max" or "average".
+        depth: convolutions a stage, 1 or more.
+
+    Raises:
+        UserError: another number of kernels than of widths, or what `conv_pool` refuses.
 
     >>> list(pooled_stages(3, (16, 32), (5, 3)))
     ['stage1', 'stage2']
     """
+    # A tuple of one stands for all stages, so that --set kernel=5 says it for each.
     kernels = kernel * len(widths) if len(kernel) == 1 else kernel
     if len(kernels) != len(widths):
         raise UserError(
@@ -174,66 +215,40 @@ def pooled_stages(
     }
 
 
-def dense_head(hidden: int, classes: int, *, dropout: float) -> MakeHead:
-    """A head with one hidden layer: flatten → linear → ReLU → dropout → linear, made for maps C×H×W."""
-    if hidden < 1:
-        raise UserError(f"hidden is {hidden}; give a hidden layer 1 or more numbers")
-    check_share("dropout", dropout)
-    return lambda c, h, w: nn.Sequential(
-        nn.Flatten(), nn.Linear(c * h * w, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
-    )
+def check_fraction(what: str, fraction: float) -> None:
+    """A UserError unless the `fraction` that is left out at random is from 0 up to, but not including, 1."""
+    if not 0 <= fraction < 1:
+        raise UserError(f"{what} is {fraction}; give a fraction from 0 up to, but not including, 1")
 
 
-def average_head(classes: int, *, dropout: float | None = None) -> MakeHead:
-    """A head for images of any size: the mean of each map, then a linear layer (Lin, Chen & Yan 2013).
+class StochasticDepth(nn.Module):
+    """x · b / (1 − p) in training, b drawn for each image: 0 with probability `p`, else 1; x at evaluation.
 
-    With a `dropout` from 0 up to 1 a layer of it stands before the linear one.
-    """
-    shares = () if dropout is None else (dropout,)
-    for share in shares:
-        check_share("dropout", share)
-    return lambda c, _h, _w: nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), *map(nn.Dropout, shares), nn.Linear(c, classes)
-    )
+    At the end of what a residual block adds, it leaves out the whole block for some images, so that a deep
+    network trains as many shallow ones and no block can rely on any other one (Huang et al. 2016). Divided by
+    1 − p, the mean over many draws is x, and evaluation needs no correction. The shape begins with N and
+    stays as it is. UserError unless 0 ≤ p < 1.
 
-
-def check_share(what: str, share: float) -> None:
-    """A UserError unless `share` of what is left out at random is from 0 up to, but not including, 1."""
-    if not 0 <= share < 1:
-        raise UserError(f"{what} is {share}; give a share from 0 up to, but not including, 1")
-
-
-class Standardise(nn.Module):
-    """(x − mean) / std for each of C numbers; both are measured once, stored with the weights, and never
-    trained.
+    >>> layer = StochasticDepth(0.75)
+    >>> bool(torch.isin(layer(torch.ones(5, 1, 1, 1)), torch.tensor([0.0, 4.0])).all())
+    True
+    >>> layer.eval()(torch.ones(1, 2))
+    tensor([[1., 1.]])
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, channels: int) -> None:
+    def __init__(self, p: float) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("std", torch.ones(channels))
-
-    def measure(self, features: Tensor) -> None:
-        """Take mean and deviation from features N×C; of a deviation below a tenth of their mean, that tenth
-        is taken.
-
-        A map that is blank in all training images has none, and a spark of it in another would drown
-        everything else.
-        """
-        std = features.std(dim=0, correction=0)
-        self.mean.copy_(features.mean(dim=0))
-        self.std.copy_(std.clamp_min(max(1e-6, 0.1 * float(std.mean()))))
+        check_fraction("stochastic depth", p)
+        self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """N×C to N×C."""
-        return (x - self.mean) / self.std
+        """Each image whole, or zeros in its place."""
+        if not self.training or self.p == 0:
+            return x
+        # The paper draws once a batch; EfficientNet and ConvNeXt draw for each image.
+        kept = x.new_empty((len(x), *[1] * (x.ndim - 1))).bernoulli_(1 - self.p)
+        return x * kept.div_(1 - self.p)
 
-
-def linear_head(classes: int) -> MakeHead:
-    """The head that transfer learning trains: the mean of each map, standardised, then a linear layer."""
-    return lambda c, _h, _w: nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), Standardise(c), nn.Linear(c, classes)
-    )
+    def extra_repr(self) -> str:
+        """What stands in the brackets when the layer is printed."""
+        return f"p={self.p}"

@@ -1,4 +1,4 @@
-"""A person's own network: any torch module, from a file of theirs or from Python, behind the Model contract.
+"""A custom model: any torch module, from a person's file or from Python, behind the Model contract.
 
 A file is only ever run because somebody named it: `--model my_net.py:Net`. A bundle stores its path and
 SHA-256 for the record, never its code.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,25 +17,28 @@ from typing import Any
 from torch import Tensor, nn
 
 from convscope.core.errors import ShapeError, UserError, unknown_name
+from convscope.models.pytorch.hooks import are_maps, eval_mode, forward_hooks
 from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.shapes import dummy_input, eval_mode, explain, format_shape
+from convscope.models.pytorch.shapes import dummy_input, explain
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision
+from convscope.models.references import is_custom_model
 from convscope.models.spec import ModelSpec, check_shape
+from convscope.models.spec_text import format_shape
 
 
 class CustomModel(Network):
-    """A module of anybody's as a Network: its stages are those of its top-level children that give maps
-    N×C×H×W.
+    """Any module as a Network: its stages are those of its top-level children that give maps N×C×H×W.
 
-    Made by `wrap` and by `load_custom_model`. Weights lie under the names that the module gives them, after
-    "module.".
+    Made by `wrap_custom_model` and `load_custom_model`. Weights have the names that the module gives them,
+    after "module.".
     """
 
     def __init__(self, spec: ModelSpec, module: nn.Module, stages: Sequence[str]) -> None:
+        # Not Network's: a module that exists has its stages and its head already.
         nn.Module.__init__(self)
         self.spec = spec
         self.module = module
-        self.auxiliary = nn.ModuleDict()
+        self.auxiliary = nn.ModuleDict()  # nobody knows which outputs of a custom model would be that
         self._names = tuple(stages)
 
     @property
@@ -59,9 +61,7 @@ class CustomModel(Network):
         return {name: maps[name] for name in self._names}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits N×K for normalised images, float N×C×H×W; a ShapeError names the layer that they do not
-        fit.
-        """
+        """Logits N×K for normalised images, float N×C×H×W; ShapeError names the layer they do not fit."""
         self.check_rank(x)
         try:
             logits: Tensor = self.module(x)
@@ -70,27 +70,28 @@ class CustomModel(Network):
         return logits
 
 
-def is_custom_model(model: str) -> bool:
-    """Does a `--model` value name a file, as in my_net.py:Net, and not a network of the zoo?
+def load_custom_model(reference: str, *, input_shape: Sequence[int], classes: int) -> Network:
+    """The network that "FILE.py:CLASS" names. This runs the file.
 
-    >>> is_custom_model("nets/my_net.py:Net"), is_custom_model("small_cnn")
-    (True, False)
+    Args:
+        reference: the file and a class or function in it, which is called with those of `in_channels=C` and
+            `classes=K` (or `num_classes=K`) that it takes, and with nothing else.
+        input_shape: (C, H, W) of the images.
+        classes: K, how many logits the network is to give.
+
+    Raises:
+        UserError: the file, the class or its arguments are wrong.
+        ShapeError: such images do not fit, or the network does not give K logits for each.
     """
-    return model.endswith(".py") or ".py:" in model
-
-
-def load_custom_model(target: str, *, input_shape: Sequence[int], classes: int) -> Network:
-    """The network that FILE.py:CLASS names, for images C×H×W and K classes. This runs the file.
-
-    The class is called with those of `in_channels=C` and `classes=K` (or `num_classes=K`) that it takes, and
-    with nothing else. UserError where the file, the class or its arguments are wrong.
-    """
-    text, _, name = target.rpartition(":")
+    text, _, name = reference.rpartition(":")
     path = Path(text)
-    if not is_custom_model(target) or not text.endswith(".py") or not name:
-        raise UserError(f"{target!r} does not say which network; write FILE.py:CLASS, such as my_net.py:Net")
+    if not is_custom_model(reference) or not text.endswith(".py") or not name:
+        raise UserError(
+            f"{reference!r} does not say which network; write FILE.py:CLASS, such as my_net.py:Net"
+        )
     if not path.is_file():
         raise UserError(f"there is no file {path}; give the path of the file that holds {name}")
+    # Read once: what is run and what is hashed are the same bytes.
     source = path.read_bytes()
     namespace = _run(path, source)
     makers = {k: v for k, v in vars(namespace).items() if _makes_networks(v, namespace.__name__)}
@@ -108,7 +109,7 @@ def load_custom_model(target: str, *, input_shape: Sequence[int], classes: int) 
 
 
 def wrap_custom_model(
-    module: nn.Module,
+    module: object,
     *,
     input_shape: Sequence[int],
     classes: int,
@@ -116,12 +117,22 @@ def wrap_custom_model(
     source: str = "",
     source_sha256: str = "",
 ) -> Network:
-    """`module` as a Network for images C×H×W and K classes; a Network that fits comes back as it is.
+    """`module` as a Network, tried on two blank images; one that is a Network already comes back as it is.
 
-    It is tried on two blank images. ShapeError where they do not fit and where the answer is not one row of K
-    numbers an image.
+    Args:
+        module: an nn.Module that gives logits N×K for images N×C×H×W.
+        input_shape: (C, H, W) of the images.
+        classes: K.
+        name: what to call it; left out, its class.
+        source: the file it is from, for the record.
+        source_sha256: of that file, 64 hexadecimal digits.
 
-    >>> net = wrap_custom_model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5)), input_shape=(3, 8, 8), classes=5)
+    Raises:
+        UserError: it is no nn.Module.
+        ShapeError: such images do not fit, or it does not give one row of K logits for each.
+
+    >>> own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5))
+    >>> net = wrap_custom_model(own, input_shape=(3, 8, 8), classes=5)
     >>> list(net.stages), net.spec.name
     (['0'], 'Sequential')
     """
@@ -129,14 +140,14 @@ def wrap_custom_model(
         raise UserError(f"a network must be a torch.nn.Module and this is a {type(module).__name__}")
     name = name or (module.spec.name if isinstance(module, Network) else type(module).__name__)
     shape = check_shape(input_shape)
-    answer, stages = _try_out(module, name, shape)
-    if not isinstance(answer, Tensor):
+    logits, stages = _try_out(module, name, shape)
+    if not isinstance(logits, Tensor):
         raise ShapeError(
-            f"{name} gave a {type(answer).__name__}; it must give one tensor of logits N×{classes}"
+            f"{name} gave a {type(logits).__name__}; it must give one tensor of logits N×{classes}"
         )
-    if tuple(answer.shape) != (2, classes):
+    if tuple(logits.shape) != (2, classes):
         raise ShapeError(
-            f"{name} gave {format_shape(answer.shape)} for 2 images; {classes} classes need 2×{classes}: "
+            f"{name} gave {format_shape(logits.shape)} for 2 images; {classes} classes need 2×{classes}: "
             "let its last layer give one number a class"
         )
     if isinstance(module, Network):
@@ -154,57 +165,52 @@ def wrap_custom_model(
 
 
 def _try_out(module: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[Any, list[str]]:
-    """The answer for two blank images, and the names of the children that gave maps on the way.
+    """The output for two blank images, and the names of the children that gave maps on the way.
 
     A module that is a mere cover of another (one child, no maps) is looked into.
     """
+    # Two: what takes the mean over a batch, or loses its axis, shows only then.
     images = dummy_input(module, shape).repeat(2, 1, 1, 1)
     try:
         with eval_mode(module):
-            answer = module(images)
+            output = module(images)
             prefix, parent = "", module
+            # As deep as covers go: a module without children ends it.
             while True:
                 children = {prefix + n: child for n, child in parent.named_children()}
                 maps = _outputs(module, children, images)
                 if maps or len(children) != 1:
-                    return answer, list(maps)
+                    return output, list(maps)
                 ((prefix, parent),) = children.items()
                 prefix += "."
-    except ShapeError:
+    except ShapeError:  # a Network inside has said which layer it was
         raise
     except Exception as problem:
         reason = explain(module, shape) or f"{type(problem).__name__}: {problem}"
         raise ShapeError(f"{name} does not take {format_shape(shape)} images: {reason}") from problem
 
 
-def _outputs(module: nn.Module, parts: dict[str, nn.Module], x: Tensor) -> dict[str, Tensor]:
-    """The maps that `parts` of `module` give while it answers for `x`, in the order in which they are
-    called.
-    """
+def _outputs(module: nn.Module, parts: Mapping[str, nn.Module], x: Tensor) -> dict[str, Tensor]:
+    """The maps that `parts` of `module` give for `x`, in the order in which they are called first."""
     maps: dict[str, Tensor] = {}
 
-    def watcher(name: str) -> Callable[..., None]:
-        def keep(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4:
-                maps[name] = output
+    def keep(name: str, output: Any) -> None:
+        if are_maps(output):
+            maps[name] = output
 
-        return keep
-
-    with ExitStack() as hooks:
-        for name, part in parts.items():
-            hooks.callback(part.register_forward_hook(watcher(name)).remove)
+    # No copies, unlike `layer_maps`: a layer that writes in place is part of what the person built.
+    with forward_hooks(parts, keep):
         module(x)
     return maps
 
 
 def _run(path: Path, source: bytes) -> ModuleType:
-    """The names that the file defines; its own folder is where its imports look first, as when Python runs
-    it.
-    """
+    """The names that the file defines; imports look in its own folder first, as when Python runs it."""
     allow_torchvision()
+    # A name of its own, so that a file called torch.py does not take torch's place.
     namespace = ModuleType(f"convscope_own_{path.stem}")
     namespace.__file__ = str(path)
-    sys.modules[namespace.__name__] = namespace
+    sys.modules[namespace.__name__] = namespace  # dataclasses and pickles look a module up there
     sys.path.insert(0, str(path.resolve().parent))
     try:
         exec(compile(source, str(path), "exec"), vars(namespace))
@@ -225,32 +231,38 @@ def _makes_networks(value: Any, module_name: str) -> bool:
 
 
 def construct(maker: Callable[..., Any], what: str, *, input_shape: Sequence[int], classes: int) -> nn.Module:
-    """`maker` called with those of in_channels, classes and num_classes that it takes; `what` is its name for
-    errors.
+    """The module that `maker` makes.
 
-    UserError where it demands more, fails, or gives something else than a module.
+    Args:
+        maker: a class or function; called with those of in_channels, classes and num_classes that it takes.
+        what: its name, for errors.
+        input_shape: (C, H, W) of the images.
+        classes: K, how many logits it is to give.
+
+    Raises:
+        UserError: it demands more, fails, or gives something else than a module.
     """
+    # Both words are common: torchvision and timm say num_classes.
     offered = {"in_channels": input_shape[0], "classes": classes, "num_classes": classes}
     parameters = inspect.signature(maker).parameters
-    demanded = [
-        name
-        for name, p in parameters.items()
-        if p.default is p.empty and name not in offered and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    if demanded:
+    if demanded := [name for name, p in parameters.items() if name not in offered and _is_demanded(p)]:
         raise UserError(
             f"{what} demands {', '.join(demanded)}, and only in_channels={input_shape[0]} and "
-            f"classes={classes} are "
-            "passed to what takes them; give the others defaults"
+            f"classes={classes} are passed to what takes them; give the others defaults"
         )
-    given = {name: value for name, value in offered.items() if name in parameters}
+    kwargs = {name: value for name, value in offered.items() if name in parameters}
     try:
-        module = maker(**given)
+        module = maker(**kwargs)
     except Exception as problem:
-        shown = ", ".join(f"{name}={value}" for name, value in given.items())
+        shown = ", ".join(f"{name}={value}" for name, value in kwargs.items())
         raise UserError(
             f"{what} failed when called with ({shown}): {type(problem).__name__}: {problem}"
         ) from problem
     if not isinstance(module, nn.Module):
         raise UserError(f"{what} gave a {type(module).__name__}; it must give a torch.nn.Module")
     return module
+
+
+def _is_demanded(parameter: inspect.Parameter) -> bool:
+    variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not variadic

@@ -1,6 +1,4 @@
-"""The one place that decides where and how torch computes: device, number type, threads, memory, random
-state.
-"""
+"""The one place that decides how torch computes: device, number type, threads, memory, random state."""
 
 from __future__ import annotations
 
@@ -27,39 +25,52 @@ class Device:
 
 
 def choose_device(wish: str = "auto") -> Device:
-    """The device to compute on: MPS, else CUDA, else the CPU, or the one that is wished for ("cpu", "cuda",
-    "mps").
+    """The device to compute on: MPS, else CUDA, else the CPU, or the `wish`: "cpu", "cuda" or "mps".
 
-    UserError where the wished one is not there.
+    UserError where the device of the wish is not there.
 
     >>> choose_device("cpu").device
     device(type='cpu')
     """
+    # The order is that of `auto`: on a Mac with MPS there is no CUDA, and a CPU is always there.
     there = {"mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available(), "cpu": True}
     if wish != "auto" and wish not in there:
         raise unknown_name("device", wish, ("auto", *there))
+    present = [name for name, is_there in there.items() if is_there]
     if wish == "auto":
-        kind = next(kind for kind, is_there in there.items() if is_there)
-        absent = " or ".join(name.upper() for name in ("mps", "cuda") if not there[name])
-        reason = f"no {absent} device is there" if kind == "cpu" else "the first there of MPS, CUDA and CPU"
+        kind, reason = present[0], _why_first(present)
     elif there[wish]:
         kind, reason = wish, "asked for"
     else:
-        present = ", ".join(name for name, is_there in there.items() if is_there)
         raise UserError(
-            f"device {wish!r} was asked for and this torch finds none; there is: {present}, or use auto"
+            f"device {wish!r} was asked for and this torch finds none; there is: {', '.join(present)}, "
+            "or use auto"
         )
     name = f" ({torch.cuda.get_device_name()})" if kind == "cuda" else ""
     return Device(torch.device(kind), f"{kind}{name}: {reason}")
 
 
+def _why_first(present: list[str]) -> str:
+    if present == ["cpu"]:
+        return "no MPS or CUDA device is there"
+    return "the first there of MPS, CUDA and CPU"
+
+
 def choose_precision(wish: str, device: torch.device) -> tuple[str, str]:
-    """The number type for the forward pass, and why: "auto" is bfloat16 where the hardware computes in it,
-    else safe.
+    """The number type for the forward pass, and why; "auto" is bfloat16 where the hardware computes in it.
 
     It depends on the hardware alone and is never timed, so that the same machine always chooses the same.
     bfloat16 with channels-last made a ResNet-20 step 2.6 times as fast as float32 on a CPU with AMX.
-    UserError for float16 on a CPU.
+
+    Args:
+        wish: "auto", "float32", "bfloat16" or "float16".
+        device: to compute on.
+
+    Returns:
+        The number type's name, and the reason in words.
+
+    Raises:
+        UserError: an unknown number type, or float16 on a CPU.
 
     >>> choose_precision("float32", torch.device("cpu"))
     ('float32', 'asked for')
@@ -77,6 +88,7 @@ def choose_precision(wish: str, device: torch.device) -> tuple[str, str]:
 
 def _best_precision(device: torch.device) -> tuple[str, str]:
     if device.type == "cuda":
+        # Ampere, 8.0, is the first with bfloat16; torch emulates it on older cards, at a crawl.
         major, minor = torch.cuda.get_device_capability(device)
         chosen = "bfloat16" if major >= 8 else "float16"
         return chosen, f"CUDA capability {major}.{minor}; bfloat16 begins at 8.0"
@@ -106,8 +118,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def set_threads(count: int | None = None) -> int:
-    """Let torch use `count` threads on the CPU, or as many as it wants for None, and return how many it uses
-    now.
+    """Let torch use `count` threads on the CPU, or as many as it wants for None; gives how many it uses now.
 
     Every thread computes in memory, so this also calls `keep_freed_memory`.
     """
@@ -145,6 +156,7 @@ def seed_everything(seed: int) -> None:
 
     if seed < 0:
         raise UserError(f"seed {seed} was given; give 0 or more")
+    # A number each: with the same one, NumPy's and torch's draws would be correlated.
     random.seed(derive(seed, "python"))
-    np.random.seed(derive(seed, "numpy") % 2**32)
+    np.random.seed(derive(seed, "numpy") % 2**32)  # NumPy's global state takes 32 bits
     torch.manual_seed(derive(seed, "torch"))

@@ -9,19 +9,20 @@ from typing import NoReturn
 from torch import Tensor, nn
 
 from convscope.core.errors import ShapeError, UserError
-from convscope.models.pytorch.blocks import MakeHead, linear_head
-from convscope.models.pytorch.shapes import explain, format_shape, last_map
+from convscope.models.pytorch.heads import MakeHead, linear_head
+from convscope.models.pytorch.shapes import explain, last_map
 from convscope.models.spec import ModelSpec
+from convscope.models.spec_text import format_shape
 
 
 class Network(nn.Module):
     """Stages that turn an image into maps, and a head that turns the last map into one logit a class.
 
-    `spec` says what it is, `stages` names its parts in order, `features` shows its middle, `forward` answers.
-    The head is made by `head(C, H, W)` from the shape that the last stage gives for a blank image of
-    `spec.input_shape`, so no network knows its input size by heart. `body` holds the stages' weights and
-    `head` those of the head, apart, so that either can be frozen or replaced alone. `auxiliary` are heads on
-    stages before the last, by the stage's name; they answer in training alone.
+    `spec` says what it is, `stages` names its parts in order, `features` gives the maps between them,
+    `forward` the logits. The head is made by `head(C, H, W)` from the shape that the last stage gives for a
+    blank image of `spec.input_shape`, so no network has its input size built in. `body` holds the stages'
+    weights and `head` those of the head, apart, so that either can be frozen or replaced alone. `auxiliary`
+    are heads on stages before the last, by the stage's name; only training uses them.
 
     >>> spec = ModelSpec("tiny", input_shape=(3, 8, 8), classes=2)
     >>> stages = {"stage1": nn.Conv2d(3, 4, 3), "stage2": nn.MaxPool2d(2)}
@@ -46,6 +47,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.body = nn.Sequential(OrderedDict(stages))
+        # Transfer learning reads standardised means, whatever head the body was trained under.
         make = linear_head(spec.classes) if spec.head == "linear" else head
         self.head = make(*last_map(spec.name, self.body, spec.input_shape))
         self.auxiliary = nn.ModuleDict()
@@ -62,9 +64,7 @@ class Network(nn.Module):
 
     @property
     def pipeline(self) -> nn.Module:
-        """All layers in order, as one module without the translation of errors; its layers are the network's
-        own.
-        """
+        """All layers in order, as one module that leaves torch's errors as they are."""
         return nn.Sequential(OrderedDict([*self.stages.items(), ("head", self.head)]))
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
@@ -80,14 +80,13 @@ class Network(nn.Module):
                 here = maps[name] = stage(here)
         except RuntimeError as problem:
             self.explain_failure(x, problem)
+        # At evaluation they cost time and nobody reads them.
         if self.training:
             maps |= {f"auxiliary.{name}": head(maps[name]) for name, head in self.auxiliary.items()}
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits N×K for normalised images, float N×C×H×W; a ShapeError names the layer that they do not
-        fit.
-        """
+        """Logits N×K for normalised images, float N×C×H×W; ShapeError names the layer they do not fit."""
         self.check_rank(x)
         try:
             logits: Tensor = self.head(self.body(x))
@@ -96,9 +95,7 @@ class Network(nn.Module):
         return logits
 
     def check_rank(self, x: Tensor) -> None:
-        """ShapeError unless `x` has the four axes N×C×H×W; a single image would pass a convolution
-        unnoticed.
-        """
+        """ShapeError unless `x` has the axes N×C×H×W; a convolution would take a single image, too."""
         if x.ndim != 4:
             remedy = "; for one image use x.unsqueeze(0)" if x.ndim == 3 else ""
             needs = f"it needs a batch N×{format_shape(self.spec.input_shape)}"
@@ -113,6 +110,7 @@ class Network(nn.Module):
         that succeeds pays nothing for the explanation.
         """
         name = self.spec.name
+        # torch says "Input type (unsigned char) and bias type (float) should be the same".
         if not x.is_floating_point():
             raise UserError(
                 f"{name} got {x.dtype} images; it needs floats: normalise them first"
@@ -127,11 +125,18 @@ class Network(nn.Module):
 
 
 def forward_with_aux(network: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The logits N×K of any network, and those of a Network's auxiliary heads, which training mode alone
-    has.
+    """The logits of any network, and of a Network's auxiliary heads, which only training mode has.
+
+    Args:
+        network: any module that gives logits N×K.
+        x: normalised images, float N×C×H×W.
+
+    Returns:
+        Logits N×K, and a list of as many more, one of each auxiliary head.
     """
     if not isinstance(network, Network) or not network.auxiliary:
         return network(x), []
-    found = network.features(x)
+    outputs = network.features(x)
     stages = list(network.stages)
-    return network.head(found[stages[-1]]), [value for name, value in found.items() if name not in stages]
+    auxiliary = [logits for name, logits in outputs.items() if name not in stages]
+    return network.head(outputs[stages[-1]]), auxiliary

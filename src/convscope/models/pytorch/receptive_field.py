@@ -1,64 +1,25 @@
-"""How much of the image one place of a map sees, and how far apart in the image two neighbouring places look.
+"""The receptive field of every tensor that comes from an image, followed through torch's operations.
 
-Layer by layer, for a window of k pixels with stride s and dilation d, and for each axis on its own:
-
-    field ← field + (k − 1) · d · stride        stride ← stride · s
-
-starting from 1 and 1 for the image itself (Araujo, Norris & Sim, Computing Receptive Fields of Convolutional
-Neural Networks, 2019). Where branches meet, the larger one counts. This is the field in theory: what is
-inside it can count, what is outside it cannot. It is followed through torch's operations and not through
-modules, so a network that calls functions or adds branches by hand is followed too.
+It is followed through operations and not through modules, so a network that calls functions or adds branches
+by hand is followed, too.
 
 A gate (squeeze-and-excite) multiplies whole maps with numbers that come from a global average, so in theory
-every place sees everything behind it. It is left out: the field is that of the convolutions. CBAM's gate of
-places is a convolution and counts.
+every position sees everything behind it. It is left out: the field is that of the convolutions. CBAM's gate
+of positions is a convolution and counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-Pair = tuple[int, int]
+from convscope.models.receptive_field import Field, Pair, meet
 
 REDUCTIONS = ("mean", "sum", "amax")
-
-
-@dataclass(frozen=True)
-class Field:
-    """Of one place of a map: the pixels it sees, and the step in pixels to its neighbour; each as (height,
-    width).
-    """
-
-    size: Pair = (1, 1)
-    stride: Pair = (1, 1)
-
-    def through(self, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Field:
-        """The field after a window slides over the map.
-
-        >>> Field().through((3, 3), (2, 2)).through((3, 3), (1, 1))
-        Field(size=(7, 7), stride=(2, 2))
-        """
-        grown = [self.size[i] + (kernel[i] - 1) * dilation[i] * self.stride[i] for i in (0, 1)]
-        return Field((grown[0], grown[1]), (self.stride[0] * stride[0], self.stride[1] * stride[1]))
-
-
-def meet(fields: Iterable[Field | None]) -> Field | None:
-    """The field where branches come together: the larger on each axis; None, the whole image, outdoes every
-    other.
-    """
-    met = Field()
-    for field in fields:
-        if field is None:
-            return None
-        size = (max(met.size[0], field.size[0]), max(met.size[1], field.size[1]))
-        met = Field(size, (max(met.stride[0], field.stride[0]), max(met.stride[1], field.stride[1])))
-    return met
 
 
 class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -74,8 +35,7 @@ class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Tensors are kept beside their fields, so that no later one can be given the address of one that was
-        # freed.
+        # Tensors are kept beside their fields: a freed one would leave its id to a later one.
         self._known: dict[int, tuple[Tensor, Field | None]] = {id(image): (image, Field())}
 
     @classmethod
@@ -92,37 +52,53 @@ class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run the operation, then write down what its results see."""
         results = func(*args, **(kwargs or {}))
-        sources = [t for t in tree_leaves(args) if isinstance(t, Tensor) and id(t) in self._known]
-        if func.overloadpacket.__name__ == "mul":
-            sources = [t for t in sources if not _is_gate(t, results)]
+        operation = func.overloadpacket.__name__
+        sources = [t for t in _tensors(args) if id(t) in self._known and not _is_gate(operation, t, results)]
         if sources:
-            field = _after(func.overloadpacket.__name__, args, meet(self.field(s) for s in sources))
-            for result in tree_leaves(results):
-                if isinstance(result, Tensor):
-                    self._known[id(result)] = (result, field if result.ndim == 4 else None)
+            field = _after(operation, args, meet(self.field(source) for source in sources))
+            for result in _tensors(results):
+                self._known[id(result)] = (result, field if result.ndim == 4 else None)
         return results
 
 
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
 def _after(operation: str, args: tuple[Any, ...], field: Field | None) -> Field | None:
-    if operation in REDUCTIONS and list(args[1:2]) in ([[1]], [[-3]]):
-        return field  # over the maps, place by place
-    if field is None or operation in (*REDUCTIONS, "native_group_norm") or "adaptive" in operation:
+    """The field behind an operation of ATen, from its arguments as ATen's schema orders them."""
+    if field is None or _mixes_positions(operation, args):
         return None
-    if operation == "native_layer_norm" and len(args[1]) > 1:
-        return None  # over one axis it standardises the maps of each place, over more it mixes places
     if operation == "convolution":
-        return field.through(_pair(args[1].shape[2:]), _pair(args[3]), _pair(args[5]))
+        _, weight, _, stride, _, dilation, *_ = args
+        return field.through(_pair(weight.shape[2:]), _pair(stride), _pair(dilation))
     if operation in ("max_pool2d_with_indices", "avg_pool2d"):
-        kernel = _pair(args[1])
-        stride = _pair(args[2]) if len(args) > 2 and args[2] else kernel
-        dilated = operation == "max_pool2d_with_indices" and len(args) > 4
-        return field.through(kernel, stride, _pair(args[4]) if dilated else (1, 1))
+        return _after_pooling(operation, args, field)
     return field
 
 
-def _is_gate(factor: Tensor, product: Tensor) -> bool:
-    """Is it one number a map, for maps that have more?"""
-    return factor.ndim == 4 and factor.shape[2:] == (1, 1) and product.shape[2:] != (1, 1)
+def _mixes_positions(operation: str, args: tuple[Any, ...]) -> bool:
+    """Does each result depend on all positions?"""
+    if operation in REDUCTIONS:
+        return list(args[1:2]) not in ([[1]], [[-3]])  # over the maps alone, position by position
+    if operation == "native_layer_norm":
+        return len(args[1]) > 1  # over one axis it standardises the maps of each position
+    return operation == "native_group_norm" or "adaptive" in operation
+
+
+def _after_pooling(operation: str, args: tuple[Any, ...], field: Field) -> Field:
+    kernel = _pair(args[1])
+    # Without a stride, windows do not overlap.
+    stride = _pair(args[2]) if len(args) > 2 and args[2] else kernel
+    dilated = operation == "max_pool2d_with_indices" and len(args) > 4
+    return field.through(kernel, stride, _pair(args[4]) if dilated else (1, 1))
+
+
+def _is_gate(operation: str, factor: Tensor, product: Any) -> bool:
+    """Is it multiplied as one number a map with maps that have more?"""
+    if operation != "mul" or factor.ndim != 4:
+        return False
+    return factor.shape[2:] == (1, 1) and product.shape[2:] != (1, 1)
 
 
 def _pair(numbers: Sequence[int]) -> Pair:

@@ -1,89 +1,28 @@
-"""Follow an image through a network layer by layer: to size a head, and to explain a shape that does not
-fit.
-"""
+"""Follow an image through a network: to size a head, and to explain a shape that does not fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from convscope.core.errors import ShapeError
-
-
-@dataclass
-class LayerCall:
-    """A layer that the image came by: its dotted name, the shape it got, and what it gave (None where it
-    failed).
-    """
-
-    name: str
-    layer: nn.Module
-    received: tuple[int, ...]
-    gave: Tensor | None = None
-
-
-@contextmanager
-def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Run `module` without gradients and in evaluation mode, and put every layer's mode back afterwards."""
-    modes = [(m, m.training) for m in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for m, mode in modes:
-            m.training = mode
+from convscope.models.pytorch.hooks import LayerCall, eval_mode, trace
+from convscope.models.spec_text import format_shape
 
 
 def dummy_input(module: nn.Module, shape: Sequence[int]) -> Tensor:
     """Zeros 1×shape, on the device and with the number type of the module's parameters."""
+    # A module without parameters, such as a pooling, takes what torch takes by default.
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     return torch.zeros((1, *shape), dtype=like.dtype, device=like.device)
 
 
-def trace(module: nn.Module, image: Tensor) -> tuple[list[LayerCall], Exception | None]:
-    """The layers that `image` 1×C×H×W comes by, in order, and what stopped it, if anything did.
-
-    Only layers without layers of their own are listed: Conv2d, Linear, and so on.
-
-    >>> calls, problem = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), torch.zeros(1, 3, 5, 5))
-    >>> [(v.name, v.received) for v in calls], problem
-    ([('0', (1, 3, 5, 5)), ('1', (1, 4, 3, 3))], None)
-    """
-    calls: list[LayerCall] = []
-    with ExitStack() as hooks, eval_mode(module):
-        for name, layer in module.named_modules():
-            if next(layer.children(), None) is None:
-                before, after = _watchers(name, calls)
-                hooks.callback(layer.register_forward_pre_hook(before).remove)
-                hooks.callback(layer.register_forward_hook(after).remove)
-        try:
-            module(image)
-        except Exception as problem:  # whatever a person's own layer raises is what is to be explained
-            return calls, problem
-    return calls, None
-
-
-def _watchers(name: str, calls: list[LayerCall]) -> tuple[Callable[..., None], Callable[..., None]]:
-    def before(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        shapes = [tuple(i.shape) for i in inputs if isinstance(i, Tensor)]
-        calls.append(LayerCall(name, layer, shapes[0] if shapes else ()))
-
-    def after(layer: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-        if isinstance(output, Tensor):
-            next(v for v in reversed(calls) if v.layer is layer).gave = output
-
-    return before, after
-
-
 def explain(module: nn.Module, shape: Sequence[int]) -> str | None:
-    """Which layer an image of `shape` C×H×W stops at, what it got and what it needs; None where the image
-    fits.
+    """Where an image of `shape` C×H×W stops: the layer, what it got and what it needs; None where it fits.
+
+    One blank image is sent through `module`, whose mode is put back.
 
     >>> explain(nn.Sequential(nn.Conv2d(3, 4, 3)), (1, 5, 5))
     'layer 0 (Conv2d) got 1×5×5 and needs 3 channels'
@@ -91,8 +30,9 @@ def explain(module: nn.Module, shape: Sequence[int]) -> str | None:
     calls, problem = trace(module, dummy_input(module, shape))
     if problem is None:
         return None
-    last = next((v for v in reversed(calls) if v.gave is None), None)
+    last = next((call for call in reversed(calls) if call.gave is None), None)
     if last is None:
+        # Between layers: in the forward of the module itself.
         reached = f"after layer {calls[-1].name}" if calls else "before its first layer"
         return f"it stops {reached}: {_one_line(problem)}"
     kind = type(last.layer).__name__
@@ -100,37 +40,33 @@ def explain(module: nn.Module, shape: Sequence[int]) -> str | None:
     return f"{layer} got {format_shape(last.received[1:])} and {_needs(last, problem)}"
 
 
-def format_shape(shape: Sequence[int]) -> str:
-    """A shape as people write it.
-
-    >>> format_shape((3, 32, 32))
-    '3×32×32'
-    """
-    return "×".join(str(n) for n in shape)
-
-
 def _one_line(problem: Exception) -> str:
     return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
 
 
 def _needs(call: LayerCall, problem: Exception) -> str:
+    """What a layer needs that it did not get: numbers, channels or pixels, else what torch says."""
     layer, received = call.layer, call.received
     if isinstance(layer, nn.Linear) and received[-1:] != (layer.in_features,):
         return f"needs {layer.in_features} numbers an image"
+    needs = _needs_of_maps(layer, received) if len(received) == 4 else None
+    return needs or f"fails: {_one_line(problem)}"
+
+
+def _needs_of_maps(layer: nn.Module, received: tuple[int, ...]) -> str | None:
+    # Convolutions say in_channels, batch norms num_features; poolings take any number.
     channels = getattr(layer, "in_channels", getattr(layer, "num_features", None))
-    if channels is not None and len(received) == 4 and received[1] != channels:
+    if channels is not None and received[1] != channels:
         return f"needs {channels} channels"
-    if hasattr(layer, "kernel_size") and len(received) == 4:
+    if hasattr(layer, "kernel_size"):
         sides = [_smallest(layer, axis) for axis in (0, 1)]
         if received[2] < sides[0] or received[3] < sides[1]:
             return f"needs at least {format_shape(sides)} pixels"
-    return f"fails: {_one_line(problem)}"
+    return None
 
 
 def _smallest(layer: nn.Module, axis: int) -> int:
-    """The smallest side a convolution or a pooling takes: the reach of its kernel less the padding on both
-    sides.
-    """
+    """The smallest side that a convolution or pooling takes: the extent of its kernel less both paddings."""
 
     def of(attribute: str, otherwise: int) -> int:
         value = getattr(layer, attribute, otherwise)
@@ -144,8 +80,13 @@ def _smallest(layer: nn.Module, axis: int) -> int:
 def last_map(name: str, stages: nn.Module, shape: Sequence[int]) -> tuple[int, int, int]:
     """C, H and W of what the stages give for an image of `shape` C×H×W; what a head is sized by.
 
-    A ShapeError names the layer at which an image that is too small stops, and the smallest square that
-    passes.
+    Args:
+        name: of the network, for errors.
+        stages: what the image passes.
+        shape: (C, H, W) of the image.
+
+    Raises:
+        ShapeError: with the layer at which a too small image stops, and the smallest square that passes.
     """
     try:
         with eval_mode(stages):
@@ -161,13 +102,12 @@ def last_map(name: str, stages: nn.Module, shape: Sequence[int]) -> tuple[int, i
 
 
 def smallest_side(stages: nn.Module, channels: int) -> int | None:
-    """The side of the smallest square image that passes the stages, or None if none up to 1,024 pixels
-    does.
-    """
+    """The side of the smallest square image that passes the stages, or None: none up to 1,024 pixels does."""
 
     def passes(side: int) -> bool:
         return explain(stages, (channels, side, side)) is None
 
+    # Powers of two first, then bisection: 20 passes at most, and only where a person is to be told.
     high = next((side for side in (1 << n for n in range(11)) if passes(side)), None)
     if high is None:
         return None

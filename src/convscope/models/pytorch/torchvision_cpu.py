@@ -33,9 +33,7 @@ _declared: list[torch.library.Library] = []
 
 
 class _Declarer(MetaPathFinder):
-    """Finds nothing; it only watches for the moment between torchvision's extension and what depends on
-    it.
-    """
+    """Finds nothing; it waits for the moment between torchvision's extension and what depends on it."""
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
@@ -48,9 +46,7 @@ _declarer = _Declarer()
 
 
 def declare_missing() -> list[str]:
-    """Declare those of the two operators that do not exist, and return their names; none on a healthy
-    installation.
-    """
+    """Declare those of the two operators that do not exist; returns their names, none where all is well."""
     missing = [name for name in SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     if missing:
         library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
@@ -61,8 +57,7 @@ def declare_missing() -> list[str]:
 
 
 def allow_torchvision() -> None:
-    """Let every later `import torchvision`, also one from inside timm or a person's own file, work beside a
-    CPU torch.
+    """Let every later `import torchvision`, also one inside timm or a custom model, work beside a CPU torch.
 
     It costs nothing until torchvision is imported, changes nothing where the extension loads, and may be
     called twice.

@@ -1,6 +1,4 @@
-"""Tensors by name from a file: safetensors, NumPy's npz, or a PyTorch state_dict. Nothing in a file is ever
-run.
-"""
+"""Tensors by name from a safetensors, npz or state_dict file. Nothing in a file is ever run."""
 
 from __future__ import annotations
 
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor
 
 from convscope.core.errors import UserError
+from convscope.models.references import is_there
 
 SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".bin")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -43,25 +42,18 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
         tensors = readers.get(file.suffix.lower(), _state_dict)(file)
     except UserError:
         raise
-    except (
-        Exception
-    ) as problem:  # a flipped bit in a zip or a pickle fails in a dozen ways, from zlib.error to KeyError
+    # A flipped bit in a zip or a pickle fails in a dozen ways, from zlib.error to KeyError.
+    except Exception as problem:
         raise _damaged(file, problem) from None
     if not tensors:
         raise UserError(f"{file} holds no tensors by name; give a file with a network's weights")
     return tensors
 
 
-def is_there(path: Path) -> bool:
-    """Is there a file or a folder? A name that no file system takes, because it is too long, names none.
-
-    >>> is_there(Path("a" * 10_000))
-    False
-    """
-    try:
-        return path.exists()
-    except OSError:
-        return False
+def tensor_bytes(value: Tensor) -> memoryview:
+    """The bytes of a tensor of any type, row after row."""
+    # NumPy has no bfloat16, so a tensor is read as bytes before it becomes an array.
+    return value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
 
 
 def _safetensors(file: Path) -> dict[str, Tensor]:
@@ -78,19 +70,21 @@ def _npz(file: Path) -> dict[str, Tensor]:
 def _state_dict(file: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch remarks on a damaged pickle is said in the error
-            found: Any = torch.load(file, map_location="cpu", weights_only=True)
+            warnings.simplefilter("ignore")  # the error says what torch warns of
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
             f"{file} holds more than tensors, and reading it would run its code, or it is damaged; "
             "where you trust it, save its state_dict alone: torch.save(net.state_dict(), path)"
         ) from None
     for key in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping):
-        raise UserError(f"{file} holds a {type(found).__name__}; save the state_dict of the network instead")
-    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise UserError(
+            f"{file} holds a {type(content).__name__}; save the state_dict of the network instead"
+        )
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
 def _damaged(file: Path, problem: Exception) -> UserError:

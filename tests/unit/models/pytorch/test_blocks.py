@@ -10,12 +10,11 @@ from convscope.core.errors import UserError
 from convscope.models.pytorch.blocks import (
     Branches,
     Residual,
-    average_head,
+    StochasticDepth,
     conv,
     conv_norm,
     conv_pool,
     conv_relu,
-    dense_head,
     pool,
     pooled_stages,
     scaled,
@@ -103,7 +102,7 @@ def test_a_convolution_needs_a_width():
 
 @pytest.mark.parametrize("groups", [0, -1, 4, 3, 12])
 def test_groups_that_do_not_divide_the_maps_are_refused(groups):
-    with pytest.raises(UserError, match=f"{groups} groups do not share out 6 and 8 maps"):
+    with pytest.raises(UserError, match=f"{groups} groups do not divide 6 and 8 maps"):
         conv(6, 8, groups=groups)
     assert conv(6, 8, groups=2).weight.shape == (8, 3, 3, 3)
 
@@ -141,29 +140,6 @@ def test_stages_chain_their_channels_and_kernels():
         pooled_stages(3, (8, 16, 32), (5, 3))
 
 
-def test_dense_head_checks_its_numbers():
-    assert dense_head(7, 3, dropout=0.5)(4, 2, 2)(torch.zeros(2, 4, 2, 2)).shape == (2, 3)
-    for dropout in (1.0, -0.1, float("nan")):
-        with pytest.raises(UserError, match="dropout"):
-            dense_head(7, 3, dropout=dropout)
-    with pytest.raises(UserError, match="hidden"):
-        dense_head(0, 3, dropout=0.0)
-
-
-def test_average_head_is_the_mean_of_each_map():
-    head = average_head(3)(4, 2, 5)
-    x = torch.randn(2, 4, 2, 5)
-    assert torch.allclose(head(x), x.mean((2, 3)) @ head[2].weight.T + head[2].bias, atol=1e-6)
-
-
-def test_average_head_drops_before_the_linear_layer():
-    head = average_head(3, dropout=0.5)(4, 2, 2)
-    assert [type(layer) for layer in head] == [nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Linear]
-    for dropout in (1.0, -0.1, float("nan")):
-        with pytest.raises(UserError, match=r"dropout is .*; give a share from 0"):
-            average_head(3, dropout=dropout)
-
-
 def test_a_norm_follows_and_an_activation_where_one_is_wanted():
     assert [type(layer) for layer in conv_norm(4, 8)] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
     assert [type(layer) for layer in conv_norm(4, 8, 1, activation=None)] == [nn.Conv2d, nn.BatchNorm2d]
@@ -196,3 +172,69 @@ def test_branches_see_the_same_and_lie_in_order():
     branches = Branches({"b": nn.MaxPool2d(3, 1, 1), "a": nn.Conv2d(3, 2, 1)})
     y = branches(x)
     assert torch.equal(y[:, :3], branches["b"](x)) and torch.equal(y[:, 3:], branches["a"](x))
+
+
+fractions = st.floats(0, 0.95)
+
+
+@settings(deadline=None, max_examples=30)
+@given(fractions, st.integers(0, 10**6), st.sampled_from([(3,), (2, 3, 4), (1, 1, 1)]))
+def test_stochastic_depth_leaves_an_image_whole_or_out(p, seed, shape):
+    torch.manual_seed(seed)
+    x = torch.randn(50, *shape, dtype=torch.float64)
+    got = StochasticDepth(p)(x)
+    whole = torch.isclose(got, x / (1 - p)).flatten(1).all(1)
+    gone = (got == 0).flatten(1).all(1)
+    assert (whole ^ gone).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(fractions, st.integers(0, 10**6))
+def test_stochastic_depth_keeps_the_mean(p, seed):
+    torch.manual_seed(seed)
+    images = 20_000
+    got = StochasticDepth(p)(torch.ones(images, 1, dtype=torch.float64))
+    deviation = (p / (1 - p) / images) ** 0.5  # of the mean of Bernoulli draws over 1 − p
+    assert abs(got.mean().item() - 1) <= 6 * deviation + 1e-12
+
+
+@given(fractions)
+def test_stochastic_depth_does_nothing_at_evaluation(p):
+    x = torch.randn(4, 2, 3, 3)
+    assert StochasticDepth(p).eval()(x) is x
+
+
+def test_with_nothing_to_leave_out_no_number_is_drawn():
+    before = torch.get_rng_state()
+    x = torch.randn(4, 2)
+    torch.set_rng_state(before)
+    assert StochasticDepth(0.0)(x) is x
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_torch_seed_decides_and_what_is_left_out_learns_nothing():
+    draws = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        x = torch.ones(64, 2, requires_grad=True)
+        got = StochasticDepth(0.5)(x)
+        got.sum().backward()
+        assert torch.equal(x.grad, got.detach())
+        draws.append(got.detach())
+    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
+
+
+def test_stochastic_depth_keeps_type_and_memory_format():
+    x = torch.randn(8, 4, 3, 3, dtype=torch.bfloat16).to(memory_format=torch.channels_last)
+    got = StochasticDepth(0.5)(x)
+    assert got.dtype == torch.bfloat16 and got.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("p", [1.0, -0.1, float("nan")])
+def test_a_fraction_outside_0_to_1_is_refused(p):
+    with pytest.raises(UserError, match=r"stochastic depth is .*; give a fraction from 0"):
+        StochasticDepth(p)
+
+
+def test_it_is_printed_with_its_fraction():
+    assert str(StochasticDepth(0.25)) == "StochasticDepth(p=0.25)"

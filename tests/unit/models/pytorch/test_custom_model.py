@@ -10,10 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import ShapeError, UserError
-from convscope.models.pytorch.custom_model import is_custom_model, load_custom_model, wrap_custom_model
+from convscope.models.pytorch.custom_model import load_custom_model, wrap_custom_model
 from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create
+from convscope.models.references import is_custom_model
 from convscope.models.spec import ModelSpec
 
 FILE = """
@@ -163,7 +164,7 @@ def test_what_names_a_file():
     assert not any(map(is_custom_model, ["small_cnn", "py", "my_net:Net", ""]))
 
 
-def test_wrapping_changes_no_answer_and_no_name():
+def test_wrapping_changes_no_logits_and_no_name():
     module = Hand().eval()
     net = wrap_custom_model(module, input_shape=(3, 8, 8), classes=2)
     x = torch.randn(4, 3, 8, 8)
@@ -217,7 +218,7 @@ class Gives(nn.Module):
         (lambda x: x.nothing, r"Gives got 3×8×8 and fails: 'Tensor' object has no attribute 'nothing'"),
     ],
 )
-def test_an_answer_that_is_not_logits(answer, says):
+def test_an_output_that_is_not_logits(answer, says):
     with pytest.raises(ShapeError, match=says):
         wrap_custom_model(Gives(answer), input_shape=(3, 8, 8), classes=5)
 

@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convscope.models.pytorch.load_weights import LoadReport, cut, load_weights, shorten
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pretrained import LoadReport, shorten
+from convscope.models.pytorch.load_weights import cut, load_weights
+from convscope.models.pytorch.zoo import create, key_maps_of
 
 KEY_MAPS = {
     "rows": ((r"^features\.0", "body.conv"), (r"^features\.1", "body.norm"), (r"^classifier", "head")),
-    "words": ((r"^first", "body.conv"), (r"^second", "body.norm"), (r"^last", "head")),
+    "ordinals": ((r"^first", "body.conv"), (r"^second", "body.norm"), (r"^last", "head")),
 }
 NAMES = {
     "rows": {"body.conv": "features.0", "body.norm": "features.1", "head": "classifier"},
-    "words": {"body.conv": "first", "body.norm": "second", "head": "last"},
+    "ordinals": {"body.conv": "first", "body.norm": "second", "head": "last"},
     "convscope": {"body.conv": "body.conv", "body.norm": "body.norm", "head": "head"},
 }
 
@@ -33,11 +34,11 @@ def network(channels=3, classes=5, head=nn.Linear):
     return net
 
 
-def renamed(state, layout):
+def renamed(state, key_map):
     return {
         new + name.removeprefix(old): value
         for name, value in state.items()
-        for old, new in NAMES[layout].items()
+        for old, new in NAMES[key_map].items()
         if name.startswith(old)
     }
 
@@ -50,28 +51,28 @@ def same(one, two):
     return all(torch.equal(states[0][name], states[1][name]) for name in states[1])
 
 
-@pytest.mark.parametrize("layout", list(NAMES))
-def test_the_layout_is_recognised_by_what_fits(layout):
+@pytest.mark.parametrize("key_map", list(NAMES))
+def test_the_key_map_is_recognised_by_what_fits(key_map):
     one, two = network(), network()
-    fit = load_weights(two, renamed(one.state_dict(), layout), KEY_MAPS)
-    assert fit.layout == layout and fit.whole and same(one, two)
-    assert fit.loaded == tuple(name for name in one.state_dict() if "tracked" not in name)
-    assert str(fit) == f"8 tensors loaded ({layout} names)"
+    report = load_weights(two, renamed(one.state_dict(), key_map), KEY_MAPS)
+    assert report.key_map == key_map and report.whole and same(one, two)
+    assert report.loaded == tuple(name for name in one.state_dict() if "tracked" not in name)
+    assert str(report) == f"8 tensors loaded ({key_map} names)"
 
 
-def test_of_two_layouts_with_equal_names_the_one_whose_shapes_fit_is_taken():
+def test_of_two_key_maps_with_equal_names_the_one_whose_shapes_fit_is_taken():
     pair = nn.ModuleDict({"a": nn.Linear(2, 3), "b": nn.Linear(3, 2)})
-    given_pair = {"b.weight": torch.ones(3, 2), "a.weight": torch.ones(2, 3)}
-    fit = load_weights(pair, given_pair, {"crossed": ((r"^a", "c"), (r"^b", "a"), (r"^c", "b"))})
-    assert fit.layout == "crossed" and fit.reshaped == ()
+    crossed_pair = {"b.weight": torch.ones(3, 2), "a.weight": torch.ones(2, 3)}
+    report = load_weights(pair, crossed_pair, {"crossed": ((r"^a", "c"), (r"^b", "a"), (r"^c", "b"))})
+    assert report.key_map == "crossed" and report.reshaped == ()
     assert pair["a"].weight.min() == pair["b"].weight.min() == 1
 
 
 @settings(max_examples=30)
 @given(st.randoms(use_true_random=False), st.sampled_from(list(NAMES)), st.booleans())
-def test_the_order_of_the_dictionary_changes_nothing(random, layout, wrapped):
+def test_the_order_of_the_dictionary_changes_nothing(random, key_map, wrapped):
     one = network()
-    tensors = renamed(one.state_dict(), layout) | {"z.left": torch.ones(2), "a.left": torch.ones(2)}
+    tensors = renamed(one.state_dict(), key_map) | {"z.left": torch.ones(2), "a.left": torch.ones(2)}
     tensors["first.weight"] = tensors.get("first.weight", torch.ones(1))
     if wrapped:
         tensors = {f"module.{name}": value for name, value in tensors.items()}
@@ -88,52 +89,50 @@ def test_what_did_not_fit_is_named_and_stays_as_it_was():
     tensors = renamed(one.state_dict(), "rows")
     del tensors["features.1.running_mean"]
     tensors["fc.weight"] = torch.ones(1)
-    fit = load_weights(two, tensors, KEY_MAPS)
-    assert not fit.whole and fit.layout == "rows"
-    assert fit.missing == ("body.norm.running_mean",)
-    assert fit.unexpected == ("fc.weight",)
-    assert fit.reshaped == (("head.weight", (7, 4), (5, 4)), ("head.bias", (7,), (5,)))
-    assert fit.missing_below("head.") == ("head.weight", "head.bias")
-    assert fit.missing_below("body.") == ("body.norm.running_mean",)
+    report = load_weights(two, tensors, KEY_MAPS)
+    assert not report.whole and report.key_map == "rows"
+    assert report.missing == ("body.norm.running_mean",)
+    assert report.unexpected == ("fc.weight",)
+    assert report.reshaped == (("head.weight", (7, 4), (5, 4)), ("head.bias", (7,), (5,)))
     assert same(before.head, two.head) and torch.equal(
         before.body.norm.running_mean, two.body.norm.running_mean
     )
     assert torch.equal(one.body.conv.weight, two.body.conv.weight)
-    assert str(fit) == (
+    assert str(report) == (
         "5 tensors loaded (rows names); missing: body.norm.running_mean; unexpected: fc.weight; "
         "reshaped: head.weight is 7×4, needs 5×4, head.bias is 7, needs 5"
     )
 
 
-def test_what_has_no_place_keeps_the_name_it_came_with():
-    """A layout may rename half of it, and nobody would find that in the file."""
-    tensors = renamed(network().state_dict(), "words") | {"second.momentum": torch.ones(1)}
+def test_what_has_no_target_keeps_the_name_it_came_with():
+    """A key_map may rename half of it, and nobody would find that in the file."""
+    tensors = renamed(network().state_dict(), "ordinals") | {"second.momentum": torch.ones(1)}
     assert load_weights(network(), tensors, KEY_MAPS).unexpected == ("second.momentum",)
 
 
-def test_two_tensors_for_one_place_are_not_passed_over_in_silence():
+def test_two_tensors_for_one_target_are_not_passed_over_in_silence():
     one, two = network(), network()
-    tensors = renamed(one.state_dict(), "words") | {"body.conv.bias": one.body.conv.bias + 1}
-    fit = load_weights(two, tensors, KEY_MAPS)
-    assert fit.unexpected == ("first.bias",) and not fit.whole
+    tensors = renamed(one.state_dict(), "ordinals") | {"body.conv.bias": one.body.conv.bias + 1}
+    report = load_weights(two, tensors, KEY_MAPS)
+    assert report.unexpected == ("first.bias",) and not report.whole
 
 
-def test_nothing_fits_where_nothing_was_given():
+def test_without_tensors_nothing_is_loaded():
     two = network()
     before = copy.deepcopy(two)
-    fit = load_weights(two, {})
-    assert len(fit.missing) == 8 and fit.loaded == () and same(before, two)
+    report = load_weights(two, {})
+    assert len(report.missing) == 8 and report.loaded == () and same(before, two)
 
 
-@pytest.mark.parametrize("layout", list(NAMES))
-def test_the_prefix_of_data_parallel_does_not_count(layout):
+@pytest.mark.parametrize("key_map", list(NAMES))
+def test_the_prefix_of_data_parallel_does_not_count(key_map):
     one, two = network(), network()
-    tensors = {f"module.{name}": value for name, value in renamed(one.state_dict(), layout).items()}
-    fit = load_weights(two, tensors, KEY_MAPS)
-    assert fit.whole and fit.layout == layout and same(one, two)
+    tensors = {f"module.{name}": value for name, value in renamed(one.state_dict(), key_map).items()}
+    report = load_weights(two, tensors, KEY_MAPS)
+    assert report.whole and report.key_map == key_map and same(one, two)
     some = {"module.head.bias": one.head.bias, "optimiser.step": torch.ones(1)}
-    fit = load_weights(two, some)
-    assert (fit.loaded, fit.unexpected) == (("head.bias",), ("optimiser.step",))
+    report = load_weights(two, some)
+    assert (report.loaded, report.unexpected) == (("head.bias",), ("optimiser.step",))
 
 
 def test_a_network_may_call_a_part_of_its_own_module():
@@ -148,8 +147,8 @@ def test_counters_of_batches_are_neither_needed_nor_left_over():
     assert "body.norm.num_batches_tracked" in with_counter
     without = {name: value for name, value in with_counter.items() if "tracked" not in name}
     for tensors in (with_counter, without):
-        fit = load_weights(two, tensors)
-        assert fit.whole and len(fit.loaded) == 8 and two.body.norm.num_batches_tracked == 7
+        report = load_weights(two, tensors)
+        assert report.whole and len(report.loaded) == 8 and two.body.norm.num_batches_tracked == 7
 
 
 def pointwise(inputs, outputs):
@@ -167,7 +166,7 @@ def test_a_linear_layer_and_a_1x1_convolution_stand_for_each_other(source, targe
 
 
 @pytest.mark.parametrize(
-    ("given_shape", "needed"),
+    ("shape", "needed"),
     [
         ((4, 2, 1, 7), (4, 2, 7, 1)),  # a row of weights is no column
         ((4, 1, 3, 3), (1, 4, 3, 3)),  # a kernel a map is no sum over maps
@@ -179,11 +178,11 @@ def test_a_linear_layer_and_a_1x1_convolution_stand_for_each_other(source, targe
         ((4, 1, 3, 3), (4, 3, 3, 3)),
     ],
 )
-def test_other_shapes_with_as_many_numbers_are_not_taken(given_shape, needed):
+def test_other_shapes_with_as_many_numbers_are_not_taken(shape, needed):
     net = nn.Module()
     net.weight = nn.Parameter(torch.zeros(needed))
-    fit = load_weights(net, {"weight": torch.ones(given_shape)})
-    assert fit.reshaped == (("weight", given_shape, needed),) and net.weight.abs().max() == 0
+    report = load_weights(net, {"weight": torch.ones(shape)})
+    assert report.reshaped == (("weight", shape, needed),) and net.weight.abs().max() == 0
 
 
 def test_ones_at_the_end_of_a_shape_do_not_count():
@@ -198,9 +197,9 @@ def test_ones_at_the_end_of_a_shape_do_not_count():
 def test_colours_added_up_see_grey_as_they_saw_it_three_times(seed, height, width):
     torch.manual_seed(seed)
     colour, grey = network(3).double(), network(1).double()
-    fit = load_weights(grey, colour.state_dict())
-    assert fit.adapted == ("body.conv.weight",) and fit.whole
-    assert "body.conv.weight: colours added up" in str(fit)
+    report = load_weights(grey, colour.state_dict())
+    assert report.adapted == ("body.conv.weight",) and report.whole
+    assert "body.conv.weight: colours added up" in str(report)
     x = torch.randn(2, 1, height, width, dtype=torch.float64)
     assert torch.allclose(
         grey.eval().body(x), colour.eval().body(x.expand(-1, 3, -1, -1)), rtol=1e-12, atol=1e-12
@@ -212,14 +211,14 @@ def test_colours_added_up_see_grey_as_they_saw_it_three_times(seed, height, widt
 def test_a_whole_network_for_colours_fits_grey_images(name):
     with torch.device("meta"):
         colour, grey = (create(name, input_shape=(channels, 32, 32)) for channels in (3, 1))
-    fit = load_weights(grey, colour.state_dict(), networks[name].key_maps)
-    assert fit.whole and len(fit.adapted) == 1
+    report = load_weights(grey, colour.state_dict(), key_maps_of(name))
+    assert report.whole and len(report.adapted) == 1
 
 
 def test_half_precision_is_taken_and_the_network_keeps_its_own():
     one, two = network(), network()
-    fit = load_weights(two, {name: value.half() for name, value in one.state_dict().items()})
-    assert fit.whole and two.body.conv.weight.dtype == torch.float32
+    report = load_weights(two, {name: value.half() for name, value in one.state_dict().items()})
+    assert report.whole and two.body.conv.weight.dtype == torch.float32
     assert torch.equal(two.body.conv.weight, one.body.conv.weight.half().float())
 
 
@@ -244,5 +243,5 @@ def test_a_row_of_layers_is_cut_into_stages_and_no_index_is_mistaken():
 def test_long_lists_are_shortened():
     assert shorten([]) == "" and shorten(["a"]) == "a" and shorten(list("abcd")) == "a, b, c, d"
     assert shorten(list("abcde"), limit=2) == "a, b and 3 more"
-    fit = LoadReport("own", (), (), tuple("abcdef"), (), ())
-    assert str(fit) == "0 tensors loaded (own names); missing: a, b, c, d and 2 more"
+    report = LoadReport("own", (), (), tuple("abcdef"), (), ())
+    assert str(report) == "0 tensors loaded (own names); missing: a, b, c, d and 2 more"

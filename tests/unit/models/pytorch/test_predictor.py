@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from convscope.core import batch_size
 from convscope.core.contracts import Predictor
 from convscope.core.errors import ShapeError, UserError
 from convscope.data.preparing.preprocess import Preprocess
-from convscope.models.pytorch import predictor as module
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.zoo import create
 
@@ -40,18 +40,10 @@ def test_logits_are_those_of_the_network_on_normalised_images(channels):
     np.testing.assert_allclose(logits, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "images"),
-    [(12, 12, 256), (62, 63, 256), (128, 128, 61), (300, 200, 16), (1024, 1024, 1)],
-)
-def test_batches_fit_in_memory(height, width, images):
-    assert module.max_batch_size(height, width) == images
-
-
-def test_many_batches_answer_like_one(monkeypatch):
+def test_many_batches_give_the_logits_of_one(monkeypatch):
     ours, batch = predictor(), images(11)
     whole = ours.predict(batch)
-    monkeypatch.setattr(module, "MOST_IMAGES", 4)
+    monkeypatch.setattr(batch_size, "MOST_IMAGES", 4)
     np.testing.assert_allclose(ours.predict(batch), whole, rtol=1e-4, atol=1e-5)
 
 
@@ -66,7 +58,7 @@ def test_the_mode_is_put_back_and_nothing_is_learned():
     assert all(torch.equal(before[k], v) for k, v in ours.network.state_dict().items())
 
 
-def test_no_images_no_answers():
+def test_no_images_no_logits():
     assert predictor().predict(images(0)).shape == (0, 3)
 
 
@@ -103,7 +95,7 @@ def test_large_images_come_in_small_batches(side, largest, monkeypatch):
     sizes = []
     ours = predictor(1)
     ours.preprocess = Preprocess(1, side, side)
-    monkeypatch.setattr(ours, "_answer", lambda part: (sizes.append(len(part)), torch.zeros(len(part), 3))[1])
+    monkeypatch.setattr(ours, "_logits", lambda part: (sizes.append(len(part)), torch.zeros(len(part), 3))[1])
     many = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (300, side, side, 1))
     assert ours.predict(many).shape == (300, 3)
     assert max(sizes) == largest and sum(sizes) == 300

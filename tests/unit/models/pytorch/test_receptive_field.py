@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from convscope.models.pytorch.receptive_field import Field, FieldTracer, meet
+from convscope.models.pytorch.receptive_field import FieldTracer
+from convscope.models.receptive_field import Field, meet
 
 
 def traced(net, shape=(1, 64, 64)):
@@ -107,7 +108,7 @@ def test_what_sees_the_whole_image_has_no_field(net):
     assert traced(net) is None
 
 
-def test_a_norm_over_the_maps_of_a_place_sees_that_place():
+def test_a_norm_over_the_maps_of_a_position_sees_that_position():
     def net(x):
         return F.layer_norm(F.avg_pool2d(x, 3, 2).permute(0, 2, 3, 1), (1,)).permute(0, 3, 1, 2)
 
@@ -132,7 +133,7 @@ def test_a_gate_is_left_out():
 
 
 @pytest.mark.parametrize("over", [torch.mean, torch.sum, torch.amax])
-def test_a_mean_over_the_maps_keeps_the_place(over):
+def test_a_mean_over_the_maps_keeps_the_position(over):
     """Also where it is a gate of places, whose own convolution then widens the field."""
     assert traced(lambda x: over(F.max_pool2d(x, 3, 2), 1, keepdim=True)) == Field((3, 3), (2, 2))
     assert traced(lambda x: over(F.max_pool2d(x, 3, 2), -3, keepdim=True)) == Field((3, 3), (2, 2))
@@ -140,7 +141,7 @@ def test_a_mean_over_the_maps_keeps_the_place(over):
     assert traced(lambda x: x * over(F.avg_pool2d(x, 7, 1, 3), 1, keepdim=True)) == Field((7, 7), (1, 1))
 
 
-def test_maps_that_are_one_place_large_are_no_gate():
+def test_maps_that_are_one_position_large_are_no_gate():
     assert traced(lambda x: x.mean((2, 3), keepdim=True) * 2) is None
     assert traced(lambda x: F.max_pool2d(x, 8) * F.max_pool2d(x, 8)) == Field((8, 8), (8, 8))
 

@@ -7,15 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convscope.core.errors import ShapeError
-from convscope.models.pytorch.shapes import (
-    dummy_input,
-    eval_mode,
-    explain,
-    format_shape,
-    last_map,
-    smallest_side,
-    trace,
-)
+from convscope.models.pytorch.shapes import dummy_input, explain, last_map, smallest_side
 
 
 class Adds(nn.Module):
@@ -29,37 +21,7 @@ class Adds(nn.Module):
         return self.conv(x) + x
 
 
-def test_walk_sees_each_call_in_order():
-    relu = nn.ReLU()
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 5, 3), relu)
-    calls, problem = trace(net, torch.zeros(1, 3, 8, 8))
-    assert problem is None
-    # A layer that is listed twice has one name, the first.
-    assert [v.name for v in calls] == ["0", "1", "2", "1"]
-    assert [tuple(v.gave.shape[1:]) for v in calls] == [(4, 6, 6), (4, 6, 6), (5, 4, 4), (5, 4, 4)]
-
-
-def test_walk_leaves_no_trace():
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
-    net[1].eval()
-    before = {k: v.clone() for k, v in net.state_dict().items()}
-    for shape in ((3, 8, 8), (1, 8, 8)):
-        trace(net, torch.ones(1, *shape))
-    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
-    assert [m.training for m in net] == [True, False, True]
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
-
-
-def test_at_rest_puts_modes_back_after_an_error():
-    net = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(3))
-    net[0].eval()
-    with pytest.raises(ZeroDivisionError), eval_mode(net):
-        assert not net[1].training and not torch.is_grad_enabled()
-        raise ZeroDivisionError
-    assert (net[0].training, net[1].training, torch.is_grad_enabled()) == (False, True, True)
-
-
-def test_blank_follows_the_parameters():
+def test_the_dummy_input_follows_the_parameters():
     assert dummy_input(nn.Conv2d(1, 1, 1).double(), (1, 2, 3)).dtype == torch.float64
     assert dummy_input(nn.ReLU(), (1, 2, 3)).shape == (1, 1, 2, 3)
 
@@ -146,7 +108,3 @@ def test_last_map_says_what_is_too_small():
     assert last_map("net", net, (3, 17, 8)) == (3, 2, 1)
     with pytest.raises(ShapeError, match=r"layer 2 .* got 3×1×3 and needs at least 2×2 .* takes is 8×8"):
         last_map("net", net, (3, 7, 12))
-
-
-def test_times():
-    assert (format_shape((3, 4, 5)), format_shape(()), format_shape((7,))) == ("3×4×5", "", "7")

@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convscope.core.errors import ShapeError
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 
 # Of every network on the list tests/contract counts them on shapes alone; here numbers are computed, too.
@@ -90,7 +91,7 @@ def test_the_branch_that_sees_most_counts_though_another_one_is_called_last():
 )
 def test_fields_are_those_that_were_published(name, receptive_field):
     """The table beside Araujo, Norris & Sim (2019), of networks that it has in the same form."""
-    assert networks[name].spec.receptive_field == receptive_field
+    assert variants[name].spec.receptive_field == receptive_field
 
 
 @pytest.mark.parametrize(("depth", "receptive_field"), [(20, 81), (32, 137), (44, 193)])

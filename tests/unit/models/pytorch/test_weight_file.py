@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.weight_file import SUFFIXES, WRAPPERS, is_there, read_tensors
+from convscope.models.pytorch.weight_file import SUFFIXES, WRAPPERS, read_tensors
+from convscope.models.references import is_there
 
 STATE = OrderedDict(
     {
@@ -38,9 +39,9 @@ def write(path: Path, state=STATE, *, old: bool = False, wrap: tuple[str, ...] =
     return path
 
 
-def same(found, expected=STATE):
-    assert {*found} == {*expected}
-    for name, value in found.items():
+def same(tensors, expected=STATE):
+    assert {*tensors} == {*expected}
+    for name, value in tensors.items():
         assert value.dtype == expected[name].dtype and torch.equal(value, expected[name])
 
 
@@ -69,8 +70,8 @@ def test_a_state_dict_among_other_things(tmp_path, wrap):
 
 def test_parameters_and_numbers_beside_tensors(tmp_path):
     torch.save({"weight": nn.Parameter(torch.ones(2)), "version": 3, "note": "mine"}, tmp_path / "a.pt")
-    found = read_tensors(tmp_path / "a.pt")
-    assert {*found} == {"weight"} and torch.equal(found["weight"], torch.ones(2))
+    tensors = read_tensors(tmp_path / "a.pt")
+    assert {*tensors} == {"weight"} and torch.equal(tensors["weight"], torch.ones(2))
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
@@ -205,8 +206,8 @@ def test_any_damage_is_one_line_or_tensors_but_never_another_error(sound, data):
     path = folder / f"damaged{suffix}"
     path.write_bytes(damaged)
     try:
-        found = read_tensors(path)
+        tensors = read_tensors(path)
     except UserError as error:
         assert "\n" not in str(error) and str(path) in str(error)
     else:
-        assert found and all(isinstance(value, torch.Tensor) for value in found.values())
+        assert tensors and all(isinstance(value, torch.Tensor) for value in tensors.values())

@@ -7,64 +7,8 @@ import torch
 from torch import nn
 
 from convscope.core.errors import ShapeError, UserError
-from convscope.models.pytorch.zoo import create, initialise, networks
-
-
-def test_the_list():
-    assert list(networks) == [
-        "lenet5",
-        "lenet5_1998",
-        "simple_cnn",
-        "small_cnn",
-        "deeper_cnn",
-        "fashion_cnn",
-        "lab_cnn",
-        "lab_cnn_bn",
-        "resnet20",
-        "resnet32",
-        "resnet44",
-        "resnet56",
-        "resnet110",
-        "resnet18",
-        "resnet34",
-        "resnet50",
-        "resnet101",
-        "resnet152",
-        "resnext50_32x4d",
-        "wide_resnet50_2",
-        "seresnet50",
-        "cbam_resnet50",
-        "preact_resnet18",
-        "wrn_28_10",
-        "alexnet",
-        "vgg11",
-        "vgg13",
-        "vgg16",
-        "vgg19",
-        "vgg11_bn",
-        "vgg13_bn",
-        "vgg16_bn",
-        "vgg19_bn",
-        "googlenet",
-        "inception_v3",
-        "densenet121",
-        "densenet161",
-        "densenet169",
-        "densenet201",
-        "squeezenet1_0",
-        "squeezenet1_1",
-        "mobilenet_v1",
-        "mobilenet_v2",
-        "mobilenet_v3_large",
-        "mobilenet_v3_small",
-        "shufflenet_v2_x0_5",
-        "shufflenet_v2_x1_0",
-        "shufflenet_v2_x1_5",
-        "shufflenet_v2_x2_0",
-        "efficientnet_b0",
-        "efficientnet_v2_s",
-        "convnext_tiny",
-    ]
+from convscope.models.pytorch.zoo import FAMILIES, build_from_spec, create, initialise
+from convscope.models.variants.registry import variants
 
 
 @pytest.mark.parametrize(
@@ -80,6 +24,22 @@ def test_a_file_is_never_run_by_name(tmp_path):
     trap.write_text("raise SystemExit('it was run')")
     with pytest.raises(UserError, match="there is no network"):
         create(f"{trap}:Net")
+
+
+def test_every_family_has_a_page_and_every_page_a_family():
+    assert {variants[name].family for name in variants} == set(FAMILIES)
+
+
+def test_a_network_of_another_engine_alone(monkeypatch):
+    monkeypatch.delitem(FAMILIES, "vgg")
+    with pytest.raises(UserError, match="vgg11 is not built with PyTorch; take another"):
+        create("vgg11")
+
+
+def test_a_spec_is_built_as_it_says():
+    spec = variants["small_cnn"].spec.with_changes(input_shape=(1, 8, 8), classes=3, head="linear")
+    net = build_from_spec(spec)
+    assert net.spec is spec and net(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
 
 
 def test_create_takes_the_designed_form_where_nothing_is_said():

@@ -95,7 +95,7 @@ def test_training_equals_the_textbook(name):
 
 
 @pytest.mark.parametrize("name", list(TEXTBOOK))
-def test_answers_equal_the_textbook(name):
+def test_logits_equal_the_textbook(name):
     ours, plain = copied(name)
     x = torch.randn(6, *ours.spec.input_shape, dtype=torch.float64)
     with torch.no_grad():

@@ -5,7 +5,7 @@ two sevenths of the weights. With these the modules of GoogLeNet grow to windows
 network, where maps are 17×17. The image is halved beside a pool and not behind it: part of the maps comes
 from convolutions of stride 2 and part from the pool, so nothing is squeezed through few numbers.
 
-One auxiliary head, on the last 17×17 maps, answers while the network trains. The authors found that it
+One auxiliary head, on the last 17×17 maps, gives logits while the network trains. The authors found that it
 regularises rather than speeds up learning.
 """
 
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from convscope.models.pytorch.blocks import Branches, MakeHead, average_head
+from convscope.models.pytorch.blocks import Branches
+from convscope.models.pytorch.heads import MakeHead, average_head
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
@@ -21,9 +22,7 @@ from convscope.models.spec import ModelSpec
 def layer(
     inputs: int, outputs: int, window: int | tuple[int, int] = 1, *, stride: int = 1, padded: bool = True
 ) -> nn.Sequential:
-    """Conv → batch norm → ReLU with a square `window` or one of (height, width); N×inputs×H×W →
-    N×outputs×H′×W′.
-    """
+    """Conv → batch norm → ReLU, `window` square or (height, width); N×inputs×H×W → N×outputs×H′×W′."""
     height, width = window if isinstance(window, tuple) else (window, window)
     padding = (height // 2, width // 2) if padded else (0, 0)
     convolution = nn.Conv2d(inputs, outputs, (height, width), stride=stride, padding=padding, bias=False)
@@ -31,19 +30,16 @@ def layer(
 
 
 def mean_then(inputs: int, outputs: int) -> nn.Sequential:
-    """The mean of 3×3 pixels, then a 1×1 convolution, a branch of every module; N×inputs×H×W →
-    N×outputs×H×W.
-    """
+    """The mean of 3×3 pixels, then a 1×1 convolution: a branch of all modules; N×C×H×W → N×outputs×H×W."""
     return nn.Sequential(nn.AvgPool2d(3, stride=1, padding=1), layer(inputs, outputs))
 
 
 def module_35(inputs: int, behind_pool: int) -> Branches:
-    """For the 35×35 maps: 1×1, 5×5, two 3×3 in a row, and the mean; N×inputs×H×W → N×(224 +
-    behind_pool)×H×W.
-    """
+    """For 35×35 maps: 1×1, 5×5, two 3×3 in a row, and the mean; N×inputs×H×W → N×(224 + behind_pool)×H×W."""
     return Branches(
         {
             "branch1x1": layer(inputs, 64),
+            # Kept whole in the released network, though figure 5 takes it apart.
             "branch5x5": nn.Sequential(layer(inputs, 48), layer(48, 64, 5)),
             "branch3x3dbl": nn.Sequential(layer(inputs, 64), layer(64, 96, 3), layer(96, 96, 3)),
             "branch_pool": mean_then(inputs, behind_pool),
@@ -56,6 +52,7 @@ def module_17(inputs: int, width: int) -> Branches:
     return Branches(
         {
             "branch1x1": layer(inputs, 192),
+            # 1×7 and 7×1 in a row: 14 weights for 49 (figure 6 of arXiv 1512.00567).
             "branch7x7": nn.Sequential(
                 layer(inputs, width), layer(width, width, (1, 7)), layer(width, 192, (7, 1))
             ),
@@ -74,9 +71,7 @@ def both_ways() -> Branches:
 
 
 def module_8(inputs: int) -> Branches:
-    """For the 8×8 maps, the widest: 1×1, 3×3 both ways, the same behind 3×3, the mean; N×inputs×H×W →
-    N×2048×H×W.
-    """
+    """For 8×8 maps, the widest: 1×1, 3×3 both ways, the same behind 3×3, the mean; N×C×H×W → N×2048×H×W."""
     return Branches(
         {
             "branch1x1": layer(inputs, 320),
@@ -95,6 +90,7 @@ def halve_35(inputs: int) -> Branches:
             "branch3x3dbl": nn.Sequential(
                 layer(inputs, 64), layer(64, 96, 3), layer(96, 96, 3, stride=2, padded=False)
             ),
+            # Beside the convolutions and not before them: no bottleneck (figure 10).
             "pool": nn.MaxPool2d(3, stride=2),
         }
     )
@@ -118,7 +114,7 @@ def auxiliary_head(classes: int) -> MakeHead:
     """5×5 means of the maps, 1×1 and 5×5 convolutions to 768 numbers, K logits; for maps C×H×W."""
 
     def make(c: int, h: int, w: int) -> nn.Module:
-        # Windows of 5, three apart, give 5×5 places of 17×17 and fewer of smaller maps.
+        # Windows of 5, three apart, give 5×5 positions of 17×17 and fewer of smaller maps.
         means = nn.AvgPool2d(5, stride=3) if min(h, w) >= 17 else nn.AdaptiveAvgPool2d(5)
         layers = (means, layer(c, 128), layer(128, 768, 5, padded=False))
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(768, classes))
@@ -144,32 +140,7 @@ def build(spec: ModelSpec) -> Network:
     return Network(spec, stages, head, auxiliary={"stage6": auxiliary_head(spec.classes)})
 
 
-VARIANTS = (
-    ModelSpec(
-        "inception_v3",
-        title="Inception-v3",
-        year=2015,
-        paper="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2015",
-        idea="large windows taken apart into small and flat ones",
-        input_shape=(3, 299, 299),
-        classes=1000,
-        parameters=23_834_568,
-        macs=5_713_216_096,
-        receptive_field=1311,
-        published_parameters=25e6,
-        published_macs=5e9,
-        published_in="abstract: fewer than 25 million, and 5 billion",
-        deviations=(
-            "widths and order of the authors' released network, which the paper does not print in full (Tan "
-            "& Le 2019, "
-            "table 2, count it as we do: 24 M and 5.7 G), with torchvision's dropout of 50 % in place of "
-            "its 20 %"
-        ),
-        small_form="a stem without strides or pools: a place stands for 4 pixels instead of 32",
-    ),
-)
-
-_PLACES = {
+_NAMES = {
     **{"Conv2d_1a_3x3.conv": "stem.0", "Conv2d_1a_3x3.bn": "stem.1", "Conv2d_2a_3x3.conv": "stem.3"},
     **{"Conv2d_2a_3x3.bn": "stem.4", "Conv2d_2b_3x3.conv": "stem.6", "Conv2d_2b_3x3.bn": "stem.7"},
     **{"Conv2d_3b_1x1": "stage4.0", "Conv2d_4a_3x3": "stage4.1"},
@@ -179,7 +150,7 @@ _PLACES = {
 }
 KEY_MAPS = {
     "torchvision": (
-        *((rf"^{theirs}\.", f"body.{ours}.") for theirs, ours in _PLACES.items()),
+        *((rf"^{theirs}\.", f"body.{ours}.") for theirs, ours in _NAMES.items()),
         *((r"^AuxLogits\.conv0", "auxiliary.stage6.1"), (r"^AuxLogits\.conv1", "auxiliary.stage6.2")),
         *((r"^AuxLogits\.fc", "auxiliary.stage6.5"), (r"^fc\.", "head.3."), ("branch_pool", "branch_pool.1")),
         (r"_(\d)([ab])\.", r"_\1.\2."),

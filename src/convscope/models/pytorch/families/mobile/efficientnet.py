@@ -21,14 +21,15 @@ from typing import NamedTuple
 from torch import nn
 
 from convscope.core.errors import unknown_name
-from convscope.models.pytorch.blocks import average_head, check_share, conv_norm
-from convscope.models.pytorch.families.mobile.inverted_residual import (
+from convscope.models.pytorch.blocks import check_fraction, conv_norm
+from convscope.models.pytorch.families.mobile.mobilenet_v2 import (
     TIMM,
     TORCHVISION,
     added_where_it_fits,
     inverted_residual,
 )
 from convscope.models.pytorch.families.residual.attention import SqueezeExcite
+from convscope.models.pytorch.heads import average_head
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
@@ -36,9 +37,7 @@ Layer = Callable[..., nn.Module]
 
 
 class Row(NamedTuple):
-    """A stage: fused blocks or not, how much wider they are inside, kernel, maps, blocks, stride of the
-    first.
-    """
+    """A stage: are its blocks fused, their expansion, kernel, maps, number, and the first one's stride."""
 
     fused: bool
     expansion: int
@@ -48,7 +47,7 @@ class Row(NamedTuple):
     stride: int
 
 
-# Table 1 of the first paper, table 4 of the second.
+# Table 1 of the first paper (arXiv 1905.11946), table 4 of the second (arXiv 2104.00298).
 STAGES = {
     "b0": (
         Row(False, 1, 3, 16, 1, 1),
@@ -73,9 +72,8 @@ STEM, EPS = {"b0": 32, "v2_s": 24}, {"b0": 1e-5, "v2_s": 1e-3}
 
 
 def mbconv(inputs: int, row: Row, *, stride: int, layer: Layer, drop: float) -> nn.Sequential:
-    """An inverted residual with a gate of a quarter of `inputs`; N×inputs×H×W →
-    N×outputs×⌈H/stride⌉×⌈W/stride⌉.
-    """
+    """Inverted residual, its gate a quarter of `inputs`; N×inputs×H×W → N×outputs×⌈H/stride⌉×⌈W/stride⌉."""
+    # The gate is squeezed from the narrow maps and not from the wide ones, as in the authors' code.
     expanded = row.expansion * inputs
     return inverted_residual(
         inputs,
@@ -90,9 +88,7 @@ def mbconv(inputs: int, row: Row, *, stride: int, layer: Layer, drop: float) -> 
 
 
 def fused_mbconv(inputs: int, row: Row, *, stride: int, layer: Layer, drop: float) -> nn.Sequential:
-    """Expand k×k → project 1×1, or without expansion k×k alone; N×inputs×H×W →
-    N×outputs×⌈H/stride⌉×⌈W/stride⌉.
-    """
+    """Expand k×k → project 1×1, without expansion k×k; N×inputs×H×W → N×outputs×⌈H/stride⌉×⌈W/stride⌉."""
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if row.expansion == 1:
         parts["fused"] = layer(inputs, row.outputs, row.kernel, stride=stride)
@@ -105,65 +101,28 @@ def fused_mbconv(inputs: int, row: Row, *, stride: int, layer: Layer, drop: floa
 def build(spec: ModelSpec, *, version: str, dropout: float, stochastic_depth: float) -> Network:
     """A 3×3 stem, the stages of `version`, 1×1 to 1,280 maps, average, dropout, linear; N×C×H×W → N×K.
 
-    The share of images for which block i of L is left out is `stochastic_depth` · i / L.
+    The fraction of images for which block i of L is left out is `stochastic_depth` · i / L.
     """
     if version not in STAGES:
         raise unknown_name("version of efficientnet", version, STAGES)
-    check_share("stochastic_depth", stochastic_depth)
+    # Checked here, since the first block's rate is 0 and would let a wrong one pass.
+    check_fraction("stochastic_depth", stochastic_depth)
     layer = partial(conv_norm, activation=nn.SiLU, norm=partial(nn.BatchNorm2d, eps=EPS[version]))
     inputs = STEM[version]
     stages: dict[str, nn.Module] = {"stem": layer(spec.input_shape[0], inputs, stride=1 if spec.small else 2)}
     made, total = 0, sum(row.blocks for row in STAGES[version])
     for number, row in enumerate(STAGES[version], 1):
         blocks: list[nn.Module] = []
-        for place in range(row.blocks):
-            stride = row.stride if place == 0 and not (spec.small and number == 2) else 1
+        for index in range(row.blocks):
+            stride = row.stride if index == 0 and not (spec.small and number == 2) else 1
             make = fused_mbconv if row.fused else mbconv
             blocks.append(make(inputs, row, stride=stride, layer=layer, drop=stochastic_depth * made / total))
             inputs, made = row.outputs, made + 1
         stages[f"stage{number}"] = nn.Sequential(*blocks)
+    # In both versions 1,280, whatever the last stage has.
     stages["last"] = layer(inputs, 1280, 1)
     return Network(spec, stages, average_head(spec.classes, dropout=dropout))
 
-
-SMALL_FORM = "stem and second stage without stride: a place stands for 8 pixels instead of 32"
-
-VARIANTS = (
-    ModelSpec(
-        "efficientnet_b0",
-        title="EfficientNet-B0",
-        year=2019,
-        paper="Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019",
-        idea="a small network from a search, to be grown in depth, width and image size together",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"version": "b0", "dropout": 0.2, "stochastic_depth": 0.2},
-        parameters=5_288_548,
-        macs=385_814_752,
-        receptive_field=851,
-        published_parameters=5.3e6,
-        published_macs=0.39e9,
-        published_in="table 2",
-        small_form=SMALL_FORM,
-    ),
-    ModelSpec(
-        "efficientnet_v2_s",
-        title="EfficientNetV2-S",
-        year=2021,
-        paper="Tan & Le, EfficientNetV2: Smaller Models and Faster Training, 2021",
-        idea="found for the time that training takes: ordinary convolutions early, depthwise ones late",
-        input_shape=(3, 384, 384),
-        classes=1000,
-        options={"version": "v2_s", "dropout": 0.2, "stochastic_depth": 0.2},
-        parameters=21_458_488,
-        macs=8_365_617_152,
-        receptive_field=1487,
-        published_parameters=21.5e6,
-        published_macs=8.4e9,
-        published_in="the authors' repository",
-        small_form=SMALL_FORM,
-    ),
-)
 
 KEY_MAPS = {
     "torchvision": (

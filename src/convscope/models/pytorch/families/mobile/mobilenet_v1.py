@@ -1,8 +1,7 @@
-"""MobileNet: a network for telephones, since a convolution does two things that can be done apart (Howard et
-al. 2017).
+"""MobileNet: a convolution does two things, and on telephones they are done apart (Howard et al. 2017).
 
-An ordinary 3×3 convolution looks at the neighbourhood of a pixel and mixes the maps in one step, which takes
-9 · M · N multiplications a pixel from M maps to N. Here a depthwise convolution first looks at the
+An ordinary 3×3 convolution sees the neighbourhood of a pixel and mixes the maps in one step, which takes
+9 · M · N multiplications a pixel from M maps to N. Here a depthwise convolution first sees the
 neighbourhood in each map by itself, 9 · M, and a pointwise one then mixes the maps, M · N: eight to nine
 times less for about one point of accuracy. The stack is otherwise as plain as VGG's, with strides in place of
 pools, and one number, `width`, thins every layer.
@@ -14,24 +13,24 @@ from __future__ import annotations
 
 from torch import nn
 
-from convscope.models.pytorch.blocks import average_head, conv_norm, scaled
+from convscope.models.pytorch.blocks import conv_norm, scaled
+from convscope.models.pytorch.heads import average_head
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
-# Maps of each block; every stage but the first begins by halving the image (table 1).
+# Maps of each block (table 1 of arXiv 1704.04861); every stage but the first begins by halving the image.
 STAGES = ((64,), (128, 128), (256, 256), (512,) * 6, (1024, 1024))
 
 
 def separable(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
-    """Depthwise 3×3, then pointwise 1×1, each with norm and ReLU; N×inputs×H×W →
-    N×outputs×⌈H/stride⌉×⌈W/stride⌉.
-    """
+    """Depthwise 3×3, pointwise 1×1, both with norm and ReLU; N×inputs×H×W → N×outputs×⌈H/stride⌉×…."""
     depthwise = conv_norm(inputs, inputs, stride=stride, groups=inputs, activation=nn.ReLU6)
     return nn.Sequential(*depthwise, *conv_norm(inputs, outputs, 1, activation=nn.ReLU6))
 
 
 def build(spec: ModelSpec, *, width: float) -> Network:
     """A 3×3 stem and five stages of separable convolutions, average, linear; N×C×H×W → N×K."""
+    # In the small form the stem and stage 2 keep the size: 4×4 positions are left of 32×32.
     first_to_halve = 3 if spec.small else 2
     inputs = scaled(32, width)
     stem = conv_norm(spec.input_shape[0], inputs, stride=1 if spec.small else 2, activation=nn.ReLU6)
@@ -45,28 +44,6 @@ def build(spec: ModelSpec, *, width: float) -> Network:
         stages[f"stage{number}"] = nn.Sequential(*blocks)
     return Network(spec, stages, average_head(spec.classes))
 
-
-VARIANTS = (
-    ModelSpec(
-        "mobilenet_v1",
-        title="MobileNet V1",
-        year=2017,
-        paper="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision "
-        "Applications, 2017",
-        idea="look at the neighbourhood in each map by itself, then mix the maps: a ninth of the work",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"width": 1.0},
-        parameters=4_231_976,
-        macs=568_740_352,
-        receptive_field=315,
-        published_parameters=4.2e6,
-        published_macs=569e6,
-        published_in="table 4",
-        deviations="ReLU stops at 6, as in the authors' own code",
-        small_form="stem and second stage without stride: a place stands for 8 pixels instead of 32",
-    ),
-)
 
 KEY_MAPS = {
     "timm": (

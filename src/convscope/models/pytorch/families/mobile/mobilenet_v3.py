@@ -17,9 +17,10 @@ from typing import NamedTuple
 from torch import nn
 
 from convscope.core.errors import unknown_name
-from convscope.models.pytorch.blocks import MakeHead, check_share, conv_norm, scaled
-from convscope.models.pytorch.families.mobile.inverted_residual import TORCHVISION, inverted_residual
+from convscope.models.pytorch.blocks import check_fraction, conv_norm, scaled
+from convscope.models.pytorch.families.mobile.mobilenet_v2 import TORCHVISION, inverted_residual
 from convscope.models.pytorch.families.residual.attention import SqueezeExcite
+from convscope.models.pytorch.heads import MakeHead
 from convscope.models.pytorch.load_weights import Renames, cut
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
@@ -56,8 +57,8 @@ STAGES = {
     ),
 }
 
-# Statistics run over about a hundred batches, a decay of 0.99 as in section 6.1.1; eps is that of the
-# authors' code.
+# Statistics run over about a hundred batches, a decay of 0.99 as in section 6.1.1 of arXiv 1905.02244; eps is
+# that of the authors' code.
 norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
@@ -66,6 +67,7 @@ def stage(inputs: int, row: Row, *, stride: int) -> nn.Sequential:
     layer = partial(conv_norm, activation=row.activation, norm=norm)
     blocks: list[nn.Module] = []
     for expanded in row.expanded:
+        # A quarter of the wide maps, and a hard sigmoid, which needs no exponential (sections 5.3, 5.2).
         gate = SqueezeExcite(expanded, scaled(expanded, 0.25), gate=nn.Hardsigmoid) if row.squeezes else None
         size = {"kernel": row.kernel, "stride": 1 if blocks else stride}
         blocks.append(inverted_residual(inputs, expanded, row.outputs, layer=layer, squeeze=gate, **size))
@@ -75,7 +77,7 @@ def stage(inputs: int, row: Row, *, stride: int) -> nn.Sequential:
 
 def hidden_head(hidden: int, classes: int, *, dropout: float) -> MakeHead:
     """The mean of each map, a hidden layer with h-swish, dropout, linear: made for maps C×H×W, gives N×K."""
-    check_share("dropout", dropout)
+    check_fraction("dropout", dropout)
     return lambda c, _h, _w: nn.Sequential(
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
@@ -87,14 +89,13 @@ def hidden_head(hidden: int, classes: int, *, dropout: float) -> MakeHead:
 
 
 def build(spec: ModelSpec, *, size: str, dropout: float) -> Network:
-    """A 3×3 stem, the stages of `size`, 1×1 to six times the maps, and a head with a hidden layer; N×C×H×W →
-    N×K.
-    """
+    """A 3×3 stem, the stages of `size`, 1×1 to six times the maps, a dense head; N×C×H×W → N×K."""
     if size not in STAGES:
         raise unknown_name("size of mobilenet_v3", size, STAGES)
     layer = partial(conv_norm, activation=nn.Hardswish, norm=norm)
     inputs = 16
     stages: dict[str, nn.Module] = {"stem": layer(spec.input_shape[0], inputs, stride=1 if spec.small else 2)}
+    # The sizes halve at different stages; the first that would is kept large in the small form.
     first_to_halve = next(row for row in STAGES[size] if row.stride == 2)
     for number, row in enumerate(STAGES[size], 1):
         left_out = spec.small and row is first_to_halve
@@ -102,35 +103,6 @@ def build(spec: ModelSpec, *, size: str, dropout: float) -> Network:
         inputs = row.outputs
     stages["last"] = layer(inputs, 6 * inputs, 1)
     return Network(spec, stages, hidden_head(HIDDEN[size], spec.classes, dropout=dropout))
-
-
-VARIANTS = tuple(
-    ModelSpec(
-        f"mobilenet_v3_{size}",
-        title=f"MobileNet V3 {size}",
-        year=2019,
-        paper="Howard et al., Searching for MobileNetV3, 2019",
-        idea="blocks whose form a search on real telephones found",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"size": size, "dropout": 0.2},
-        parameters=parameters,
-        macs=macs,
-        receptive_field=field,
-        published_parameters=published_parameters,
-        published_macs=published_macs,
-        published_in="table 3 of the last version",
-        deviations="no squeeze-and-excite behind the last 1×1, which table 2 marks"
-        if size == "small"
-        else "",
-        small_form="stem and first stage that halves without stride: a place stands for 8 pixels instead of "
-        "32",
-    )
-    for size, parameters, macs, field, published_parameters, published_macs in (
-        ("large", 5_483_032, 216_589_760, 595, 5.4e6, 219e6),
-        ("small", 2_542_856, 56_510_400, 639, 2.5e6, 56e6),
-    )
-)
 
 
 def _torchvision(rows: tuple[Row, ...]) -> Renames:

@@ -1,5 +1,4 @@
-"""ShuffleNet V2: designed for the time it takes and not for the multiplications on paper (Ma, Zhang, Zheng &
-Sun 2018).
+"""ShuffleNet V2: designed for the time it takes, not for multiplications on paper (Ma et al. 2018).
 
 Two networks with as many multiplications can differ twofold in speed, since memory has to be read and written
 as well. What the authors measured became rules: as many maps out as in, few groups, few branches, few
@@ -15,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.blocks import average_head, conv_norm
+from convscope.models.pytorch.blocks import conv_norm
+from convscope.models.pytorch.heads import average_head
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
-UNITS = (4, 8, 4)  # of stages 2 to 4 (table 5)
+UNITS = (4, 8, 4)  # of stages 2 to 4 (table 5 of arXiv 1807.11164)
 
 
 def in_turns(left: Tensor, right: Tensor) -> Tensor:
@@ -28,8 +28,9 @@ def in_turns(left: Tensor, right: Tensor) -> Tensor:
     torch's own shuffle keeps channels last, where a transposed view is copied back to channels first: 1.2 ms
     and 3.1 for 64×116×16×16 (one thread).
 
-    >>> in_turns(torch.tensor([0, 1, 2]).view(1, 3, 1, 1), torch.tensor([5, 6, 7]).view(1, 3, 1, 1)).flatten().tolist()
-    [0, 5, 1, 6, 2, 7]
+    >>> left, right = torch.arange(6).view(2, 1, 3, 1, 1)
+    >>> in_turns(left, right).flatten().tolist()
+    [0, 3, 1, 4, 2, 5]
     """
     return F.channel_shuffle(torch.cat([left, right], 1), 2)
 
@@ -52,6 +53,7 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps N×C×H×W to maps N×C×H×W."""
+        # The left half passes untouched: no multiplication, no memory traffic beside the shuffle.
         left, right = x.chunk(2, dim=1)
         return in_turns(left, self.branch2(right))
 
@@ -73,14 +75,12 @@ class HalvingUnit(nn.Module):
 
 
 def build(spec: ModelSpec, *, channels: tuple[int, ...], last: int) -> Network:
-    """A 3×3 stem of 24 maps, three stages of `channels` maps, 1×1 to `last` maps, average, linear; N×C×H×W →
-    N×K.
-    """
+    """A stem of 24 maps, three stages of `channels`, 1×1 to `last` maps, average, linear; N×C×H×W → N×K."""
     if len(channels) != len(UNITS) or any(maps % 2 for maps in channels):
         raise UserError(
             f"channels are {list(channels)}; give {len(UNITS)} even numbers, such as [116, 232, 464]"
         )
-    inputs = 24
+    inputs = 24  # in every width of the network
     stem = conv_norm(spec.input_shape[0], inputs, stride=1 if spec.small else 2)
     pool = [] if spec.small else [nn.MaxPool2d(3, stride=2, padding=1)]
     stages: dict[str, nn.Module] = {"stem": nn.Sequential(*stem, *pool)}
@@ -92,34 +92,6 @@ def build(spec: ModelSpec, *, channels: tuple[int, ...], last: int) -> Network:
     stages["last"] = conv_norm(inputs, last, 1)
     return Network(spec, stages, average_head(spec.classes))
 
-
-# Width, maps of stages 2 to 4, maps of the last convolution, parameters, multiply-accumulates, and the
-# paper's counts.
-VARIANTS = tuple(
-    ModelSpec(
-        f"shufflenet_v2_x{width}",
-        title=f"ShuffleNet V2 ×{width.replace('_', '.')}",
-        year=2018,
-        paper="Ma et al., ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design, 2018",
-        idea="work on half of the maps, leave the other half, shuffle",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"channels": channels, "last": last},
-        parameters=parameters,
-        macs=macs,
-        receptive_field=527,
-        published_parameters=published_parameters,
-        published_macs=published_macs,
-        published_in="table 5",
-        small_form="stem without stride or pooling: a place stands for 8 pixels instead of 32",
-    )
-    for width, channels, last, parameters, macs, published_parameters, published_macs in (
-        ("0_5", (48, 96, 192), 1024, 1_366_792, 40_476_448, 1.4e6, 41e6),
-        ("1_0", (116, 232, 464), 1024, 2_278_604, 144_907_992, 2.3e6, 146e6),
-        ("1_5", (176, 352, 704), 1024, 3_503_624, 295_759_392, 3.5e6, 299e6),
-        ("2_0", (244, 488, 976), 2048, 7_393_996, 583_253_464, 7.4e6, 591e6),
-    )
-)
 
 KEY_MAPS = {
     "torchvision": (

@@ -18,16 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convscope.models.pytorch.blocks import MakeHead
+from convscope.models.pytorch.heads import MakeHead
 from convscope.models.pytorch.load_weights import cut
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
 
 class Fire(nn.Module):
-    """s = relu(1×1 conv(x)), then relu(1×1 conv(s)) beside relu(3×3 conv(s)); N×inputs×H×W →
-    N×2·expand×H×W.
-    """
+    """s = relu(1×1 conv(x)), then relu(1×1 conv(s)) beside relu(3×3 conv(s)); N×C×H×W → N×2·expand×H×W."""
 
     def __init__(self, inputs: int, squeeze: int, expand: int) -> None:
         super().__init__()
@@ -42,16 +40,12 @@ class Fire(nn.Module):
 
 
 def halve() -> nn.Module:
-    """The maximum of 3×3 windows, two pixels apart, the last one cut off by the edge; N×C×H×W →
-    N×C×⌈(H−1)/2⌉×….
-    """
+    """The maximum of 3×3 windows, two pixels apart, the last one cut off; N×C×H×W → N×C×⌈(H−1)/2⌉×…."""
     return nn.MaxPool2d(3, stride=2, ceil_mode=True)
 
 
 def map_a_class(classes: int) -> MakeHead:
-    """The authors' head: dropout, one map a class, ReLU, the mean of each map; N×C×H×W → N×K, no logit below
-    0.
-    """
+    """The authors' head: dropout, one map a class, ReLU, the mean of each map; no logit is below 0."""
     return lambda c, _h, _w: nn.Sequential(
         nn.Dropout(0.5), nn.Conv2d(c, classes, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
     )
@@ -65,55 +59,15 @@ def build(spec: ModelSpec, *, stem: int, stem_kernel: int, fires: tuple[int, ...
     }
     inputs = stem
     for stage, (start, end) in enumerate(pairwise((0, *accumulate(fires))), 1):
+        # The stem has pooled already.
         layers = [] if stage == 1 else [halve()]
         for i in range(start, end):
-            width = i // 2 + 1
+            width = i // 2 + 1  # two modules of each width (table 1 of arXiv 1602.07360)
             layers.append(Fire(inputs, 16 * width, 64 * width))
             inputs = 128 * width
         stages[f"stage{stage}"] = nn.Sequential(*layers)
     return Network(spec, stages, map_a_class(spec.classes))
 
-
-PAPER = (
-    "Iandola et al., SqueezeNet: AlexNet-Level Accuracy with 50x Fewer Parameters and <0.5MB Model Size, 2016"
-)
-SMALL_FORM = "a stem without stride or pooling: a place stands for 4 pixels instead of 16"
-
-VARIANTS = (
-    ModelSpec(
-        "squeezenet1_0",
-        title="SqueezeNet 1.0",
-        year=2016,
-        paper=PAPER,
-        idea="squeeze into few maps before 3×3 kernels, and pool late",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"stem": 96, "stem_kernel": 7, "fires": (3, 4, 1)},
-        parameters=1_248_424,
-        macs=818_924_576,
-        receptive_field=155,
-        published_parameters=1_248_424,
-        published_in="table 1",
-        small_form=SMALL_FORM,
-        rate=0.01,
-    ),
-    ModelSpec(
-        "squeezenet1_1",
-        title="SqueezeNet 1.1",
-        year=2016,
-        paper=PAPER,
-        idea="SqueezeNet with a smaller stem and earlier pools",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"stem": 64, "stem_kernel": 3, "fires": (2, 2, 4)},
-        parameters=1_235_496,
-        macs=349_151_936,
-        receptive_field=207,
-        deviations="the authors' own second version, from their repository and not from the paper",
-        small_form=SMALL_FORM,
-        rate=0.01,
-    ),
-)
 
 KEY_MAPS = {
     "torchvision": (

@@ -1,9 +1,9 @@
-"""Attention over maps: a network looks at what it has found so far and decides what of it to turn up or down.
+"""Attention over maps: a network decides from its maps which of them to turn up or down.
 
 Squeeze-and-excite (Hu, Shen & Sun, Squeeze-and-Excitation Networks, 2018) asks *which maps*: it sums each map
 up by its mean, sends the means through two small layers, and multiplies each map with the number that comes
-out for it. The convolutional block attention module, CBAM (Woo, Park, Lee & Kweon 2018), looks at each map's
-maximum, too, and asks *which places* afterwards.
+out for it. The convolutional block attention module, CBAM (Woo, Park, Lee & Kweon 2018), takes each map's
+maximum, too, and asks *which positions* afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class SqueezeExcite(nn.Module):
 
     `squeezed` is how many numbers the first layer W₁ leaves, usually C/16 or C/4; fewer than C, so that maps
     have to be weighed against each other. `activation` and `gate` make the two functions; a gate goes from 0
-    to 1. The layers are 1×1 convolutions on maps of one place, which is the same as linear layers.
+    to 1. The layers are 1×1 convolutions on maps of one position, which is the same as linear layers.
 
     >>> SqueezeExcite(16, 4)(torch.ones(2, 16, 5, 5)).shape
     torch.Size([2, 16, 5, 5])
@@ -36,6 +36,7 @@ class SqueezeExcite(nn.Module):
         gate: Callable[[], nn.Module] = nn.Sigmoid,
     ) -> None:
         super().__init__()
+        # Named as torchvision names them, so that its weights need no renames.
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(channels, squeezed, 1)
         self.activation = activation()
@@ -65,26 +66,28 @@ class ChannelGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps N×C×H×W, each times its number."""
+        # One set of weights for both summaries (equation 2 of arXiv 1807.06521).
         votes = [self.fc2(self.activation(self.fc1(pool(x)))) for pool in (self.avgpool, self.maxpool)]
         return x * torch.sigmoid(votes[0] + votes[1])
 
 
 class SpatialGate(nn.Module):
-    """x · σ(BN(conv7×7([mean; maximum]))), both taken over the maps at each place; N×C×H×W → N×C×H×W."""
+    """x · σ(BN(conv7×7([mean; maximum]))), both taken over the maps at each position; N×C×H×W → N×C×H×W."""
 
     def __init__(self) -> None:
         super().__init__()
+        # 7×7 was best of 3 and 7 (table 2 of arXiv 1807.06521).
         self.conv = conv(2, 1, 7, bias=False)
         self.bn = nn.BatchNorm2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps N×C×H×W, each place of all of them times its number."""
+        """Maps N×C×H×W, each position of all of them times its number."""
         overview = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
         return x * torch.sigmoid(self.bn(self.conv(overview)))
 
 
 class ChannelAndSpatialGate(nn.Sequential):
-    """CBAM: first which maps, then which places; N×C×H×W → N×C×H×W, C = `channels`.
+    """CBAM: first which maps, then which positions; N×C×H×W → N×C×H×W, C = `channels`.
 
     >>> ChannelAndSpatialGate(16, 4)(torch.ones(2, 16, 5, 5)).shape
     torch.Size([2, 16, 5, 5])

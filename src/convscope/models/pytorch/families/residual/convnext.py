@@ -3,8 +3,9 @@
 Were transformers better than convolutional networks, or only better trained and tuned? The paper takes a
 ResNet-50 and adopts one habit after another, measuring each: a stem that cuts the image into patches of 4×4,
 stages of 3, 3, 9 and 3 blocks, depthwise convolutions, blocks that are narrow outside and wide inside, 7×7
-kernels, GELU, fewer activations and norms, layer norm over the maps of a place in place of batch norm, and a
-layer of its own for halving. What results is all convolution and as accurate as the transformers of its day.
+kernels, GELU, fewer activations and norms, layer norm over the maps of a position in place of batch norm, and
+a layer of its own for halving. What results is all convolution and as accurate as the transformers of its
+day.
 
 What a block adds starts at a millionth (layer scale), so that the network begins as a shallow one, and is
 left out at random in training. The linear layers of the authors' code are 1×1 convolutions here, which hold
@@ -20,17 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.blocks import MakeHead, Residual, check_share, conv
-from convscope.models.pytorch.families.residual.stochastic_depth import StochasticDepth
+from convscope.models.pytorch.blocks import Residual, StochasticDepth, check_fraction, conv
+from convscope.models.pytorch.heads import MakeHead
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
-EPS = 1e-6  # of layer norm, and what layer scale starts from
+EPS = 1e-6  # of layer norm, and where layer scale starts (Touvron et al. 2021, arXiv 2103.17239)
 
 
 class ChannelNorm(nn.LayerNorm):
-    """(x − mean) / √(variance + ε) · weight + bias, over the C numbers of each place (Ba et al. 2016);
-    N×C×H×W → same.
+    """(x − mean) / √(variance + ε) · weight + bias, over the C numbers of a position; N×C×H×W → N×C×H×W.
 
     >>> ChannelNorm(2, eps=0.0)(torch.tensor([1.0, 3.0]).view(1, 2, 1, 1)).flatten().tolist()
     [-1.0, 1.0]
@@ -42,9 +42,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class LayerScale(nn.Module):
-    """Each map times a number of its own that is learned, from `EPS` on (Touvron et al. 2021); N×C×H×W →
-    N×C×H×W.
-    """
+    """Each map times a number of its own that is learned, at first `EPS`; N×C×H×W → N×C×H×W."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -56,9 +54,8 @@ class LayerScale(nn.Module):
 
 
 def block(maps: int, *, drop: float) -> nn.Sequential:
-    """Depthwise 7×7 → norm → 1×1 to 4C → GELU → 1×1 to C → scale, added to x; N×C×H×W → N×C×H×W, C =
-    `maps`.
-    """
+    """Depthwise 7×7 → norm → 1×1 to 4C → GELU → 1×1 to C → scale, added to x; N×C×H×W → N×C×H×W."""
+    # Figure 4 of arXiv 2201.03545: one norm and one activation a block.
     parts: dict[str, nn.Module] = {
         "depthwise": conv(maps, maps, 7, groups=maps),
         "norm": ChannelNorm(maps, eps=EPS),
@@ -86,22 +83,22 @@ def normed_head(classes: int) -> MakeHead:
 def build(
     spec: ModelSpec, *, channels: tuple[int, ...], blocks: tuple[int, ...], stochastic_depth: float
 ) -> Network:
-    """A patch stem and a stage of `blocks[i]` blocks with `channels[i]` maps for each i, then the head;
-    N×C×H×W → N×K.
+    """A patch stem, a stage of `blocks[i]` blocks with `channels[i]` maps for each i, head; N×C×H×W → N×K.
 
-    The share of images for which the last block is left out is `stochastic_depth`; it rises evenly from 0 at
-    the first.
+    The fraction of images for which the last block is left out is `stochastic_depth`; it rises evenly from 0
+    at the first.
     """
     if len(channels) != len(blocks):
         raise UserError(
             f"channels {list(channels)} and blocks {list(blocks)} differ in number; give one each a stage"
         )
-    check_share("stochastic_depth", stochastic_depth)
+    check_fraction("stochastic_depth", stochastic_depth)
+    # Patches of 4×4 would leave 1×1 of an image of 32 pixels after the last stage.
     stride, border = (1, 4) if spec.small else (4, 0)
     stem = nn.Conv2d(spec.input_shape[0], channels[0], 4, stride=stride, padding=border)
     stages: dict[str, nn.Module] = {"stem": nn.Sequential(stem, ChannelNorm(channels[0], eps=EPS))}
-    last = max(1, sum(blocks) - 1)
-    rates = (stochastic_depth * place / last for place in count())
+    last = max(1, sum(blocks) - 1)  # one block alone has the rate 0
+    rates = (stochastic_depth * i / last for i in count())
     inputs = channels[0]
     for number, (maps, length) in enumerate(zip(channels, blocks, strict=True), 1):
         parts: dict[str, nn.Module] = {} if number == 1 else {"halve": halve(inputs, maps)}
@@ -110,28 +107,6 @@ def build(
         inputs = maps
     return Network(spec, stages, normed_head(spec.classes))
 
-
-VARIANTS = (
-    ModelSpec(
-        "convnext_tiny",
-        title="ConvNeXt-T",
-        year=2022,
-        paper="Liu et al., A ConvNet for the 2020s, 2022",
-        idea="a ResNet brought up to the habits of transformers: patches, 7×7 depthwise kernels, layer "
-        "norm, GELU",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"channels": (96, 192, 384, 768), "blocks": (3, 3, 9, 3), "stochastic_depth": 0.1},
-        parameters=28_589_128,
-        macs=4_455_531_264,
-        receptive_field=1688,
-        published_parameters=29e6,
-        published_macs=4.5e9,
-        published_in="table 1",
-        small_form="4×4 stem without stride on a border of 4 pixels: a place stands for 8 pixels instead of "
-        "32",
-    ),
-)
 
 PARTS = (("0", "depthwise"), ("2", "norm"), ("3", "expand"), ("5", "project"))
 

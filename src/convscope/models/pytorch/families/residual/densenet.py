@@ -1,6 +1,6 @@
 """DenseNet: every layer sees the maps of all layers before it (Huang, Liu, van der Maaten & Weinberger 2016).
 
-A ResNet adds what a layer found to what was there; here it is put beside it, so nothing is overwritten and
+A ResNet adds what a layer gives to what it got; here it is put beside it, so nothing is overwritten and
 each layer only has to add a few new maps, k = 32 or 48. That few weights suffice the authors put down to
 this: nothing has to be learned twice. Gradients reach every layer by a short way, too. Before its 3×3
 convolution a layer brings the maps it sees down to 4k with a 1×1 convolution; between two blocks a transition
@@ -14,15 +14,13 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from convscope.models.pytorch.blocks import average_head
+from convscope.models.pytorch.heads import average_head
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
 
 def norm_relu_conv(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    """Batch norm → ReLU → convolution of a kernel that keeps the image's size; N×inputs×H×W →
-    N×outputs×H×W.
-    """
+    """Batch norm → ReLU → convolution of odd `kernel`; N×inputs×H×W → N×outputs×H×W."""
     return [
         *(nn.BatchNorm2d(inputs), nn.ReLU()),
         nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
@@ -38,6 +36,7 @@ class DenseLayer(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """What came in, and behind it the new maps."""
         new: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        # Each layer copies all maps before it: memory grows with the square of the depth.
         return torch.cat([x, new], 1)
 
 
@@ -57,49 +56,17 @@ def build(spec: ModelSpec, *, growth: int, blocks: tuple[int, ...]) -> Network:
     for i, layers in enumerate(blocks):
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         if i > 0:
-            # Rounding up leaves 4×4 places of 28×28 pixels; where sides are even it changes nothing.
+            # Rounding up leaves 4×4 positions of 28×28 pixels; where sides are even it changes nothing.
             halve = nn.AvgPool2d(2, ceil_mode=spec.small)
             parts["transition"] = nn.Sequential(*norm_relu_conv(maps, maps // 2, 1), halve)
-            maps //= 2
+            maps //= 2  # a compression of one half (section 3 of arXiv 1608.06993)
         parts["block"] = dense_block(maps, growth, layers)
         maps += layers * growth
         stages[f"stage{i + 1}"] = nn.Sequential(parts)
+    # Layers norm what they read, so what the last one gives has not been normed.
     stages["last"] = nn.Sequential(nn.BatchNorm2d(maps), nn.ReLU())
     return Network(spec, stages, average_head(spec.classes))
 
-
-# Depth, new maps a layer, layers a block, parameters, multiply-accumulates, receptive field, and the paper's
-# count.
-VARIANTS = tuple(
-    ModelSpec(
-        f"densenet{depth}",
-        title=f"DenseNet-{depth}",
-        year=2016,
-        paper="Huang et al., Densely Connected Convolutional Networks, 2016",
-        idea="every layer sees the maps of all layers before it and adds a few",
-        input_shape=(3, 224, 224),
-        classes=1000,
-        options={"growth": growth, "blocks": blocks},
-        parameters=parameters,
-        macs=macs,
-        receptive_field=field,
-        published_parameters=published,
-        published_in="section 4.4" if published else "",
-        deviations="from the authors' repository; the paper's networks for photographs have k = 32"
-        if growth == 48
-        else "",
-        small_form=(
-            "a stem without stride or pooling, and transitions that round up: a place stands for 8 pixels "
-            "instead of 32"
-        ),
-    )
-    for depth, growth, blocks, parameters, macs, field, published in (
-        (121, 32, (6, 12, 24, 16), 7_978_856, 2_834_161_664, 2071, None),
-        (161, 48, (6, 12, 36, 24), 28_681_000, 7_727_907_072, 2967, None),
-        (169, 32, (6, 12, 32, 32), 14_149_480, 3_359_843_328, 3351, None),
-        (201, 32, (6, 12, 48, 32), 20_013_928, 4_291_365_888, 3863, 20e6),
-    )
-)
 
 KEY_MAPS = {
     "torchvision": (

@@ -11,22 +11,23 @@ what that saves. Wide ResNet (Zagoruyko & Komodakis 2016) makes the 3×3 twice a
 2018) and CBAM (Woo et al. 2018) end each change with a gate, see `attention`.
 
 A bottleneck that halves the image does so in its 3×3 convolution, as torchvision's and timm's weights have
-it; as published it was the first 1×1, which overlooks three of four places (`stride_in="1x1"`).
+it; as published it was the first 1×1, which overlooks three of four positions (`stride_in="1x1"`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError, unknown_name
-from convscope.models.pytorch.blocks import average_head, conv, conv_relu
+from convscope.models.pytorch.blocks import conv, conv_relu
 from convscope.models.pytorch.families.residual.attention import ChannelAndSpatialGate, SqueezeExcite
+from convscope.models.pytorch.heads import average_head
 from convscope.models.pytorch.network import Network
-from convscope.models.spec import ModelSpec, Option
+from convscope.models.spec import ModelSpec
 
 Layers: TypeAlias = list[nn.Module]
 
@@ -50,6 +51,7 @@ def bottleneck(
     strides = {"1x1": (stride, 1), "3x3": (1, stride)}
     if stride_in not in strides:
         raise unknown_name("place for the stride", stride_in, strides)
+    # 32 groups of 4 where the stage is 64 wide make 128 inner maps, of 8 where it is 128 wide 256.
     inner = width * group_width // 64 * groups
     return [
         *conv_relu(inputs, inner, 1, stride=strides[stride_in][0]),
@@ -91,9 +93,9 @@ def build(
     if attention not in ("none", *ATTENTION):
         raise unknown_name("attention", attention, ("none", *ATTENTION))
     if block == "basic" and (groups, group_width, stride_in) != (1, 64, "3x3"):
-        given = f"groups={groups}, group_width={group_width} and stride_in={stride_in}"
+        options = f"groups={groups}, group_width={group_width} and stride_in={stride_in}"
         raise UserError(
-            f"{given} belong to bottlenecks; for basic blocks give groups=1, group_width=64, stride_in=3x3"
+            f"{options} belong to bottlenecks; for basic blocks give groups=1, group_width=64, stride_in=3x3"
         )
 
     def residual(inputs: int, width: int, stride: int) -> Block:
@@ -105,15 +107,18 @@ def build(
                 inputs, width, stride, groups=groups, group_width=group_width, stride_in=stride_in
             )
         if attention != "none":
+            # After the last norm and before the sum (figure 3 of Hu et al., arXiv 1709.01507).
             change.append(ATTENTION[attention](outputs, outputs // REDUCTION))
         return Block(change, inputs, outputs, stride=stride)
 
+    # In its small form the stem is that of ResNets for CIFAR: stride and pool would leave 1×1 of 32×32.
     kernel, stride, pools = (3, 1, []) if spec.small else (7, 2, [nn.MaxPool2d(3, stride=2, padding=1)])
     stem = nn.Sequential(*conv_relu(spec.input_shape[0], 64, kernel, stride=stride), *pools)
     stages, inputs = {"stem": stem}, 64
     for i, count in enumerate(blocks):
         width = 64 * 2**i
         outputs = width * EXPANSION[block]
+        # The stem has halved already, so the first stage does not.
         first = residual(inputs, width, 1 if i == 0 else 2)
         stages[f"stage{i + 1}"] = nn.Sequential(
             first, *(residual(outputs, width, 1) for _ in range(count - 1))
@@ -121,78 +126,6 @@ def build(
         inputs = outputs
     return Network(spec, stages, average_head(spec.classes))
 
-
-BASIC: dict[str, Option] = {"block": "basic", "attention": "none"}
-DEEP = BASIC | {"block": "bottleneck", "groups": 1, "group_width": 64, "stride_in": "3x3"}
-FIFTY = DEEP | {"blocks": (3, 4, 6, 3)}
-STRIDE = (
-    "stride in the 3×3 of a bottleneck, as torchvision has it; the paper's figure is with it in the first 1×1"
-)
-GATES = {
-    "seresnet50": ", and gates have biases, as in trained weights, which the paper left out for that table",
-    "cbam_resnet50": ", and a norm follows a gate's 7×7 convolution, as in the authors' code",
-}
-SMALL = "3×3 stem without stride or pooling: a place stands for 8 pixels instead of 32"
-
-# Paper, the place of its figures, and the idea.
-RESIDUAL = "He et al., Deep Residual Learning for Image Recognition, 2015"
-HE = (RESIDUAL, "table 1", "blocks learn a change to their input, so that very deep networks train")
-AGGREGATED = "Xie et al., Aggregated Residual Transformations for Deep Neural Networks, 2017"
-XIE = (
-    AGGREGATED,
-    "table 1",
-    "a bottleneck's 3×3 convolution is 32 narrow ones side by side, and wider for it",
-)
-WRN = (
-    "Zagoruyko & Komodakis, Wide Residual Networks, 2016",
-    "table 8",
-    "wider 3×3 convolutions, not more depth",
-)
-SQUEEZING = "Hu et al., Squeeze-and-Excitation Networks, 2018"
-HU = (SQUEEZING, "table 13 of the version of 2019", "each map is weighed by what all of them hold")
-WOO = (
-    "Woo et al., CBAM: Convolutional Block Attention Module, 2018",
-    "table 4",
-    "maps are weighed, then places",
-)
-
-COUNTED = ("parameters", "macs", "receptive_field", "published_parameters", "published_macs")
-COUNTS = {
-    "resnet18": (11_689_512, 1_814_073_344, 435, None, 1.8e9),
-    "resnet34": (21_797_672, 3_663_761_408, 899, None, 3.6e9),
-    "resnet50": (25_557_032, 4_089_184_256, 427, None, 3.8e9),
-    "resnet101": (44_549_160, 7_801_405_440, 971, None, 7.6e9),
-    "resnet152": (60_192_808, 11_513_626_624, 1451, None, 11.3e9),
-    "resnext50_32x4d": (25_028_904, 4_230_479_872, 427, 25.0e6, 4.2e9),
-    "wide_resnet50_2": (68_883_240, 11_398_021_120, 427, 68.9e6, None),
-    "seresnet50": (28_088_024, 4_091_699_200, 427, 28.1e6, 3.87e9),
-    "cbam_resnet50": (28_089_624, 4_095_573_110, 1843, 28.09e6, 3.864e9),
-}
-
-
-def variant(
-    name: str, title: str, source: tuple[str, str, str], *, options: Mapping[str, Option]
-) -> ModelSpec:
-    """A row of the table below; `source` is paper, place and idea."""
-    facts: dict[str, Any] = dict(zip(("paper", "published_in", "idea"), source, strict=True))
-    facts |= dict(zip(COUNTED, COUNTS[name], strict=True)) | {"input_shape": (3, 224, 224), "classes": 1000}
-    why = STRIDE + GATES.get(name, "") if "groups" in options and source in (HE, HU, WOO) else ""
-    return ModelSpec(
-        name, title, int(source[0][-4:]), options=options, deviations=why, small_form=SMALL, **facts
-    )
-
-
-VARIANTS = (
-    variant("resnet18", "ResNet-18", HE, options=BASIC | {"blocks": (2, 2, 2, 2)}),
-    variant("resnet34", "ResNet-34", HE, options=BASIC | {"blocks": (3, 4, 6, 3)}),
-    variant("resnet50", "ResNet-50", HE, options=FIFTY),
-    variant("resnet101", "ResNet-101", HE, options=DEEP | {"blocks": (3, 4, 23, 3)}),
-    variant("resnet152", "ResNet-152", HE, options=DEEP | {"blocks": (3, 8, 36, 3)}),
-    variant("resnext50_32x4d", "ResNeXt-50 32×4d", XIE, options=FIFTY | {"groups": 32, "group_width": 4}),
-    variant("wide_resnet50_2", "Wide ResNet-50-2", WRN, options=FIFTY | {"group_width": 128}),
-    variant("seresnet50", "SE-ResNet-50", HU, options=FIFTY | {"attention": "se"}),
-    variant("cbam_resnet50", "CBAM-ResNet-50", WOO, options=FIFTY | {"attention": "cbam"}),
-)
 
 TORCHVISION = (
     (r"^conv1", "body.stem.0"),

@@ -1,11 +1,10 @@
-"""ResNet for small images: blocks that add what they learn to what they got (He, Zhang, Ren & Sun 2015,
-section 4.2).
+"""ResNet for small images: blocks add what they learn to what they got (He et al. 2015, section 4.2).
 
 A plain network of 56 layers trains worse than one of 20, though it could copy it. When each block only has to
 learn a change, doing nothing is easy, and 110 layers train. Three stages of n blocks, with 16, 32 and 64
 maps, make a depth of 6n + 2 layers.
 
-Where a stage halves the image and duplicates the maps, the shortcut has no weights (the paper's option A): it
+Where a stage halves the image and doubles the maps, the shortcut has no weights (the paper's option A): it
 keeps every second pixel and fills up with maps of zeros. The paper leaves open where; here half are before
 the others, half after.
 """
@@ -18,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.blocks import average_head, conv, conv_relu
+from convscope.models.pytorch.blocks import conv, conv_relu
+from convscope.models.pytorch.heads import average_head
 from convscope.models.pytorch.network import Network
 from convscope.models.spec import ModelSpec
 
@@ -39,6 +39,7 @@ class Block(nn.Module):
         """Option A: every `stride`-th pixel, and maps of zeros on both sides of those that are there."""
         if self.stride == 1 and self.fill == 0:
             return x
+        # Half before and half behind: akamaster's published weights are trained so.
         before = self.fill // 2
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.fill - before))
 
@@ -49,10 +50,9 @@ class Block(nn.Module):
 
 
 def build(spec: ModelSpec, *, depth: int, widths: tuple[int, ...]) -> Network:
-    """A 3×3 stem, (depth − 2) / 2 blocks shared out over the stages of `widths`, average, linear; N×C×H×W →
-    N×K.
-    """
+    """A 3×3 stem, (depth − 2) / 2 blocks in the stages of `widths`, average, linear; N×C×H×W → N×K."""
     layers_a_block_in_every_stage = 2 * len(widths)
+    # Two convolutions a block, and stem and linear layer make the 2 of 6n + 2.
     blocks, rest = divmod(depth - 2, layers_a_block_in_every_stage)
     if rest or blocks < 1:
         raise UserError(
@@ -73,31 +73,6 @@ def build(spec: ModelSpec, *, depth: int, widths: tuple[int, ...]) -> Network:
         inputs = width
     return Network(spec, stages, average_head(spec.classes))
 
-
-# Depth: parameters, multiply-accumulates, receptive field, and the paper's count in millions (table 6).
-VARIANTS = tuple(
-    ModelSpec(
-        f"resnet{depth}",
-        title=f"ResNet-{depth} for small images",
-        year=2015,
-        paper="He et al., Deep Residual Learning for Image Recognition, 2015",
-        idea="blocks learn a change to their input, so that very deep networks train",
-        input_shape=(3, 32, 32),
-        options={"depth": depth, "widths": (16, 32, 64)},
-        parameters=parameters,
-        macs=macs,
-        receptive_field=field,
-        published_parameters=published,
-        published_in="table 6",
-    )
-    for depth, parameters, macs, field, published in (
-        (20, 269_722, 40_551_040, 81, 0.27e6),
-        (32, 464_154, 68_862_592, 137, 0.46e6),
-        (44, 658_586, 97_174_144, 193, 0.66e6),
-        (56, 853_018, 125_485_696, 249, 0.85e6),
-        (110, 1_727_962, 252_887_680, 501, 1.7e6),
-    )
-)
 
 KEY_MAPS = {
     "akamaster": (

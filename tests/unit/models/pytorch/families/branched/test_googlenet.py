@@ -7,7 +7,8 @@ from torch import nn
 from convscope.models.pytorch.families.branched.googlenet import MODULES, auxiliary_head, inception
 from convscope.models.pytorch.network import forward_with_aux
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 from rounding import same_but_for_rounding
 
 
@@ -72,7 +73,7 @@ def test_the_small_form_steps_by_8(side, sides):
 
 
 @pytest.mark.slow
-def test_auxiliary_heads_answer_in_training_alone():
+def test_auxiliary_heads_are_used_in_training_alone():
     net = create("googlenet", input_shape=(1, 32, 32), classes=5)
     x = torch.randn(3, 1, 32, 32)
     logits, auxiliary = forward_with_aux(net.train(), x)
@@ -96,7 +97,7 @@ def test_auxiliary_losses_reach_the_stem_and_leave_what_is_behind_them():
 def test_auxiliary_heads_are_not_counted():
     net = on_meta(224)
     idle = sum(p.numel() for p in net.auxiliary.parameters())
-    assert sum(p.numel() for p in net.parameters()) == networks["googlenet"].spec.parameters + idle
+    assert sum(p.numel() for p in net.parameters()) == variants["googlenet"].spec.parameters + idle
     hidden = 128 * 16 * 1024 + 1024 + 1024 * 1000 + 1000
     assert idle == sum(128 * inputs + 2 * 128 + hidden for inputs in (512, 528))
 

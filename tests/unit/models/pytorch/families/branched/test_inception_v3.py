@@ -14,7 +14,8 @@ from convscope.models.pytorch.families.branched.inception_v3 import (
 )
 from convscope.models.pytorch.network import forward_with_aux
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 
 def on_meta(side):
@@ -90,7 +91,7 @@ def test_the_small_form_steps_by_4(side, sides):
 
 
 @pytest.mark.slow
-def test_the_auxiliary_head_answers_in_training_alone():
+def test_the_auxiliary_head_is_used_in_training_alone():
     net = create("inception_v3", input_shape=(1, 28, 28), classes=4)
     x = torch.randn(2, 1, 28, 28)
     logits, auxiliary = forward_with_aux(net.train(), x)
@@ -102,7 +103,7 @@ def test_the_auxiliary_head_answers_in_training_alone():
 def test_the_auxiliary_head_is_not_counted():
     net = on_meta(299)
     idle = sum(p.numel() for p in net.auxiliary.parameters())
-    assert sum(p.numel() for p in net.parameters()) == networks["inception_v3"].spec.parameters + idle
+    assert sum(p.numel() for p in net.parameters()) == variants["inception_v3"].spec.parameters + idle
     assert idle == 768 * 128 + 2 * 128 + 25 * 128 * 768 + 2 * 768 + 768 * 1000 + 1000
 
 

@@ -8,10 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.blocks import Residual, conv_norm
+from convscope.models.pytorch.blocks import Residual, StochasticDepth, conv_norm
 from convscope.models.pytorch.families.mobile.efficientnet import STAGES, Row, fused_mbconv, mbconv
 from convscope.models.pytorch.families.residual.attention import SqueezeExcite
-from convscope.models.pytorch.families.residual.stochastic_depth import StochasticDepth
 from convscope.models.pytorch.summary import summarise
 from convscope.models.pytorch.zoo import create
 
@@ -120,13 +119,13 @@ def test_maps_halve_where_the_docstring_says(version, side, sides):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "words"),
+    ("option", "value", "message"),
     [
         ("version", "b1", "no version of efficientnet 'b1'; did you mean 'b0'"),
-        ("stochastic_depth", 1.0, r"stochastic_depth is 1\.0; give a share from 0"),
-        ("dropout", -0.1, r"dropout is -0\.1; give a share from 0"),
+        ("stochastic_depth", 1.0, r"stochastic_depth is 1\.0; give a fraction from 0"),
+        ("dropout", -0.1, r"dropout is -0\.1; give a fraction from 0"),
     ],
 )
-def test_options_that_are_none_are_refused(option, value, words):
-    with pytest.raises(UserError, match=words):
+def test_options_that_are_none_are_refused(option, value, message):
+    with pytest.raises(UserError, match=message):
         create("efficientnet_b0", options={option: value})

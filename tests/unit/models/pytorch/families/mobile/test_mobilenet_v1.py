@@ -17,7 +17,8 @@ def designed(**options):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_separable_convolution_looks_first_and_mixes_then(stride):
+def test_a_separable_convolution_filters_first_and_mixes_then(stride):
+    torch.manual_seed(0)
     block = separable(5, 7, stride=stride).eval().double()
     for layer in block:
         if isinstance(layer, nn.BatchNorm2d):
@@ -34,7 +35,7 @@ def test_a_separable_convolution_looks_first_and_mixes_then(stride):
     assert (expected == 6).any(), "the ceiling has to be tried"
 
 
-def test_it_takes_the_share_of_work_that_the_paper_derives():
+def test_it_takes_the_fraction_of_work_that_the_paper_derives():
     """Section 3.1: 1/N + 1/9 of an ordinary 3×3 convolution to N maps."""
     rows = summarise(separable(32, 64, stride=1), (32, 14, 14))
     assert rows.macs == (1 / 64 + 1 / 9) * 9 * 32 * 64 * 14 * 14

@@ -103,5 +103,5 @@ def test_the_head_is_as_wide_as_in_the_tables(size):
 def test_an_unknown_size_names_the_nearest():
     with pytest.raises(UserError, match="no size of mobilenet_v3 'smal'; did you mean 'small'"):
         create("mobilenet_v3_small", options={"size": "smal"})
-    with pytest.raises(UserError, match=r"dropout is -0\.5; give a share from 0"):
+    with pytest.raises(UserError, match=r"dropout is -0\.5; give a fraction from 0"):
         designed("small", dropout=-0.5)

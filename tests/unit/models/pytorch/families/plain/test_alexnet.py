@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 
 def maps_of(side):
@@ -34,10 +35,10 @@ def test_the_small_form_steps_by_4(side, last):
 
 def test_dense_layers_hold_96_percent_of_the_weights():
     net, _ = maps_of(224)
-    assert 0.955 < sum(p.numel() for p in net.head.parameters()) / networks["alexnet"].spec.parameters < 0.965
+    assert 0.955 < sum(p.numel() for p in net.head.parameters()) / variants["alexnet"].spec.parameters < 0.965
 
 
-def test_larger_images_are_averaged_down_to_the_places_of_the_paper():
+def test_larger_images_are_averaged_down_to_the_positions_of_the_paper():
     net, maps = maps_of(320)
     assert maps["stage3"].shape[2:] == (9, 9)
     assert [m.in_features for m in net.head.modules() if isinstance(m, nn.Linear)] == [256 * 36, 4096, 4096]

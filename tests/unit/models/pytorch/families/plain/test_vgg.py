@@ -6,7 +6,8 @@ from torch import nn
 
 from convscope.core.errors import UserError
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 # Windows and the pixels between two of their neighbours, by hand: every convolution adds 2 of its steps,
 # every pool 1.
@@ -29,7 +30,7 @@ def test_layers_with_weights_are_as_many_as_the_name_says(depth, norm):
 @pytest.mark.parametrize("depth", [11, 13, 16, 19])
 def test_counts_follow_from_the_table(depth):
     """Table 1 by columns, then 25,088·4,096, 4,096² and 4,096·1,000; a norm has two numbers a map."""
-    spec, with_norm = networks[f"vgg{depth}"].spec, networks[f"vgg{depth}_bn"].spec
+    spec, with_norm = variants[f"vgg{depth}"].spec, variants[f"vgg{depth}_bn"].spec
     total, maps, inputs = 0, 0, 3
     for width, count in zip((64, 128, 256, 512, 512), spec.options["convolutions"], strict=True):
         for _ in range(count):
@@ -42,11 +43,11 @@ def test_counts_follow_from_the_table(depth):
 
 @pytest.mark.parametrize("depth", [11, 13, 16, 19])
 def test_receptive_fields_by_the_formula(depth):
-    spec = networks[f"vgg{depth}"].spec
+    spec = variants[f"vgg{depth}"].spec
     field, step = 1, 1
     for count in spec.options["convolutions"]:
         field, step = field + 2 * count * step + step, 2 * step
-    assert field == spec.receptive_field == networks[f"vgg{depth}_bn"].spec.receptive_field
+    assert field == spec.receptive_field == variants[f"vgg{depth}_bn"].spec.receptive_field
 
 
 def test_the_field_of_vgg16_is_212_pixels():
@@ -63,7 +64,7 @@ def test_maps_by_stage(side, sides):
     assert [m.shape[1] for m in maps.values()] == [64, 128, 256, 512, 512]
 
 
-def test_larger_images_are_averaged_down_to_the_places_of_the_paper():
+def test_larger_images_are_averaged_down_to_the_positions_of_the_paper():
     for side, numbers in ((320, 512 * 49), (64, 512 * 49), (32, 512 * 16)):
         head = on_meta("vgg11", side).head
         assert [m.in_features for m in head if isinstance(m, nn.Linear)] == [numbers, 4096, 4096]

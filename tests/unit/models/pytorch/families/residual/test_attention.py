@@ -56,7 +56,7 @@ def test_the_gate_of_maps_lets_mean_and_maximum_vote():
     assert torch.allclose(block(x), x * gates[:, :, None, None], rtol=1e-12, atol=1e-14)
 
 
-def test_the_gate_of_places_is_its_formula():
+def test_the_gate_of_positions_is_its_formula():
     block = SpatialGate().double().eval()
     block.bn.running_mean.fill_(0.3)
     block.bn.running_var.fill_(2.0)
@@ -71,7 +71,7 @@ def test_the_gate_of_places_is_its_formula():
     assert torch.allclose(block(x), expected, rtol=1e-12, atol=1e-14)
 
 
-def test_cbam_asks_for_maps_first_and_for_places_then():
+def test_cbam_asks_for_maps_first_and_for_positions_then():
     block, x = ChannelAndSpatialGate(6, 2).eval(), torch.randn(2, 6, 8, 8)
     assert torch.equal(block(x), block.spatial(block.channel(x)))
     assert not torch.allclose(block(x), block.channel(block.spatial(x)))

@@ -8,9 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.models.pytorch.blocks import Residual
+from convscope.models.pytorch.blocks import Residual, StochasticDepth
 from convscope.models.pytorch.families.residual.convnext import ChannelNorm, LayerScale, block, halve
-from convscope.models.pytorch.families.residual.stochastic_depth import StochasticDepth
 from convscope.models.pytorch.zoo import create
 
 SMALL = {"channels": [8, 16, 24, 32], "blocks": [1, 1, 2, 1]}
@@ -24,7 +23,7 @@ def maps_of(side, **options):
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(2, 8), st.integers(1, 5), st.integers(1, 5), st.integers(0, 10**6), st.booleans())
-def test_the_norm_is_over_the_maps_of_each_place(maps, height, width, seed, channels_last):
+def test_the_norm_is_over_the_maps_of_each_position(maps, height, width, seed, channels_last):
     generator = torch.Generator().manual_seed(seed)
     x = 5 + 3 * torch.randn(2, maps, height, width, dtype=torch.float64, generator=generator)
     x = x.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
@@ -109,15 +108,15 @@ def test_channels_stay_last():
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (
             {"blocks": [3, 3, 9]},
             r"channels \[96, .*\] and blocks \[3, 3, 9\] differ in number; give one each a stage",
         ),
-        ({"stochastic_depth": -0.1}, r"stochastic_depth is -0\.1; give a share from 0"),
+        ({"stochastic_depth": -0.1}, r"stochastic_depth is -0\.1; give a fraction from 0"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, words):
-    with pytest.raises(UserError, match=words):
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
         create("convnext_tiny", options=options)

@@ -9,7 +9,8 @@ from torch import nn
 from convscope.core.errors import UserError
 from convscope.models.pytorch.families.residual.densenet import DenseLayer, dense_block
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 FAMILY = ("densenet121", "densenet161", "densenet169", "densenet201")
 
@@ -31,7 +32,7 @@ def test_counts_and_fields_by_the_formula(name):
     """A layer: norm of all maps, 1×1 to 4k, norm, 3×3 to k. A transition: norm, 1×1 to half. 3×3 adds two
     steps.
     """
-    spec = networks[name].spec
+    spec = variants[name].spec
     k, blocks = spec.options["growth"], spec.options["blocks"]
     maps = 2 * k
     total = 49 * 3 * maps + 2 * maps

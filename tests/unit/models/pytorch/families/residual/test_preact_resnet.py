@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from convscope.core.errors import UserError
 from convscope.models.pytorch.families.residual.preact_resnet import Block
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 
 def count_of(depth, width, channels=3, classes=10):
@@ -133,7 +134,7 @@ def test_maps_at_full_size_and_in_the_small_form():
     assert sizes["preact_resnet18", 32] == [(64, 32), (64, 32), (128, 16), (256, 8), (512, 4)]
     assert sizes["wrn_28_10", 32] == [(16, 32), (160, 32), (320, 16), (640, 8)]
     assert sizes["wrn_28_10", 96] == [(16, 96), (160, 96), (320, 48), (640, 24)]
-    assert not networks["wrn_28_10"].spec.small
+    assert not variants["wrn_28_10"].spec.small
 
 
 @pytest.mark.parametrize(

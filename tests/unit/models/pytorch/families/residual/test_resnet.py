@@ -9,7 +9,8 @@ from convscope.core.errors import UserError
 from convscope.models.pytorch.families.residual.attention import ChannelAndSpatialGate, SqueezeExcite
 from convscope.models.pytorch.families.residual.resnet import Block, basic, bottleneck
 from convscope.models.pytorch.summary import summarise
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 DEEP = ["resnet50", "resnet101", "resnet152"]
 
@@ -67,13 +68,13 @@ def test_a_block_that_learned_nothing_passes_on_what_is_positive():
     assert torch.equal(block(x), x.relu())
 
 
-@pytest.mark.parametrize(("stride_in", "share"), [("1x1", 0.25), ("3x3", 1.0)])
-def test_a_stride_in_the_first_1x1_overlooks_three_of_four_places(stride_in, share):
+@pytest.mark.parametrize(("stride_in", "fraction"), [("1x1", 0.25), ("3x3", 1.0)])
+def test_a_stride_in_the_first_1x1_overlooks_three_of_four_positions(stride_in, fraction):
     change = bottleneck(8, 16, 2, groups=1, group_width=64, stride_in=stride_in)
     block = Block(change, 8, 64, stride=2).double()
     x = torch.randn(2, 8, 12, 12, dtype=torch.float64, requires_grad=True)
     block(x).square().sum().backward()
-    assert (x.grad != 0).any(1).double().mean() == share
+    assert (x.grad != 0).any(1).double().mean() == fraction
 
 
 @pytest.mark.slow
@@ -101,7 +102,7 @@ def test_the_receptive_field_depends_on_where_the_stride_is(name, published, tor
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*DEEP, "seresnet50", "cbam_resnet50"])
 def test_with_the_stride_where_the_papers_had_it_the_costs_are_theirs(name):
-    spec = networks[name].spec
+    spec = variants[name].spec
     summary = summarise(on_paper(name, stride_in="1x1"))
     assert summary.parameters == spec.parameters
     assert summary.macs == pytest.approx(spec.published_macs, rel=0.016) and "1×1" in spec.deviations

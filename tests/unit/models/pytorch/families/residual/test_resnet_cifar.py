@@ -12,7 +12,8 @@ from torch import nn
 
 from convscope.models.pytorch.families.residual.resnet_cifar import Block
 from convscope.models.pytorch.load_weights import load_weights
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create, key_maps_of
+from convscope.models.variants.registry import variants
 
 DATA = Path(__file__).resolve().parents[5].parent / "shared" / "data"
 
@@ -30,7 +31,7 @@ def count(depth, channels=3, classes=10):
 
 @pytest.mark.parametrize(("depth", "paper"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
 def test_counts_equal_the_formula_and_the_paper(depth, paper):
-    assert networks[f"resnet{depth}"].spec.parameters == count(depth)
+    assert variants[f"resnet{depth}"].spec.parameters == count(depth)
     assert round(count(depth) / 1e6, 1 if depth == 110 else 2) == paper
 
 
@@ -78,7 +79,7 @@ def test_a_block_that_learned_nothing_passes_on_what_is_positive():
 
 @pytest.mark.data
 @pytest.mark.skipif(not (DATA / "weights").is_dir(), reason="../shared/data is not there")
-def test_published_weights_answer_as_published():
+def test_published_weights_are_as_accurate_as_published():
     """Y. Idelbayev's weights, 91.73 % on all 10,000 images, must be right about as often on the first
     1,000."""
     import pyarrow.parquet as pq
@@ -87,8 +88,8 @@ def test_published_weights_answer_as_published():
     with np.load(DATA / "weights" / "cifar10_resnet20.npz") as stored:
         weights = {name: torch.from_numpy(stored[name]) for name in stored.files}
     net = create("resnet20")
-    fit = load_weights(net, weights, networks["resnet20"].key_maps)
-    assert fit.whole and fit.layout == "akamaster"
+    report = load_weights(net, weights, key_maps_of("resnet20"))
+    assert report.whole and report.key_map == "akamaster"
     table = next(
         pq.ParquetFile(next((DATA / "cifar10").rglob("*test*.parquet"))).iter_batches(1000)
     ).to_pydict()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from convscope.models.pytorch.families.plain.lenet_1998 import (
+from convscope.models.pytorch.families.plain.lenet import (
     FOURS,
     THREES,
     Distances,
@@ -13,7 +13,8 @@ from convscope.models.pytorch.families.plain.lenet_1998 import (
     Subsample,
     code,
 )
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 
 # Trainable parameters and connections of each layer (section II-B of the paper); the output has 840 of the
 # latter.
@@ -32,7 +33,7 @@ def test_every_layer_counts_as_the_paper_says():
     (c1, _, s2, _), (c3, _, s4, _), (_, c5, _, f6, *_) = net.body.stage1, net.body.stage2, net.head
     assert [size(m) for m in (c1, s2, c3, s4, c5, f6)] == [parameters for parameters, _ in LAYERS.values()]
     assert (
-        size(net) == sum(p for p, _ in LAYERS.values()) == 60_000 == networks["lenet5_1998"].spec.parameters
+        size(net) == sum(p for p, _ in LAYERS.values()) == 60_000 == variants["lenet5_1998"].spec.parameters
     )
 
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from convscope.core.bundle import Bundle
 from convscope.core.errors import ShapeError, UserError
-from convscope.models.pytorch.build import build, rebuild
+from convscope.models.engine import open_network
+from convscope.models.pytorch.engine import build
 
 OWN = """
 from torch import nn
@@ -24,7 +25,12 @@ class Net(nn.Sequential):
 
 def bundle(network):
     weights = {name: value.numpy().copy() for name, value in network.state_dict().items()}
-    return Bundle(weights, network.spec.to_dict(), {}, tuple("abc"[: network.spec.classes]))
+    classes = tuple("abc"[: network.spec.classes])
+    return Bundle(weights=weights, model=network.spec.to_dict(), preprocess={}, classes=classes)
+
+
+def reopened(bundle, model=None):
+    return open_network(bundle, model)[1]
 
 
 def same(one, two):
@@ -62,11 +68,11 @@ def test_a_network_of_the_list_comes_back_by_its_name_and_options():
     made = build(
         "small_cnn", input_shape=(3, 9, 8), classes=2, options={"widths": [3, 5], "pooling": "average"}
     )
-    back = rebuild(bundle(made))
+    back = reopened(bundle(made))
     assert back.spec == made.spec and same(made, back) and not back.training
 
 
-def test_an_own_network_has_to_be_given_again(tmp_path):
+def test_a_custom_model_has_to_be_passed_again(tmp_path):
     file = tmp_path / "net.py"
     file.write_text(OWN)
     made = build(f"{file}:Net", input_shape=(1, 8, 8), classes=3)
@@ -74,9 +80,9 @@ def test_an_own_network_has_to_be_given_again(tmp_path):
     with pytest.raises(
         UserError, match=r"your own network Net \(trained from .*net\.py\) and no code; give it"
     ):
-        rebuild(bundle(made))
+        reopened(bundle(made))
     for model in (Net, Net()):
-        assert same(made, rebuild(bundle(made), model))
+        assert same(made, reopened(bundle(made), model))
 
 
 @pytest.mark.parametrize(
@@ -91,5 +97,5 @@ def test_weights_that_do_not_fit_are_one_line(change):
         if value is not None:
             made.weights[key] = value
     with pytest.raises(UserError, match="the bundle's weights do not fit Net") as caught:
-        rebuild(made, Net)
+        reopened(made, Net)
     assert "\n" not in str(caught.value)

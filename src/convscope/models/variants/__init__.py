@@ -1,0 +1,1 @@
+"""The networks as tables: what each is called, comes from, takes and counts. No framework, and no NumPy."""
