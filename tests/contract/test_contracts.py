@@ -13,9 +13,10 @@ from convscope.core.decision import Decision
 from convscope.data.dataset import Subset
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.source import open_source
-from convscope.inference.load import classifier_of, load
+from convscope.inference.load import load, predictor_of
 from convscope.models.pytorch.predictor import TorchPredictor
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 from distinct import A_FAMILY, DISTINCT
 
 KINDS = {
@@ -78,7 +79,7 @@ def images(channels=1, count=5):
 
 
 # Colour changes the first layer alone; a hundred million weights take seconds to write.
-COLOURED = [name for name in A_FAMILY if networks[name].spec.parameters < 20e6]
+COLOURED = [name for name in A_FAMILY if variants[name].spec.parameters < 20e6]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_a_bundle_gives_back_the_network_bit_for_bit(name, channels, tmp_path):
     assert np.array_equal(back.predict(images(channels)), expected)
     assert back.decision == Decision(1.7) and back.predictor.network.spec == net.spec
     if name == "small_cnn":  # the other way to the same classifier
-        again = classifier_of(Bundle.load(tmp_path), device="cpu")
+        again = predictor_of(Bundle.load(tmp_path), device="cpu")
         assert np.array_equal(again.predict(images(channels)), expected)
 
 

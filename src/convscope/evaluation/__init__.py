@@ -1,1 +1,1 @@
-"""Figures about answers. Everything here takes any Predictor."""
+"""How good a trained network is, and how it fares as images get worse. Knows no task."""

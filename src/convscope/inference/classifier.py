@@ -1,14 +1,13 @@
-"""A trained network that answers for whatever a person calls an image: the same road for every form of the
-network.
-"""
+"""A trained network that takes whatever a person calls an image, in the same way for each of its forms."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +23,110 @@ from convscope.data.sources.image_walk import Leftovers, walk_images
 from convscope.inference.prediction import Prediction, failed_prediction, predictions_of
 
 Inputs: TypeAlias = ImageLike | Iterable[Any]
+Result = TypeVar("Result")
 
 BATCH = 64
+"""Images in memory at once while predictions are streamed."""
 
 
-class Classifier:
-    """A predictor with its preprocessing and its decision: from images to answers.
+# eq=False: `==` of arrays is an array, which has no truth value.
+@dataclass(frozen=True, eq=False)
+class PreparedBatch:
+    """Images by name, each prepared, uint8 H×W×C, or the error why it cannot be read."""
+
+    items: tuple[tuple[str, NDArray[np.uint8] | UnreadableImage], ...]
+
+    @property
+    def readable(self) -> list[tuple[str, NDArray[np.uint8]]]:
+        """Names and pixels of those that could be read, in their order."""
+        return [(name, image) for name, image in self.items if not isinstance(image, UnreadableImage)]
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """Their pixels, uint8 N×H×W×C; at least one must be readable."""
+        return np.stack([image for _, image in self.readable])
+
+    def merge(
+        self, results: Iterable[Result], failed: Callable[[str, UnreadableImage], Result]
+    ) -> Iterator[Result]:
+        """A result for each image in its place: the next of `results`, of those readable, or `failed`."""
+        readable = iter(results)
+        for name, image in self.items:
+            yield failed(name, image) if isinstance(image, UnreadableImage) else next(readable)
+
+
+class ImagePredictor:
+    """A predictor with its preprocessing and its decision: from whatever a person calls an image to outputs.
+
+    It is a Predictor itself. What outputs mean is the task's to say; `Classifier` makes predictions of them.
+
+    >>> class Mean:
+    ...     classes = ("grey",)
+    ...     def predict(self, images):
+    ...         return images.mean(axis=(1, 2, 3))[:, None].astype(np.float32)
+    >>> ImagePredictor(Mean(), Preprocess(1, 8, 8), Decision()).outputs(np.full((5, 5), 9, np.uint8)).tolist()
+    [[9.0]]
+    """
+
+    def __init__(self, predictor: Predictor, preprocess: Preprocess, decision: Decision) -> None:
+        """`predictor`: takes what `preprocess` makes; `decision`: makes predictions of what it gives."""
+        self.predictor, self.preprocess, self.decision = predictor, preprocess, decision
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the K outputs."""
+        return self.predictor.classes
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Outputs N×K for prepared images, uint8 N×H×W×C."""
+        return self.predictor.predict(images)
+
+    def outputs(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Outputs N×K for the images that `inputs` stands for, in their order; see `Classifier.classify`.
+
+        Raises UnreadableImage for a file that cannot be decoded, and what `named_images` raises.
+        """
+        names, pixels = self.prepare(inputs)
+        if not names:
+            return np.empty((0, len(self.classes)), np.float32)
+        # The pixels fit in memory; the feature maps of all images would not.
+        batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+        return np.concatenate([self.predict(batch) for batch in batches])
+
+    def prepare(self, inputs: Inputs) -> tuple[list[str], NDArray[np.uint8]]:
+        """The names and prepared pixels, uint8 N×H×W×C, of all images; the errors are those of `outputs`."""
+        prepared = [(name, self.preprocess.prepare(image, name=name)) for name, image in named_images(inputs)]
+        pixels = np.array([pixels for _, pixels in prepared], np.uint8)
+        # Of no images np.array has the shape (0,); a network needs four axes.
+        return [name for name, _ in prepared], pixels.reshape(-1, *self.preprocess.shape)
+
+    def prepared_batches(
+        self, named: Iterable[tuple[str, ImageLike]], size: int = BATCH
+    ) -> Iterator[PreparedBatch]:
+        """Named images, decoded in threads and prepared for the network, `size` at a time.
+
+        Args:
+            named: as `named_images` gives them.
+            size: images of a batch, at least 1; the last may have fewer.
+
+        Yields:
+            Batches in the order of the images; one that cannot be read has its error there.
+        """
+        # Threads are enough: Pillow releases the interpreter lock while it decodes.
+        prepared = ordered_parallel_map(self._prepare, named)
+        while chunk := tuple(islice(prepared, size)):
+            yield PreparedBatch(chunk)
+
+    def _prepare(self, item: tuple[str, ImageLike]) -> tuple[str, NDArray[np.uint8] | UnreadableImage]:
+        name, image = item
+        try:
+            return name, self.preprocess.prepare(image, name=name)
+        except UnreadableImage as error:
+            return name, error
+
+
+class Classifier(ImagePredictor):
+    """An ImagePredictor whose outputs are logits of classes.
 
     >>> class Grey:
     ...     classes = ("dark", "light")
@@ -41,60 +138,33 @@ class Classifier:
     'dark'
     """
 
-    def __init__(self, predictor: Predictor, preprocess: Preprocess, decision: Decision) -> None:
-        self.predictor, self.preprocess, self.decision = predictor, preprocess, decision
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the K answers."""
-        return self.predictor.classes
-
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Logits N×K for prepared images, uint8 N×H×W×C: a Classifier is a Predictor, too."""
-        return self.predictor.predict(images)
-
     def classify(self, inputs: Inputs, *, top: int = 5) -> list[Prediction]:
-        """The answers for `inputs`, in their order, each with the `top` most probable classes.
+        """Predictions for `inputs`, in their order.
 
-        `inputs`: one image or an iterable of them. An image is a path, the bytes of a file, a PIL image or an
-        array (uint8 H×W or H×W×C); a folder stands for every image below it, sorted, and an array N×H×W×C for
-        N images. A file that cannot be read has an answer with an `error`, and the others are answered all
-        the same.
+        Args:
+            inputs: one image or an iterable of them. An image is a path, the bytes of a file, a PIL image or
+                an array (uint8 H×W or H×W×C); a folder stands for every image below it, sorted, and an array
+                N×H×W×C for N images.
+            top: so many of the most probable classes each.
 
-        Raises UserError for a path that does not exist, a folder without images, and what is no image at all.
+        Returns:
+            One Prediction an image. A file that cannot be read has one with an `error`.
+
+        Raises:
+            UserError: a path that does not exist, a folder without images, and what is no image at all.
         """
         return list(self.stream(inputs, top=top))
 
     def stream(self, inputs: Inputs, *, top: int = 5) -> Iterator[Prediction]:
-        """The answers of `classify` as they come, 64 at a time: memory does not grow with the number of
-        images.
-        """
-        prepared = ordered_parallel_map(self._prepare, named_images(inputs))
-        while chunk := list(islice(prepared, BATCH)):
-            yield from self._answers(chunk, top)
+        """The predictions of `classify` as they come, 64 at a time: memory stays the same for any number."""
+        for batch in self.prepared_batches(named_images(inputs)):
+            good = self._predictions(batch, top) if batch.readable else []
+            yield from batch.merge(good, lambda name, error: failed_prediction(name, error.reason))
 
-    def _prepare(self, item: tuple[str, ImageLike]) -> tuple[str, NDArray[np.uint8] | UnreadableImage]:
-        name, image = item
-        try:
-            return name, self.preprocess.prepare(image, name=name)
-        except UnreadableImage as error:
-            return name, error
-
-    def _answers(
-        self, chunk: list[tuple[str, NDArray[np.uint8] | UnreadableImage]], top: int
-    ) -> Iterator[Prediction]:
-        good = [(name, image) for name, image in chunk if isinstance(image, np.ndarray)]
-        answered: Iterator[Prediction] = iter(())
-        if good:
-            logits = self.predictor.predict(np.stack([image for _, image in good]))
-            names = [name for name, _ in good]
-            answered = iter(predictions_of(names, logits, self.classes, decision=self.decision, top=top))
-        for name, image in chunk:
-            yield (
-                failed_prediction(name, image.reason)
-                if isinstance(image, UnreadableImage)
-                else next(answered)
-            )
+    def _predictions(self, batch: PreparedBatch, top: int) -> list[Prediction]:
+        logits = self.predictor.predict(batch.images)
+        names = [name for name, _ in batch.readable]
+        return predictions_of(names, logits, self.classes, decision=self.decision, top=top)
 
 
 def named_images(inputs: Inputs) -> Iterator[tuple[str, ImageLike]]:
@@ -104,7 +174,7 @@ def named_images(inputs: Inputs) -> Iterator[tuple[str, ImageLike]]:
     ['image 1', 'image 2', 'image 3']
     """
     if isinstance(inputs, list | tuple):
-        # Before the first answer, so that a slip of the pen does not show up after an hour.
+        # Before the first prediction, so that a mistyped path does not show up after an hour.
         for path in inputs:
             if isinstance(path, str | Path):
                 _existing(path)
@@ -113,11 +183,14 @@ def named_images(inputs: Inputs) -> Iterator[tuple[str, ImageLike]]:
 
 
 def _flat(inputs: Inputs) -> Iterator[tuple[str, ImageLike]]:
+    # Text before iterables: a string is one, too, of letters.
     if isinstance(inputs, str | Path):
         yield from _files(_existing(inputs))
     elif isinstance(inputs, np.ndarray):
+        # Three axes could be N grey images; they are taken for H×W×C, one image.
         yield from (("", image) for image in (inputs if inputs.ndim == 4 else [inputs]))
     elif isinstance(inputs, bytes | Image.Image):
+        # Pillow keeps the path of a file; an image made in memory has none.
         yield str(getattr(inputs, "filename", "")), inputs
     elif isinstance(inputs, Iterable):
         several: Iterable[Any] = inputs
@@ -144,9 +217,8 @@ def _files(path: Path) -> Iterator[tuple[str, ImageLike]]:
     left = Leftovers()
     images = walk_images(path, left)
     if not images:
-        raise UserError(
-            "; ".join([f"{path} holds no images", *left.notes(), "give a folder with pictures in it"])
-        )
+        notes = "; ".join([f"{path} holds no images", *left.notes(), "give a folder with pictures in it"])
+        raise UserError(notes)
     for image in images:
         yield str(path / image), path / image
 

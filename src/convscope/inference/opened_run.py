@@ -1,91 +1,104 @@
-"""A run, opened once and handed on: its bundle, its classifier, and images of its own data."""
+"""A run, opened once and handed on: its bundle, its network, and images of its own data."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.bundle import Bundle, find_bundle
-from convscope.core.contracts import Progress, Tell
+from convscope.core.contracts import Dataset
+from convscope.core.run.progress import Progress
 from convscope.data.preparing.prepared_split import PreparedSplit
 from convscope.data.source import open_source
-from convscope.inference.classifier import Classifier, Inputs, check_finite, named_images
-from convscope.inference.load import classifier_of
+from convscope.data.targets import Targets
+from convscope.inference.classifier import ImagePredictor, Inputs
+from convscope.inference.load import Model, predictor_of
 from convscope.inference.run_data import open_prepared
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedRun:
-    """The bundle of a run in `folder`, its classifier, and where images come from: `data`, else what it
-    learned from.
+    """The bundle of a run in `folder`, and its network as a `predictor`.
 
-    `tell(what, done, total)` is called as work goes on.
+    `data`: other images than those that the network was trained on; None for these. `progress(what, done,
+    total)` is called as work goes on.
     """
 
     bundle: Bundle
     folder: Path
-    classifier: Classifier
+    predictor: ImagePredictor
     data: str | Path | None = None
-    tell: Tell | None = None
+    progress: Progress | None = None
 
+    def images(
+        self, split: str, targets: Callable[[Dataset], Targets] | None = None
+    ) -> tuple[str, str, PreparedSplit]:
+        """The prepared images of a split.
+
+        Args:
+            split: train, validation or test; of data that are not split, all images count.
+            targets: what the network is to say of the images; their class labels by default.
+
+        Returns:
+            The name of the data, that of the split ("all" of data that are not split), and the images.
+
+        Raises:
+            UserError: the data, the split or the classes do not fit.
+        """
+        return open_prepared(
+            self.bundle, self.folder, self.data, split=split, targets=targets, progress=self.progress
+        )
+
+    # Decoded once, however many views look at them.
+    # On a frozen class, too: cached_property writes to __dict__, not through setattr.
     @cached_property
     def opened(self) -> tuple[str, PreparedSplit]:
-        """Where the images are from, in words, and the images: the validation split, unless the data have
-        none.
+        """Where images are from, in words, and the images: the validation split, unless the data have none.
 
         Validation and not test: what is seen here may well change what is done next.
         """
         split = "validation"
         if self.data is not None and split not in (splits := open_source(self.data).split_names):
             split = "test" if "test" in splits else splits[0]
-        name, split, part = open_prepared(self.bundle, self.folder, self.data, split=split, tell=self.tell)
-        return (f"all of {name}" if split == "all" else f"the {split} split of {name}"), part
+        name, split, images = self.images(split)
+        return (f"all of {name}" if split == "all" else f"the {split} split of {name}"), images
 
     def subsample(self, count: int) -> tuple[str, PreparedSplit]:
-        """At most `count` images spread evenly over all, and where they are from."""
-        words, part = self.opened
-        if len(part) <= count:
-            return words, part
-        return f"{count:,} images spread over {words}", part.subsample(count)
+        """At most `count` images, evenly spaced over all, and where they are from."""
+        source, images = self.opened
+        if len(images) <= count:
+            return source, images
+        return f"{count:,} images spread over {source}", images.subsample(count)
 
     def prepared(self, images: Inputs) -> tuple[list[str], NDArray[np.uint8]]:
-        """The names and pixels, uint8 N×H×W×C, of images that a person names; errors are those of
-        `named_images`.
-        """
-        found = [
-            (name, self.classifier.preprocess.prepare(image, name=name))
-            for name, image in named_images(images)
-        ]
-        pixels = np.array([pixels for _, pixels in found], np.uint8)
-        return [name for name, _ in found], pixels.reshape(-1, *self.classifier.preprocess.shape)
-
-    def telling(self, what: str) -> Progress | None:
-        """`tell` for one kind of work."""
-        tell = self.tell
-        return (lambda done, total: tell(what, done, total)) if tell else None
+        """The names and pixels, uint8 N×H×W×C, of images that a person names, as `prepare` makes them."""
+        return self.predictor.prepare(images)
 
 
 def open_run(
     run: str | Path,
     *,
     data: str | Path | None = None,
-    model: str | nn.Module | type[nn.Module] | None = None,
-    tell: Tell | None = None,
+    model: Model = None,
+    progress: Progress | None = None,
 ) -> OpenedRun:
-    """Open a run folder or a bundle; the arguments and errors are those of `evaluate`.
+    """Open a run folder or a bundle.
 
-    Raises Failure for a network that answers with NaN or infinity: there is nothing in it to look at.
+    Args:
+        run: the folder, or the file.
+        data: other images, by name or path; nothing of them is opened here.
+        model: for a custom model, as in `load`.
+        progress: is called as images are decoded.
+
+    Raises:
+        UserError: there is no bundle, or it does not fit.
     """
+    # The folder is where the file is: a run that was moved finds its own split.
     path = find_bundle(Path(run))
     bundle = Bundle.load(path)
-    classifier = classifier_of(bundle, model)
-    check_finite(classifier.predict(np.full((1, *classifier.preprocess.shape), 128, np.uint8)))
-    return OpenedRun(bundle, path.parent, classifier, data, tell)
+    return OpenedRun(bundle, path.parent, predictor_of(bundle, model), data, progress)

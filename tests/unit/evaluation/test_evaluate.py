@@ -10,7 +10,7 @@ import small_data
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.evaluation.evaluate import evaluate
 from convscope.inference.load import load
 from convscope.training.train import train_run
@@ -24,7 +24,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     made = RunConfig.from_dict(small_data.settings(epochs=3)).merge({"data": {"source": str(data)}})
-    return train_run(made, out=tmp_path_factory.mktemp("runs") / "run", display=Display(quiet=True)).folder
+    return train_run(made, out=tmp_path_factory.mktemp("runs") / "run", observer=Silent()).folder
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +34,11 @@ def _quick(no_pictures): ...
 @pytest.mark.slow
 def test_the_figures_are_those_of_training(run, tmp_path):
     told = []
-    result = evaluate(run, out=tmp_path, tell=lambda what, done, total: told.append((what, done, total)))
-    assert result.findings.to_dict() == Bundle.load(run).metrics["test"]
-    assert result.logits.shape == (45, 3) and result.decision == Bundle.load(run).decision
-    assert result.metrics.top1 == np.mean(result.logits.argmax(1) == result.part.targets)
+    result = evaluate(run, out=tmp_path, progress=lambda what, done, total: told.append((what, done, total)))
+    found = result.result
+    assert found.to_dict() == Bundle.load(run).metrics["test"]
+    assert found.logits.shape == (45, 3) and result.decision == Bundle.load(run).decision
+    assert result.metrics.top1 == np.mean(found.logits.argmax(1) == result.images.targets)
     assert told[-1] == ("predict", 45, 45) and result.folder == tmp_path
     assert evaluate(run / "bundle.safetensors", out=tmp_path).metrics.top1 == result.metrics.top1
     assert evaluate(run, split="validation", out=tmp_path).metrics.images == 18
@@ -46,7 +47,7 @@ def test_the_figures_are_those_of_training(run, tmp_path):
 @pytest.mark.slow
 def test_robustness_where_it_is_asked_for(run, tmp_path):
     told = []
-    result = evaluate(run, out=tmp_path, robustness=True, tell=lambda *words: told.append(words))
+    result = evaluate(run, out=tmp_path, robustness=True, progress=lambda *words: told.append(words))
     assert told[-1] == ("robustness", 40, 40) and result.robustness.clean == result.metrics.top1
     assert result.to_dict()["robustness"] == json.loads((tmp_path / "test_robustness.json").read_text())
     assert evaluate(run, out=tmp_path).robustness is None
@@ -129,7 +130,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(run, tmp_path):
     (tmp_path / "file").write_text("")
     told = []
     with pytest.raises(UserError, match="is a file; a folder is needed"):
-        evaluate(run, out=tmp_path / "file", tell=lambda what, *_: told.append(what))
+        evaluate(run, out=tmp_path / "file", progress=lambda what, *_: told.append(what))
     assert "predict" not in told
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from convscope.core.contracts import Predictor
 from convscope.core.decision import Decision
 from convscope.core.errors import UserError
+from convscope.data.preparing.decode import UnreadableImage
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.inference.classifier import BATCH, Classifier, named_images
 
@@ -191,5 +192,25 @@ def test_nothing_in_nothing_out(classifier):
 
 
 def test_it_needs_no_torch():
-    code = "import sys, convscope.inference.classifier, convscope.experiments.compare; assert 'torch' not in sys.modules"
+    modules = (
+        "inference.opened_run",
+        "tasks.classification.task",
+        "evaluation.evaluate",
+        "experiments.compare",
+    )
+    imports = "; ".join(f"import convscope.{module}" for module in modules)
+    code = f"import sys; {imports}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_outputs_of_whatever_is_an_image_a_batch_at_a_time(classifier):
+    images = [grey(tenth % 10) for tenth in range(BATCH + 3)]
+    outputs = classifier.outputs(images)
+    assert outputs.argmax(1).tolist() == [tenth % 10 for tenth in range(BATCH + 3)]
+    assert classifier.predictor.batches == [BATCH, 3]
+    assert classifier.outputs([]).shape == (0, 10)
+
+
+def test_outputs_of_a_file_that_cannot_be_read_are_an_error(classifier):
+    with pytest.raises(UnreadableImage, match="image 2"):
+        classifier.outputs([png(1), png(1)[:40]])

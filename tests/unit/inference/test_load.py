@@ -11,7 +11,8 @@ from convscope.core.bundle import Bundle
 from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.data.preparing.preprocess import Preprocess
-from convscope.inference.load import classifier_of, load
+from convscope.inference.classifier import ImagePredictor
+from convscope.inference.load import load, openers, predictor_of
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.zoo import create
 
@@ -59,9 +60,9 @@ def test_reading_a_bundle_unpickles_nothing(tmp_path, monkeypatch):
 
 
 def test_the_device_is_asked_for_by_name():
-    assert classifier_of(bundle(), device="cpu").predictor.device.type == "cpu"
+    assert predictor_of(bundle(), device="cpu").predictor.device.type == "cpu"
     with pytest.raises(UserError, match="there is no device 'gpu'"):
-        classifier_of(bundle(), device="gpu")
+        predictor_of(bundle(), device="gpu")
 
 
 @pytest.mark.parametrize(
@@ -75,5 +76,33 @@ def test_the_device_is_asked_for_by_name():
 )
 def test_what_does_not_fit_together_is_one_line(changes, message):
     with pytest.raises(UserError, match=message) as caught:
-        classifier_of(bundle(**changes))
+        predictor_of(bundle(**changes))
     assert "\n" not in str(caught.value)
+
+
+def test_another_form_is_opened_by_what_was_entered_for_it(monkeypatch):
+    monkeypatch.setattr(openers, "_entries", dict(openers._entries))
+
+    class Table:
+        classes = small_data.CLASSES
+
+        def predict(self, images):
+            return np.tile(np.float32([0, 9, 0]), (len(images), 1))
+
+    asked = []
+
+    @openers.add("table")
+    def open_table(bundle, preprocess, model, device):
+        asked.append((bundle.form, preprocess, model, device))
+        return Table()
+
+    opened = predictor_of(bundle(form="table"), device="cpu")
+    assert asked == [("table", PREPROCESS, None, "cpu")]
+    assert opened.classify(small_data.pictures(2)[0])[1].label == "bee"
+
+
+def test_another_task_than_classification_has_outputs_and_no_classes_to_choose_from():
+    opened = predictor_of(bundle(task="something else"))
+    assert type(opened) is ImagePredictor
+    images, _ = small_data.pictures(3)
+    np.testing.assert_array_equal(opened.outputs(images), opened.predict(images))

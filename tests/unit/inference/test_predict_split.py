@@ -26,9 +26,9 @@ def part(count):
 def test_logits_in_order_and_progress(monkeypatch):
     monkeypatch.setattr(module, "BATCH", 4)
     told, source = [], part(10)
-    logits = predict_split(Mean(), source, progress=lambda done, total: told.append((done, total)))
+    logits = predict_split(Mean(), source, progress=lambda *step: told.append(step))
     np.testing.assert_array_equal(logits, Mean().predict(source.take(np.arange(10))))
-    assert told == [(4, 10), (8, 10), (10, 10)]
+    assert told == [("predict", 4, 10), ("predict", 8, 10), ("predict", 10, 10)]
 
 
 def test_nothing_to_answer():

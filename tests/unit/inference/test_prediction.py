@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from convscope.commands.output import predictions_table
 from convscope.core.decision import Decision
-from convscope.inference.prediction import failed_prediction, predictions_of, printable
-from convscope.inference.prediction_text import (
+from convscope.inference.prediction import (
+    failed_prediction,
     prediction_header,
     predictions_csv,
     predictions_json,
-    predictions_table,
+    predictions_of,
+    printable,
 )
 
 CLASSES = ("cat", "dog", "[red]owl", "ant")

@@ -9,9 +9,8 @@ import pytest
 
 import small_data
 from convscope.core.config import RunConfig
-from convscope.core.run.display import Display
-from convscope.report.contents import SECTIONS
-from convscope.report.write import write_report
+from convscope.core.run.progress import Silent
+from convscope.report.write import contents, write_report
 from convscope.training.train import train_run
 from no_drawing import undrawn
 
@@ -23,7 +22,7 @@ def lonely(npz, tmp_path_factory):
         undrawn(patch.setattr)
         root = tmp_path_factory.mktemp("lonely")
         config = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": str(npz)}})
-        run = train_run(config, out=root / "run", display=Display(quiet=True))
+        run = train_run(config, out=root / "run", observer=Silent())
         return shutil.copy(run.folder / "bundle.safetensors", root / "alone.safetensors")
 
 
@@ -39,7 +38,8 @@ def test_of_a_bundle_alone_and_a_single_image(lonely, tmp_path, right):
     report = write_report(lonely, data, out=tmp_path / "out")
     page = report.path.read_text()
     assert report.evaluation.metrics.top1 == right
-    assert all(f'<section id="{section.name}"' in page for section in SECTIONS)
+    sections = contents(report.evaluation.result.sections())
+    assert len(sections) == 12 and all(f'<section id="{section.name}"' in page for section in sections)
     assert "1\xa0image." in page and "1 images" not in page and "1\xa0images" not in page
     assert ("No image is answered wrongly." in page) == right
     assert "There are no curves" in page and 'id="class-curves-' not in page

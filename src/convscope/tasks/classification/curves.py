@@ -28,7 +28,7 @@ class ClassCurves:
 
     `roc`: (false positive rate, true positive rate), 2×P with P ≤ 200, from (0, 0) to (1, 1), and `auc` under
     it. `precision_recall`: (recall, precision), 2×Q with Q ≤ 200, recall rising, and `average_precision`. All
-    None where the images are all of this class, or none is: there is nothing to tell apart.
+    are None where all images are of this class, or none is.
     """
 
     name: str
@@ -42,24 +42,31 @@ class ClassCurves:
 def class_curves(
     logits: NDArray[Any], labels: NDArray[np.int64], classes: Sequence[str]
 ) -> tuple[ClassCurves, ...]:
-    """The curves of the K `classes`, from logits N×K and labels N; the score of a class is its softmax
-    probability.
+    """The curves of K classes; the score of a class is its softmax probability.
 
     AUC is the area under straight lines between the thresholds; average precision is Σ (R_n − R_{n−1}) · P_n,
     which draws no line through precisions that were never reached (Davis and Goadrich 2006).
+
+    Args:
+        logits: N×K.
+        labels: N class indices.
+        classes: the K names.
 
     >>> curves = class_curves(np.log([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 0, 1]), ["a", "b"])
     >>> curves[0].auc, round(curves[0].average_precision, 3)
     (0.5, 0.833)
     """
+    # Without the temperature, which would leave each class's ranking nearly, and not quite, the same.
     probabilities = Decision().probabilities(logits)
     return tuple(_one(name, probabilities[:, k], labels == k) for k, name in enumerate(classes))
 
 
 def _one(name: str, scores: NDArray[np.float64], own: NDArray[np.bool_]) -> ClassCurves:
     positives = int(own.sum())
+    # With one kind alone there is nothing to tell apart, and a rate would be 0 / 0.
     if positives in {0, len(own)}:
         return ClassCurves(name, positives, None, None, None, None)
+    # Stable, so that equal scores keep the order of the images on every machine.
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     # Equal scores pass a threshold together, so only the last of each run is a point.
@@ -79,13 +86,18 @@ def _one(name: str, scores: NDArray[np.float64], own: NDArray[np.bool_]) -> Clas
 
 
 def thinned(curve: NDArray[np.float64], points: int = POINTS) -> NDArray[np.float64]:
-    """At most so many of the P points of a curve 2×P, evenly spaced along its way; the ends stay.
+    """Points of a curve, evenly spaced along its way; the ends stay.
+
+    Args:
+        curve: 2×P.
+        points: at most so many are left.
 
     >>> thinned(np.array([[0.0, 0.1, 0.5, 1.0], [0.0, 0.0, 0.0, 0.0]]), 3).tolist()
     [[0.0, 0.5, 1.0], [0.0, 0.0, 0.0]]
     """
     if curve.shape[1] <= points:
         return curve
+    # Along the way, not along x: a steep curve would lose its corner.
     way = np.append(0.0, np.cumsum(np.abs(np.diff(curve, axis=1)).sum(axis=0)))
     wanted = np.searchsorted(way, np.linspace(0, way[-1], points))
     wanted[-1] = curve.shape[1] - 1
@@ -93,9 +105,7 @@ def thinned(curve: NDArray[np.float64], points: int = POINTS) -> NDArray[np.floa
 
 
 def curves_figure(curves: Sequence[ClassCurves]) -> Figure:
-    """ROC on the left, precision–recall on the right; the classes with the lowest areas are named, the others
-    grey.
-    """
+    """ROC on the left, precision–recall on the right; the classes with the lowest areas are named."""
     figure = new_figure(10, 4.6)
     roc, precision = figure.subplots(1, 2)
     roc.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
@@ -109,6 +119,7 @@ def curves_figure(curves: Sequence[ClassCurves]) -> Figure:
 def _draw(
     axes: Axes, curves: Sequence[tuple[str, float | None, NDArray[np.float64] | None]], what: str
 ) -> None:
+    # Lowest first: these are the classes that a reader looks for.
     drawn = sorted(
         ((name, area, curve) for name, area, curve in curves if area is not None and curve is not None),
         key=lambda entry: entry[1],
@@ -123,5 +134,5 @@ def _draw(
     axes.set_ylim(-0.01, 1.02)
     axes.set_aspect("equal")
     if drawn:
-        axes.legend(frameon=False, fontsize=8, loc="lower left" if what.startswith("average") else "lower right",
-                    title=what + ", lowest first", title_fontsize=8)  # fmt: skip
+        axes.legend(frameon=False, fontsize=8, title=f"{what}, lowest first", title_fontsize=8,
+                    loc="lower left" if what.startswith("average") else "lower right")  # fmt: skip

@@ -1,4 +1,4 @@
-"""How good a classifier's answers are: one value with every figure, from logits and labels."""
+"""How good predictions of classes are: one value with every figure, from logits and labels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ TOP = 5
 
 @dataclass(frozen=True)
 class ClassScore:
-    """The figures of one class, in [0, 1]; all None for a class without images, of which nothing can be said.
+    """The figures of one class, in [0, 1]; all None for a class without images.
 
-    `support`: its images. A class that was never answered has precision 0, as scikit-learn has it.
+    `support`: its images. A class that was never predicted has precision 0, as scikit-learn has it.
     """
 
     name: str
@@ -33,16 +33,17 @@ class ClassScore:
 class ClassificationMetrics:
     """The figures of one split.
 
-    `top1`, `top5`: share of images whose label is the first, or among the first five, of the answers; `top5`
+    `top1`, `top5`: fraction of images whose label is the most probable class, or among the first five; `top5`
     is None where there are no more than five classes. `loss`: mean cross-entropy, natural logarithm.
     `macro_f1`: mean F1 of the classes that have images. `confusion`: counts K×K, a row for each label and a
-    column for each answer.
+    column for each predicted class.
     """
 
     images: int
     top1: float
     top5: float | None
     loss: float
+    # The F1 of every class counts alike, so that a rare class is not lost in the accuracy.
     macro_f1: float
     per_class: tuple[ClassScore, ...]
     confusion: NDArray[np.int64]
@@ -54,9 +55,8 @@ class ClassificationMetrics:
         if not empty:
             return ()
         names = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-        return (
-            f"{len(empty)} of {len(self.per_class)} classes have no images here and do not count: {names}",
-        )
+        number = f"{len(empty)} of {len(self.per_class)} classes"
+        return (f"{number} have no images here and do not count: {names}",)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, without NaN."""
@@ -76,11 +76,18 @@ class ClassificationMetrics:
 def classification_metrics(
     logits: NDArray[Any], labels: NDArray[Any] | Sequence[int], classes: Sequence[str]
 ) -> ClassificationMetrics:
-    """All figures of logits N×K against labels N, indices into the K `classes`.
+    """All figures of logits against labels.
 
-    Among equal logits the class that comes first is answered, so an undecided network gains nothing.
+    Among equal logits the class that comes first is predicted, so an undecided network gains nothing.
 
-    Raises UserError for shapes or labels that do not fit, and Failure where a logit is NaN or infinite.
+    Args:
+        logits: N×K.
+        labels: N indices into the classes.
+        classes: the K names.
+
+    Raises:
+        UserError: there are no images, or shapes or labels do not fit.
+        Failure: a logit is NaN or infinite.
 
     >>> m = classification_metrics(np.eye(3)[[0, 1, 1]], [0, 1, 2], ["a", "b", "c"])
     >>> round(m.top1, 3), m.confusion.tolist()
@@ -88,8 +95,10 @@ def classification_metrics(
     """
     z, y = checked(logits, labels, len(classes))
     k = len(classes)
+    # One count of cell numbers, in place of a loop over images.
     confusion = np.bincount(y * k + z.argmax(axis=1), minlength=k * k).reshape(k, k)
     scores = class_scores(confusion, classes)
+    # Classes without images do not count: an F1 of 0 for them would blame the network for the data.
     f1 = [score.f1 for score in scores if score.f1 is not None]
     return ClassificationMetrics(
         images=len(y),
@@ -103,11 +112,17 @@ def classification_metrics(
 
 
 def in_top(logits: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Whether each of N labels is among the k largest of its K logits; of equal ones the first count.
+    """Whether each label is among the k largest logits of its image; of equal ones the first count.
+
+    Args:
+        logits: N×K.
+        labels: N class indices.
+        k: from 1 to K.
 
     >>> in_top(np.array([[3.0, 2.0, 1.0]]), np.array([1]), 2).tolist()
     [True]
     """
+    # Counting what lies ahead takes N·K steps and no sort.
     own = logits[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(logits.shape[1]) < labels[:, None]
     ahead: NDArray[np.int64] = ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
@@ -115,7 +130,7 @@ def in_top(logits: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> ND
 
 
 def top_k_accuracy(logits: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> float:
-    """The share of N images whose label is `in_top` of its K logits.
+    """The fraction of N images whose label is `in_top` of its K logits, in [0, 1].
 
     >>> top_k_accuracy(np.array([[3.0, 2.0, 1.0]]), np.array([1]), 2)
     1.0
@@ -129,10 +144,10 @@ def image_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDAr
     >>> image_losses(np.zeros((1, 2)), np.array([0])).round(4).tolist()
     [0.6931]
     """
+    # The largest becomes 0: the exponential of a logit above 709 is infinite in float64.
     shifted = logits - logits.max(axis=1, keepdims=True)
-    losses: NDArray[np.float64] = (
-        np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
-    )
+    own = shifted[np.arange(len(labels)), labels]
+    losses: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - own
     return losses
 
 
@@ -146,22 +161,22 @@ def cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> flo
 
 
 def class_scores(confusion: NDArray[np.int64], classes: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Precision tp/(tp + fp), recall tp/(tp + fn) and F1 2·tp/(2·tp + fp + fn) of each class, from the counts
-    K×K.
+    """Precision tp/(tp + fp), recall tp/(tp + fn) and F1 2·tp/(2·tp + fp + fn) of each class.
+
+    Args:
+        confusion: counts K×K, a row for each label.
+        classes: the K names.
 
     >>> class_scores(np.array([[2, 1], [1, 0]]), ["a", "b"])[0].f1
     0.6666666666666666
     """
-    right, answered, there = (
-        confusion.diagonal().tolist(),
-        confusion.sum(axis=0).tolist(),
-        confusion.sum(axis=1).tolist(),
-    )
+    right, predicted, support = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    counts = zip(classes, right.tolist(), predicted.tolist(), support.tolist(), strict=True)
     return tuple(
-        ClassScore(name, n, tp / max(said, 1), tp / n, 2 * tp / (said + n))
+        ClassScore(name, n, tp / max(all_predicted, 1), tp / n, 2 * tp / (all_predicted + n))
         if n
         else ClassScore(name, 0, None, None, None)
-        for name, tp, said, n in zip(classes, right, answered, there, strict=True)
+        for name, tp, all_predicted, n in counts
     )
 
 
@@ -170,10 +185,18 @@ def checked(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Logits N×K as float64 and labels N as int64, if figures can be made from them.
 
-    Raises UserError for no images, and for shapes or labels that do not fit, and Failure for a logit that is
-    NaN or infinite.
+    Args:
+        logits: anything that NumPy takes for numbers.
+        labels: class indices.
+        classes: K.
+
+    Raises:
+        UserError: there are no images, or shapes or labels do not fit.
+        Failure: a logit is NaN or infinite.
     """
+    # float64: a float32 sum of many losses depends on their order.
     z, y = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    # First: an empty array has no minimum, which the checks below ask for.
     if not len(y):
         raise UserError("there are no images to evaluate; choose another split or data set")
     if z.shape != (len(y), classes):

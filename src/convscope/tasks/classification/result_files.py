@@ -1,70 +1,125 @@
-"""What is left on disk of one evaluation: figures, every answer, and the pictures."""
+"""What is left on disk of one evaluation: figures, every prediction, and the pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.core.atomic import write_json
+from convscope.core.atomic import write_json, write_text
 from convscope.core.decision import Decision
+from convscope.core.errors import UserError
 from convscope.core.plotting import save_figure
-from convscope.data.preparing.prepared_split import PreparedSplit
+from convscope.core.spreadsheet import csv_text
+from convscope.inference.prediction import prediction_cells, prediction_header, predictions_of
 from convscope.tasks.classification.confidence_plots import reliability_figure, risk_coverage_figure
+from convscope.tasks.classification.confusion import confusion_figure, recall_bars
 from convscope.tasks.classification.curves import curves_figure
-from convscope.tasks.classification.evaluation_result import EvaluationResult, findings
-from convscope.tasks.classification.plots import confusion_figure, recall_bars
-from convscope.tasks.classification.predictions import write_predictions
+from convscope.tasks.classification.result import EvaluationResult
 from convscope.tasks.classification.selective import score_curves
 
 
-def write_results(
-    folder: Path,
-    split: str,
-    part: PreparedSplit,
-    *,
-    logits: NDArray[np.float32],
-    classes: tuple[str, ...],
-    decision: Decision,
-) -> EvaluationResult:
-    """What is found of logits n×K on the n images of `part`; written to `folder` under names that begin with
-    `split`.
+def write_figures(result: EvaluationResult, folder: Path, split: str) -> None:
+    """Write the figures, every prediction, and which class is taken for which.
 
-    `<split>_metrics.json`, `<split>_predictions.csv`, `<split>_confusion.png` and `<split>_recall.png`.
+    Args:
+        result: what is written.
+        folder: gets `<split>_metrics.json`, `_predictions.csv`, `_confusion.png` and `_recall.png`.
+        split: the beginning of every name.
     """
-    found = findings(part, logits, classes=classes, decision=decision)
-    write_json(folder / f"{split}_metrics.json", found.to_dict())
+    write_json(folder / f"{split}_metrics.json", result.to_dict())
     write_predictions(
         folder / f"{split}_predictions.csv",
-        logits,
-        part.targets,
-        names=part.names,
-        classes=classes,
-        decision=decision,
+        result.logits,
+        result.labels,
+        names=result.images.names,
+        classes=result.classes,
+        decision=result.decision,
     )
-    save_figure(confusion_figure(found.metrics.confusion, classes), folder / f"{split}_confusion.png")
-    save_figure(recall_bars(found.metrics), folder / f"{split}_recall.png")
-    return found
+    save_figure(confusion_figure(result.metrics.confusion, result.classes), folder / f"{split}_confusion.png")
+    save_figure(recall_bars(result.metrics), folder / f"{split}_recall.png")
 
 
-def write_confidence_plots(
-    folder: Path,
-    split: str,
-    found: EvaluationResult,
-    *,
-    logits: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    decision: Decision,
-) -> None:
-    """Pictures that a second look wants, and the end of a training does not wait for.
+def write_plots(result: EvaluationResult, folder: Path, split: str) -> None:
+    """Write the pictures that take longer, which the end of a training does not wait for.
 
-    `<split>_reliability.png`, `<split>_risk_coverage.png` and `<split>_curves.png`, beside those of
-    `write_results`.
+    Args:
+        result: what is drawn.
+        folder: gets `<split>_reliability.png`, `_risk_coverage.png` and `_curves.png`.
+        split: the beginning of every name.
     """
-    curves = score_curves(logits, labels, decision)
-    save_figure(
-        reliability_figure(found.uncalibrated, found.calibration), folder / f"{split}_reliability.png"
+    curves = score_curves(result.logits, result.labels, result.decision)
+    reliability = reliability_figure(result.uncalibrated, result.calibration)
+    save_figure(reliability, folder / f"{split}_reliability.png")
+    save_figure(risk_coverage_figure(curves, result.selective), folder / f"{split}_risk_coverage.png")
+    save_figure(curves_figure(result.curves), folder / f"{split}_curves.png")
+
+
+def write_predictions(
+    path: Path | str,
+    logits: NDArray[np.floating[Any]],
+    labels: NDArray[Any] | Sequence[int],
+    *,
+    names: Sequence[str],
+    classes: Sequence[str],
+    decision: Decision,
+    top: int = 5,
+) -> Path:
+    """Write one row an image in one atomic step, so that each figure can be checked and each error looked up.
+
+    A row has name, label, whether it is correct, whether it is unknown, prediction, probability and the next
+    most probable classes.
+
+    Args:
+        path: ends in .csv, whose cells are safe to open in a spreadsheet (see `csv_text`), or in .json, which
+            has names exactly.
+        logits: N×K.
+        labels: N class indices.
+        names: of the N images.
+        classes: the K names.
+        decision: from logits to predictions.
+        top: so many classes a row.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: another ending, or lengths that differ.
+    """
+    target = Path(path)
+    # Before anything is computed: a wrong name costs no time.
+    if target.suffix.lower() not in {".csv", ".json"}:
+        raise UserError(f"predictions cannot be written to {target}; allowed endings: .csv, .json")
+    if not len(logits) == len(labels) == len(names):
+        raise UserError(
+            f"{len(logits)} predictions, {len(labels)} labels and {len(names)} names do not belong together"
+        )
+    rows = predictions_of(names, logits, classes, decision=decision, top=top)
+    truth = [classes[int(label)] for label in labels]
+    if target.suffix.lower() == ".json":
+        write_json(target, [_record(row.to_dict(), label) for row, label in zip(rows, truth, strict=True)])
+        return target
+    # Fixed by the classes and not by the rows, so that a file without images has the same header.
+    width = min(max(top, 1), len(classes))
+    header = ["name", "label", "correct", "unknown", *prediction_header(width)]
+    cells = (
+        [row.name, label, int(row.label == label), int(row.unknown), *prediction_cells(row, width)]
+        for row, label in zip(rows, truth, strict=True)
     )
-    save_figure(risk_coverage_figure(curves, found.selective), folder / f"{split}_risk_coverage.png")
-    save_figure(curves_figure(found.curves), folder / f"{split}_curves.png")
+    write_text(target, csv_text(header, cells))
+    return target
+
+
+def _record(prediction: dict[str, Any], label: str) -> dict[str, Any]:
+    return {
+        "name": prediction["name"],
+        "label": label,
+        "correct": prediction["label"] == label,
+        "unknown": prediction["unknown"],
+        "prediction": prediction["label"],
+        "probability": prediction["probability"],
+        "top": prediction["top"],
+    }

@@ -5,6 +5,7 @@ import pytest
 
 import photographs
 from convscope.core.errors import UserError
+from convscope.core.seeds import generator
 from convscope.evaluation.robustness.corruptions import corrupt, corruptions
 
 NAMES = list(corruptions)
@@ -95,3 +96,86 @@ def test_photographs_are_still_photographs_at_the_strongest():
     images = photographs.part(6).take(np.arange(6))
     for name in set(NAMES) - {"brightness"}:
         assert corrupt(images, name, 5).mean() == pytest.approx(images.mean(), rel=0.34)
+
+
+def through_torch(images, change):
+    """What the augmentation of training does, which is an implementation of its own."""
+    import torch
+
+    return change(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+
+
+SHAPES = [(40, 28, 28, 1), (12, 32, 41, 3), (2, 224, 224, 3), (3, 1, 5, 1)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("strength", [1, 3, 5])
+def test_contrast_is_that_of_the_augmentation(shape, strength):
+    import torch
+
+    from convscope.data.pytorch.augmentation.photometric import contrast
+
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    factor = corruptions["contrast"].amounts[strength - 1] / 100
+    expected = through_torch(images, lambda x: contrast(x, torch.full((len(x),), factor)))
+    np.testing.assert_array_equal(corrupt(images, "contrast", strength), expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("strength", [1, 3, 5])
+def test_a_shift_is_that_of_the_augmentation(shape, strength):
+    import torch
+
+    from convscope.data.pytorch.augmentation.warp import nearest, shifts
+
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    angle = torch.from_numpy(
+        generator(0, "corruption", "shift").uniform(0, 2 * np.pi, len(images)).astype(np.float32)
+    )
+    length = corruptions["shift"].amounts[strength - 1] / 100 * min(shape[1:3])
+    maps = shifts(length * angle.cos(), across=True)
+    maps[:, 1, 2] = -length * angle.sin()
+    expected = through_torch(images, lambda x: nearest(x, maps))
+    np.testing.assert_array_equal(corrupt(images, "shift", strength), expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("strength", [1, 3, 5])
+def test_a_rotation_is_that_of_the_augmentation_but_where_rounding_decides(shape, strength):
+    """Both blend in float32, with positions from one more division there: 224 pixels away that is 1e-5 of a
+    pixel, and at most 0.01 of a grey level."""
+    import torch
+
+    from convscope.data.pytorch.augmentation.warp import rotate
+
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    degrees = corruptions["rotation"].amounts[strength - 1]
+    signs = 2 * generator(0, "corruption", "rotation").integers(2, size=(len(images), 1, 1, 1)) - 1
+    turned = torch.from_numpy((degrees * signs).astype(np.float32).ravel())
+    expected = through_torch(images, lambda x: rotate(x, turned)).astype(int)
+    found = corrupt(images, "rotation", strength).astype(int)
+    differing = found != expected
+    assert np.abs(found - expected).max() <= 1 and differing.mean() < 1e-3
+    if differing.any():
+        exact = exactly_turned(images, degrees * signs.ravel())
+        assert np.abs(exact[differing] % 1 - 0.5).max() < 0.01
+
+
+def exactly_turned(images, degrees):
+    """Bilinear rotation in float64, one image and corner after another."""
+    n, height, width, _ = images.shape
+    framed = np.pad(images.astype(np.float64), ((0, 0), (1, 2), (1, 2), (0, 0)))
+    x = np.arange(width) - (width - 1) / 2
+    y = (np.arange(height) - (height - 1) / 2)[:, None]
+    turned = np.zeros(images.shape)
+    for image, angle in zip(range(n), np.deg2rad(degrees), strict=True):
+        across = np.cos(angle) * x - np.sin(angle) * y + (width - 1) / 2
+        down = np.sin(angle) * x + np.cos(angle) * y + (height - 1) / 2
+        for dx in (0, 1):
+            for dy in (0, 1):
+                left, top = np.floor(across) + dx, np.floor(down) + dy
+                weight = (1 - abs(across - left)) * (1 - abs(down - top))
+                column = np.clip(left, -1, width).astype(int) + 1
+                row = np.clip(top, -1, height).astype(int) + 1
+                turned[image] += weight[..., None] * framed[image, row, column]
+    return turned

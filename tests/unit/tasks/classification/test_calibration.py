@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.core.decision import Decision
-from convscope.tasks.classification.calibration import BINS, bin_of, calibration, chance_ece
+from convscope.tasks.classification.calibration import (
+    BINS,
+    BOUNDS,
+    bin_of,
+    calibration,
+    chance_ece,
+    fit_temperature,
+)
+from convscope.tasks.classification.metrics import cross_entropy
 
 
 def answers(n: int, seed: int, classes: int = 4):
@@ -80,3 +88,45 @@ def test_it_is_written_as_json_without_nan():
     found = calibration(*answers(5, 0), Decision())
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["ece"] == found.ece and plain["bins"][0]["low"] == 0 and len(plain["bins"]) == 15
+
+
+def noisy(seed, *, count=60, classes=4, scale=3.0, right=0.7):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, scale, (count, classes))
+    labels = np.where(rng.random(count) < right, logits.argmax(1), rng.integers(0, classes, count))
+    return logits.astype(np.float32), labels.astype(np.int64)
+
+
+@pytest.mark.slow
+@given(st.integers(0, 10**6), st.floats(0.1, 30), st.floats(0.1, 1))
+def test_the_temperature_is_the_best_of_a_fine_grid_and_never_worse_than_one(seed, scale, right):
+    logits, labels = noisy(seed, scale=scale, right=right)
+    grid = np.geomspace(*BOUNDS, 400)
+    losses = [cross_entropy(logits.astype(np.float64) / t, labels) for t in grid]
+    t = fit_temperature(logits, labels)
+    assert BOUNDS[0] <= t <= BOUNDS[1]
+    found = cross_entropy(logits.astype(np.float64) / t, labels)
+    assert found <= min(losses) + 1e-4
+    assert found <= cross_entropy(logits.astype(np.float64), labels) + 1e-12
+
+
+def test_a_temperature_changes_no_prediction():
+    logits, labels = noisy(0)
+    p = Decision(fit_temperature(logits, labels)).probabilities(logits)
+    assert np.array_equal(p.argmax(1), logits.argmax(1))
+
+
+def test_logits_that_are_twice_as_large_get_twice_the_temperature():
+    logits, labels = noisy(1, scale=1.0)
+    one, two = (fit_temperature(k * logits, labels) for k in (1, 2))
+    assert two == pytest.approx(2 * one, rel=1e-2)
+
+
+def test_a_split_without_an_error_stays_within_bounds():
+    logits = 5 * np.eye(3, dtype=np.float32)
+    assert BOUNDS[0] <= fit_temperature(logits, np.arange(3)) < 0.2  # the loss is 1e-18 there, and flat
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_images_leave_the_temperature_alone(count):
+    assert fit_temperature(np.zeros((count, 2), np.float32), np.zeros(count, np.int64)) == 1.0

@@ -101,7 +101,7 @@ def test_the_seed_decides_and_the_chunks_do_not(monkeypatch):
     logits, labels = answers(50, seed=3)
     once = intervals(logits, labels)
     assert once == intervals(logits, labels) != intervals(logits, labels, seed=1)
-    monkeypatch.setattr(module, "AT_ONCE", 51)
+    monkeypatch.setattr(module, "MAX_COUNTS", 51)
     found = intervals(logits, labels)
     for name in NAMES:
         assert found[name] == pytest.approx(once[name], abs=0.05)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convscope.core.config import DecisionConfig
 from convscope.core.decision import Decision
-from convscope.tasks.classification.fit_decision import fit_threshold
-from convscope.tasks.classification.selective import risk_coverage, selective
+from convscope.tasks.classification.selective import fit_decision, fit_threshold, risk_coverage, selective
 
 
 def answers(n: int, seed: int):
@@ -64,3 +64,33 @@ def test_without_a_threshold_and_with_one_that_nothing_reaches():
     nothing = selective(logits, labels, Decision(threshold=1.1))
     assert (nothing.coverage, nothing.risk) == (0.0, None)
     assert nothing.to_dict()["aurc"] == everything.aurc
+
+
+@given(st.integers(1, 300), st.floats(0.05, 0.999), st.sampled_from(["probability", "energy"]))
+def test_the_fraction_that_is_kept_is_what_was_asked_for(n, coverage, score):
+    logits = np.random.default_rng(n).normal(size=(n, 4)) * 3
+    kept = (~fit_threshold(Decision(1.3, score), logits, coverage=coverage).unknown(logits)).mean()
+    assert coverage - 1e-9 <= kept < coverage + 1 / n
+
+
+def test_of_the_least_coverage_one_prediction_is_left():
+    logits = np.array([[3.0, 0.0], [2.0, 0.0], [1.0, 0.0]])
+    assert fit_threshold(Decision(), logits, coverage=1e-12).unknown(logits).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(("logits", "coverage"), [(np.zeros((5, 2)), 1.0), (np.empty((0, 2)), 0.9)])
+def test_everything_or_nothing_gives_no_threshold(logits, coverage):
+    assert fit_threshold(Decision(threshold=0.3), logits, coverage=coverage).threshold is None
+
+
+def test_equal_scores_stand_or_fall_together():
+    assert not fit_threshold(Decision(), np.zeros((10, 3)), coverage=0.5).unknown(np.zeros((10, 3))).any()
+
+
+def test_the_whole_decision_is_fitted_on_the_same_images():
+    logits = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32) * 5
+    decision = fit_decision(
+        logits, logits.argmax(axis=1) * (np.arange(200) % 2), DecisionConfig(0.9, "probability")
+    )
+    assert decision.temperature > 1 and decision.score == "probability"
+    assert (~decision.unknown(logits)).mean() == pytest.approx(0.9)

@@ -6,16 +6,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from convscope.core.config import RunConfig
+from convscope.core.config import RunConfig, TrainConfig
 from convscope.core.errors import UserError
+from convscope.tasks.classification.imbalance import class_weights
 from convscope.tasks.classification.pytorch.losses import (
     IMBALANCE,
-    class_weights,
+    ClassificationLoss,
     focal_loss,
     make_loss,
-    sampling_weights,
     target_distribution,
 )
 
@@ -135,35 +134,6 @@ def test_focal_and_its_gradient_are_finite_however_sure_the_network_is(gamma, si
     assert torch.isfinite(logits.grad).all()
 
 
-@given(hnp.arrays(np.int64, st.integers(1, 20), elements=st.integers(0, 10**6)))
-def test_the_mean_weight_of_an_image_is_one(counts):
-    if not counts.any():
-        with pytest.raises(UserError, match="no training images"):
-            class_weights(counts)
-        return
-    weights = class_weights(counts)
-    assert (weights * counts).sum() / counts.sum() == pytest.approx(1.0)
-    assert ((weights == 0) == (counts == 0)).all()
-
-
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=60))
-def test_every_class_is_drawn_equally_often(labels):
-    weights = sampling_weights(labels)
-    assert weights.sum() == pytest.approx(1.0)
-    share = np.bincount(labels, weights=weights)
-    present = sorted(set(labels))
-    assert share[present] == pytest.approx(1.0 / len(present))
-
-
-def test_class_weights_are_scikit_learns_balanced_ones():
-    from sklearn.utils.class_weight import compute_class_weight
-
-    labels = np.repeat(np.arange(4), COUNTS)
-    assert class_weights(COUNTS) == pytest.approx(
-        compute_class_weight("balanced", classes=np.arange(4), y=labels)
-    )
-
-
 @settings(max_examples=30)
 @given(st.floats(0, 0.99), st.integers(2, 10))
 def test_smoothed_targets_are_distributions(smoothing, classes):
@@ -184,3 +154,23 @@ def test_hostile_arguments_are_explained():
         make_loss(COUNTS, label_smoothing=1.0)
     with pytest.raises(UserError, match="gamma"):
         make_loss(COUNTS, imbalance="focal", gamma=float("nan"))
+
+
+@pytest.mark.parametrize("imbalance", IMBALANCE)
+def test_the_loss_of_a_training_is_that_of_its_settings_and_labels(batch, imbalance):
+    logits, targets = batch
+    labels = np.repeat(np.arange(4), COUNTS)
+    loss = ClassificationLoss(TrainConfig(imbalance=imbalance, label_smoothing=0.1), labels, 5)
+    expected = make_loss([*COUNTS, 0], imbalance=imbalance, label_smoothing=0.1)
+    wide = F.pad(logits, (0, 1))
+    torch.testing.assert_close(loss(wide, targets), expected(wide, targets))
+    assert (loss.sampling is not None) == (imbalance == "sampler")
+
+
+def test_the_score_counts_what_is_right_also_of_mixed_targets():
+    loss = ClassificationLoss(TrainConfig(), np.array([0, 1, 2]), 3)
+    logits, labels = torch.eye(3), torch.tensor([0, 2, 2])
+    assert loss.score(logits, labels).item() == 2
+    mixed = 0.6 * loss.mixable(labels) + 0.4 * loss.mixable(labels.flip(0))
+    assert mixed.dtype == torch.float32 and mixed.shape == (3, 3)
+    assert loss.score(logits, mixed).item() == 2

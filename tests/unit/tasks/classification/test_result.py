@@ -13,7 +13,7 @@ from convscope.core.errors import UserError
 from convscope.data.dataset import ArrayDataset
 from convscope.data.preparing.prepared_split import PreparedSplit, prepare_split
 from convscope.data.preparing.preprocess import Preprocess
-from convscope.tasks.classification.evaluation_result import findings
+from convscope.tasks.classification.task import ClassificationResult
 
 
 def tiny_part(count: int) -> PreparedSplit:
@@ -30,7 +30,9 @@ def logits_of(part: PreparedSplit, seed: int = 0) -> np.ndarray:
 def test_all_figures_agree_with_each_other():
     part = tiny_part(120)
     logits = logits_of(part)
-    found = findings(part, logits, classes=small_data.CLASSES, decision=Decision(1.4, "probability", 0.5))
+    found = ClassificationResult.of(
+        part, logits, classes=small_data.CLASSES, decision=Decision(1.4, "probability", 0.5)
+    )
     top1 = found.metrics.top1
     assert top1 == pytest.approx(found.calibration.accuracy) and found.intervals["top1"].low <= top1
     kept = Decision(1.4).probabilities(logits).max(axis=1) >= 0.5
@@ -54,19 +56,26 @@ def test_a_failing_slice_of_real_pixels_is_found():
     logits = (
         6 * np.eye(3, dtype=np.float32)[np.where(dark & (np.arange(600) % 3 > 0), (labels + 1) % 3, labels)]
     )
-    found = findings(part, logits, classes=small_data.CLASSES, decision=Decision())
+    found = ClassificationResult.of(part, logits, classes=small_data.CLASSES, decision=Decision())
     assert found.slices[0].name.startswith("the darkest third of") and found.slices[0].gap > 0.4
 
 
 def test_colour_photographs_and_a_single_image():
     part = photographs.part(12)
-    assert findings(part, logits_of(part), classes=photographs.CLASSES, decision=Decision()).slices == ()
+    assert (
+        ClassificationResult.of(
+            part, logits_of(part), classes=photographs.CLASSES, decision=Decision()
+        ).slices
+        == ()
+    )
     part = tiny_part(1)
-    one = findings(part, logits_of(part), classes=small_data.CLASSES, decision=Decision())
+    one = ClassificationResult.of(part, logits_of(part), classes=small_data.CLASSES, decision=Decision())
     assert json.dumps(one.to_dict(), allow_nan=False) and one.metrics.images == 1
 
 
 def test_no_image_is_one_line():
     with pytest.raises(UserError, match="there are no images to evaluate"):
         nothing = replace(tiny_part(3), rows=np.empty(0, np.int64))
-        findings(nothing, np.empty((0, 3), np.float32), classes=small_data.CLASSES, decision=Decision())
+        ClassificationResult.of(
+            nothing, np.empty((0, 3), np.float32), classes=small_data.CLASSES, decision=Decision()
+        )

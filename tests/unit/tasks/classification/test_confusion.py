@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.core.decision import Decision
-from convscope.tasks.classification.errors import cells, most_confident_errors
+from convscope.tasks.classification.confusion import cells, most_confident_errors
 from convscope.tasks.classification.metrics import classification_metrics
 
 

@@ -1,1 +1,0 @@
-"""The parts of the report, each a module with the function that fills its template."""
