@@ -19,7 +19,9 @@ class Interrupt:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
+        # Python refuses to set a handler in any other thread.
         if threading.current_thread() is threading.main_thread():
+            # docker stop sends SIGTERM 10 seconds before it kills, Slurm 30 (KillWait).
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._ask)
         return self
@@ -27,10 +29,12 @@ class Interrupt:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A notebook has a handler of its own, which must work afterwards.
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        # Whoever asks twice does not want to wait for the update under way.
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True

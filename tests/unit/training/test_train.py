@@ -14,13 +14,14 @@ import small_data
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
+from convscope.data import prepare_data as prepare_module
 from convscope.data.scanning.scan import scan_or_load_cached
 from convscope.data.source import open_source
 from convscope.data.sources.origin import Source
 from convscope.inference.load import load
+from convscope.training.engine import DivergedError
 from convscope.training.pytorch import loop
-from convscope.training.pytorch.meter import DivergedError
 from convscope.training.train import train, train_run
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -42,7 +43,7 @@ def config(source, **train_settings):
 
 
 def run(made, out, **words):
-    return train_run(made, out=out, display=Display(quiet=True), **words)
+    return train_run(made, out=out, observer=Silent(), **words)
 
 
 def at_update(monkeypatch, count, action):
@@ -90,11 +91,17 @@ def test_the_test_split_is_opened_once_and_after_training(npz, tmp_path, monkeyp
     """
     scan_or_load_cached(open_source(npz))
     events = []
-    real = Source.open
+    real, real_prepare = Source.open, prepare_module.prepare_split
     monkeypatch.setattr(Source, "open", lambda s, split: (events.append(split), real(s, split))[1])
+    monkeypatch.setattr(
+        prepare_module,
+        "prepare_split",
+        lambda *a, what, **k: (events.append(what), real_prepare(*a, what=what, **k))[1],
+    )
     at_update(monkeypatch, 12, lambda _: events.append("last step"))
     run(config(npz), tmp_path / "run")
-    assert events.count("test") == 1 and events.index("test") > events.index("last step")
+    assert events.count("decode test") == 1
+    assert events.index("last step") < events.index("test") < events.index("decode test")
 
 
 @pytest.mark.slow
@@ -126,7 +133,7 @@ def test_ctrl_c_in_the_first_epoch_has_no_bundle_yet_and_says_so(npz, tmp_path, 
 
 
 def test_ctrl_c_before_training_stops_at_once_and_leaves_no_folder(npz, tmp_path, monkeypatch):
-    monkeypatch.setattr("convscope.training.train.prepare_data", lambda *a, **k: interrupt(None))
+    monkeypatch.setattr("convscope.training.prepare_run.prepare_data", lambda *a, **k: interrupt(None))
     with pytest.raises(KeyboardInterrupt):
         run(config(npz), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -296,7 +303,7 @@ def test_every_kind_of_source_trains_evaluates_and_predicts(form, channels, tmp_
     done = run(config(source, epochs=1), tmp_path / "run")
     assert Bundle.load(done.folder).preprocess["channels"] == channels
     measured = convscope.evaluate(done.folder, out=tmp_path / "evaluation")
-    assert measured.findings.to_dict() == done.metrics["test"]
+    assert measured.result.to_dict() == done.metrics["test"]
     assert done.metrics["test"]["images"] == {"folder": 12, "csv": 12, "npz": 27}.get(form, 45)
     assert done.network.classify(np.zeros((20, 30, 3), np.uint8))[0].error is None
 
@@ -308,7 +315,7 @@ def test_images_that_cannot_be_read_are_named_and_survived(tmp_path, monkeypatch
     header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
     (folder / "cow" / "bomb.png").write_bytes(header + b"\0\0\0\0")
     lines = []
-    monkeypatch.setattr(Display, "say", lambda _self, text, style=None: lines.append(text))
+    monkeypatch.setattr(Silent, "say", lambda _self, text, style=None: lines.append(text))
     for quarantine in ("auto", "none"):
         lines.clear()
         made = config(folder, epochs=1).merge({"data": {"quarantine": quarantine}})

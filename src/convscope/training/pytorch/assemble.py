@@ -1,20 +1,17 @@
-"""The moving parts of a run, put together from its configuration."""
+"""The moving parts of a run, put together from its plan."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from convscope.core.config import RunConfig
 from convscope.core.provenance import processor, versions
-from convscope.core.run.display import Display
-from convscope.data.preparing.prepared_split import PreparedSplit
+from convscope.core.run.progress import Observer
 from convscope.data.pytorch.augmentation.mix import mix
 from convscope.data.pytorch.augmentation.policies import policy
 from convscope.data.pytorch.loader import Loader
@@ -22,12 +19,11 @@ from convscope.inference.predict_split import predict_split
 from convscope.models.pytorch.device import autocast, choose_device, choose_precision, set_threads
 from convscope.models.pytorch.network import Network
 from convscope.models.pytorch.predictor import TorchPredictor
-from convscope.tasks.classification.metrics import cross_entropy, top_k_accuracy
-from convscope.tasks.classification.pytorch.losses import Loss, make_loss, sampling_weights
-from convscope.training.prepare_data import PreparedData
+from convscope.tasks.task import fold
+from convscope.training.engine import Plan
 from convscope.training.pytorch.checkpoint import Progress, State
 from convscope.training.pytorch.ema import Ema
-from convscope.training.pytorch.loop import Job
+from convscope.training.pytorch.loop import Job, Loss
 from convscope.training.pytorch.optimizer import ScaleOf, make_optimizer
 from convscope.training.pytorch.transfer import prepare_to_tune, rate_scales
 
@@ -51,70 +47,92 @@ class Compute:
         }
 
 
-def choose_compute(config: RunConfig, earlier: Progress | None, display: Display) -> Compute:
-    """Device, precision and threads, said aloud. A run that goes on keeps the precision that it began
-    with.
+def choose_compute(config: RunConfig, earlier: Progress | None, observer: Observer) -> Compute:
+    """Device, precision and threads, said to the observer.
+
+    Args:
+        config: what a person asked for.
+        earlier: the progress of a run that goes on; it keeps its precision, and what else is not as it was
+            then is a warning.
+        observer: is told what was chosen and why.
     """
     device = choose_device(config.train.device)
     precision, reason = choose_precision(config.train.precision, device.device)
+    # Another number type would give other bits from the first step on.
     if earlier:
         precision, reason = earlier.environment["precision"], "as the run began"
     compute = Compute(device.device, precision, set_threads(config.train.threads))
-    display.say(
-        f"device: {device.reason}; {precision}: {reason}; {compute.threads} "
-        f"thread{'s' * (compute.threads > 1)}"
-    )
+    threads = f"{compute.threads} thread{'s' * (compute.threads > 1)}"
+    observer.say(f"device: {device.reason}; {precision}: {reason}; {threads}")
     now, before = compute.environment(), earlier.environment if earlier else {}
     changed = [f"{key} was {value}, is {now[key]}" for key, value in before.items() if now[key] != value]
+    # A warning and no error: other bits are better than a run that cannot go on.
     if changed:
-        display.say(f"warning: the run goes on, but not bit for bit: {'; '.join(changed)}", style="yellow")
+        observer.say(f"warning: the run goes on, but not bit for bit: {'; '.join(changed)}", style="yellow")
     return compute
 
 
-def assemble(
-    config: RunConfig,
-    prepared: PreparedData,
-    network: Network,
-    *,
-    compute: Compute,
-    folder: Path,
-    display: Display,
-) -> tuple[Job, State]:
-    """The job that the loop is given and the state that it moves, before the first step."""
+def assemble(plan: Plan, network: Network, compute: Compute) -> tuple[Job, State]:
+    """The job that the loop is given and the state that it moves, before the first step.
+
+    Args:
+        plan: of the run.
+        network: moved to the device; all of it is trained.
+        compute: where and in what number type.
+    """
+    # The layout in which oneDNN and cuDNN convolve; in any other they copy first.
     network.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    tuned = config.transfer.mode == "finetune"
-    scale_of = rate_scales(network, config.transfer.layer_decay) if tuned else None
-    state = make_state(config, network, compute, scale_of=scale_of)
-    loader = make_loader(config, prepared, compute)
-    predictor = TorchPredictor(network, prepared.preprocess, prepared.classes, compute.device)
+    transfer, data = plan.config.transfer, plan.data
+    tuned = transfer.mode == "finetune"  # scratch is the only other one here: a probe trains its head alone
+    scale_of = rate_scales(network, transfer.layer_decay) if tuned else _one_rate
+    predictor = TorchPredictor(network, data.preprocess, data.names, compute.device)
+    loss = make_loss(plan)
 
     def prepare(epoch: int) -> None:
         if tuned:
-            prepare_to_tune(network, config.transfer, epoch)
+            prepare_to_tune(network, transfer, epoch)
         else:
             network.train()
 
-    def validate() -> tuple[float, float]:
-        return val_metrics(predict_split(predictor, prepared.validation), prepared.validation)
+    def validate() -> Mapping[str, float]:
+        return fold(plan.task.evaluation(data.names), predictor, data.validation).figures()
 
     return Job(
-        config=config.train.settled(),
-        seed=config.seed,
-        loader=loader,
-        loss=loss_for(config, prepared),
+        config=plan.config.train,
+        seed=plan.config.seed,
+        loader=make_loader(plan, loss, compute),
+        loss=loss,
+        score=plan.task.score,
         prepare=prepare,
         validate=validate,
+        predict_validation=lambda: predict_split(predictor, data.validation),
         autocast=partial(autocast, compute.precision, compute.device),
-        folder=folder,
-        display=display,
-    ), state
+        folder=plan.folder,
+        observer=plan.observer,
+    ), make_state(plan, network, compute, scale_of=scale_of)
 
 
-def make_state(
-    config: RunConfig, network: nn.Module, compute: Compute, *, scale_of: ScaleOf | None = None
-) -> State:
-    """Optimiser, averaged weights and scaler for a network, and a progress of nothing yet."""
-    settings = config.train.settled()
+def _one_rate(_: str) -> float:
+    return 1.0
+
+
+def make_loss(plan: Plan) -> Loss:
+    """The loss of the task, as the configuration and the training targets have it."""
+    data = plan.data
+    loss: Loss = plan.task.loss("pytorch", plan.config.train, data.train.targets, names=data.names)
+    return loss
+
+
+def make_state(plan: Plan, network: nn.Module, compute: Compute, *, scale_of: ScaleOf = _one_rate) -> State:
+    """Optimiser, averaged weights and scaler for what is trained, and a progress of nothing yet.
+
+    Args:
+        plan: of the run.
+        network: what is trained, on its device.
+        compute: as in `assemble`.
+        scale_of: what the learning rate of a parameter is multiplied by, from its name.
+    """
+    settings = plan.config.train
     optimizer = make_optimizer(
         network,
         settings.optimizer,
@@ -122,42 +140,33 @@ def make_state(
         weight_decay=settings.weight_decay,
         momentum=settings.momentum,
         nesterov=settings.nesterov,
-        scale_of=scale_of or (lambda _: 1.0),
+        scale_of=scale_of,
     )
     return State(
         network=network,
         optimizer=optimizer,
         ema=Ema(network, settings.ema) if settings.ema else None,
+        # float16 alone needs it: gradients below its smallest number, 6e-8, would be 0.
         scaler=torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "float16"),
         progress=Progress(environment=compute.environment()),
     )
 
 
-def make_loader(config: RunConfig, prepared: PreparedData, compute: Compute) -> Loader:
-    """The training batches that the configuration asks for."""
-    settings, train = config.train, prepared.train
+def make_loader(plan: Plan, loss: Loss, compute: Compute) -> Loader:
+    """The training batches that the configuration asks for; `loss` makes targets that can be mixed."""
+    config, data = plan.config, plan.data
+    # A batch that is not full is left out, so that there has to be a full one.
+    batch_size = min(config.train.batch_size, len(data.train))
     return Loader(
-        part=train,
-        classes=len(prepared.classes),
-        batch_size=min(settings.batch_size or len(train), len(train)),
-        augment=policy(config.augment.policy or "basic", flip=config.augment.flip is not False),
-        mean=prepared.preprocess.mean,
-        std=prepared.preprocess.std,
+        split=data.train,
+        batch_size=batch_size,
+        augment=policy(config.augment.policy, flip=config.augment.flip),
+        mean=data.preprocess.mean,
+        std=data.preprocess.std,
         seed=config.seed,
         mix=mix(config.augment.mix),
-        weights=sampling_weights(train.targets) if settings.imbalance == "sampler" else None,
+        mixable=loss.mixable,
+        weights=loss.sampling,
         device=str(compute.device),
         dtype=getattr(torch, compute.precision),
     )
-
-
-def loss_for(config: RunConfig, prepared: PreparedData) -> Loss:
-    """The loss that the configuration asks for, with the training split's counts."""
-    counts = np.bincount(prepared.train.targets, minlength=len(prepared.classes)).tolist()
-    return make_loss(counts, imbalance=config.train.imbalance, label_smoothing=config.train.label_smoothing)
-
-
-def val_metrics(logits: NDArray[np.float32], part: PreparedSplit) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of logits N×K for the N images of a part."""
-    exact = logits.astype(np.float64)
-    return cross_entropy(exact, part.targets), top_k_accuracy(exact, part.targets, 1)

@@ -28,24 +28,39 @@ FILE_NAME = "checkpoint.safetensors"
 class Progress:
     """Where a run is. Everything here is plain JSON.
 
-    `epoch`, `batch`: the next batch to train on. `loss_sum`, `correct`, `seen`: sums over this epoch so far,
-    and `epoch_seconds` its time. `best_score`, `best_epoch`: the best validation accuracy yet, and when.
-    `losses`: validation losses, one an epoch. `seconds`: spent on finished epochs. `environment`: what must
-    be equal for a bit-for-bit continuation. `scaler`: the float16 loss scale.
+    `epoch`, `batch`: the next batch to train on. `loss_sum`, `score_sum`, `seen`: sums over the images of
+    this epoch so far, and `epoch_seconds` its time. `best_score`, `best_epoch`: the best validation score
+    yet, None before there is one, and when it was reached. `losses`: validation losses, one an epoch.
+    `seconds`: spent on finished epochs. `environment`: what must be equal for a bit-for-bit continuation.
+    `scaler`: the float16 loss scale.
     """
 
     epoch: int = 0
     batch: int = 0
     loss_sum: float = 0.0
-    correct: float = 0.0
+    score_sum: float = 0.0
     seen: int = 0
-    best_score: float = -1.0
+    best_score: float | None = None
     best_epoch: int = 0
     losses: list[float] = field(default_factory=list)
     epoch_seconds: float = 0.0
     seconds: float = 0.0
     environment: dict[str, Any] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Progress:
+        """The progress that a checkpoint holds, also one of version 0.1, whose score was the accuracy.
+
+        >>> Progress.from_dict({"correct": 61.0, "best_score": -1.0}) == Progress(score_sum=61.0)
+        True
+        """
+        current = {**values}
+        if "correct" in current:
+            current["score_sum"] = current.pop("correct")
+            # An accuracy is never negative: -1 stood for none yet.
+            current["best_score"] = None if current["best_score"] < 0 else current["best_score"]
+        return cls(**current)
 
 
 @dataclass
@@ -72,23 +87,28 @@ def save_checkpoint(folder: Path, state: State) -> None:
     tensors = {f"network/{name}": tensor for name, tensor in state.network.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
     tensors |= {f"ema/{name}": tensor for name, tensor in (state.ema.state() if state.ema else {}).items()}
+    # By the number of a parameter: an optimiser knows no names.
     for number, parameter in enumerate(_parameters(state.optimizer)):
         for key, value in state.optimizer.state[parameter].items():
-            if value is not None:
+            if value is not None:  # SGD without momentum has an empty buffer
                 tensors[f"optimizer/{number}/{key}"] = torch.as_tensor(value)
+    # Beside the tensors in one file: one rename puts all of it in place, or none.
     document = json.dumps(asdict(state.progress))
+    # safetensors takes dense memory only, and channels-last weights are laid out otherwise.
     flat = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
     write_bytes(folder / FILE_NAME, save(flat, metadata={"progress": document}))
 
 
 def read_progress(folder: Path) -> Progress | None:
     """Where the checkpoint of `folder` stands, without its tensors; None when there is no checkpoint."""
+    # The header alone, since the tensors of a large network are gigabytes.
     return _read(folder / FILE_NAME, tensors=False)[0] if (folder / FILE_NAME).is_file() else None
 
 
 def load_checkpoint(folder: Path, state: State) -> None:
-    """Put the checkpoint of `folder` into `state`, in place; UserError when it is damaged or of another
-    network.
+    """Put the checkpoint of `folder` into `state`, in place.
+
+    Raises UserError when it is damaged or of another network.
     """
     progress, tensors = _read(folder / FILE_NAME, tensors=True)
     state.progress = progress
@@ -99,10 +119,12 @@ def load_checkpoint(folder: Path, state: State) -> None:
             f"{folder / FILE_NAME} holds weights of another network than the one that is built now; "
             "give back the file it was made from, or train without --resume to start a new run"
         ) from None
+    # Weights are read into the network in place, the best ones lie beside it.
     device = next(state.network.parameters()).device
     state.best = {name: tensor.to(device) for name, tensor in _under("best/", tensors).items()}
     if state.ema:
         state.ema.restore(_under("ema/", tensors))
+    # A scaler that is off has an empty state, and refuses it.
     if state.scaler.is_enabled():
         state.scaler.load_state_dict(state.progress.scaler)
     for number, parameter in enumerate(_parameters(state.optimizer)):
@@ -115,7 +137,7 @@ def _read(path: Path, *, tensors: bool) -> tuple[Progress, dict[str, Tensor]]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()["progress"]))
+            progress = Progress.from_dict(json.loads(file.metadata()["progress"]))
             return progress, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); train without --resume to start a new run") from None

@@ -1,5 +1,4 @@
-"""An exponential moving average of the weights: often as good as a longer schedule, for the price of one pass
-a step.
+"""An exponential moving average of the weights: often as good as a longer schedule, for one pass a step.
 
 Polyak and Juditsky 1992 (SIAM J. Control Optim. 30); the warm-up of the decay is that of TensorFlow's
 ExponentialMovingAverage (2015), min(decay, (1 + t)/(10 + t)), which forgets the random first weights quickly.
@@ -25,7 +24,7 @@ class Ema:
     >>> ema = Ema(network, 0.99)
     >>> ema.update(network)
     >>> with ema.swapped(network):
-    ...     _ = network(torch.ones(1, 1))  # answers with the averaged weights
+    ...     _ = network(torch.ones(1, 1))  # by the averaged weights
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -49,13 +48,12 @@ class Ema:
         torch._foreach_lerp_(
             [average[n] for n in self._weights], [live[n] for n in self._weights], 1.0 - decay
         )
+        # Statistics of batch norms are averages already, and counters are whole numbers.
         if self._buffers:
             torch._foreach_copy_([average[n] for n in self._buffers], [live[n] for n in self._buffers])
 
     def state(self) -> dict[str, Tensor]:
-        """What `restore` needs: the average under the names of `network.state_dict()`, not copied, and the
-        count.
-        """
+        """What `restore` needs: the average by the names of the network, not copied, and the count."""
         return {**self._average, "updates": torch.tensor(self.updates)}
 
     @torch.no_grad()
@@ -77,10 +75,9 @@ class Ema:
 
     @contextmanager
     def swapped(self, network: nn.Module) -> Iterator[nn.Module]:
-        """Within this context `network` has the averaged weights and buffers; after it, bit for bit its own
-        again.
-        """
+        """Within this context `network` has the averaged weights; after it, bit for bit its own again."""
         own = {name: value.clone() for name, value in network.state_dict().items()}
+        # In place: whoever holds the tensors, such as an optimiser, holds the same ones afterwards.
         _overwrite(network.state_dict(), self._average)
         try:
             yield network

@@ -1,4 +1,4 @@
-"""The figures of an epoch while it runs: loss, accuracy, rate; and the watch that a loss is a number."""
+"""The figures of an epoch while it runs: loss, score, rate; and the watch that a loss is a number."""
 
 from __future__ import annotations
 
@@ -9,29 +9,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convscope.core.config import SettledTrain
-from convscope.core.errors import Failure
-from convscope.core.run.display import Display
+from convscope.core.resolved_config import ResolvedTrain
+from convscope.core.run.progress import Observer
+from convscope.training.engine import DivergedError
 from convscope.training.pytorch.checkpoint import Progress
 
-# MethodResult a number from a GPU waits for it; 16 steps at once cost nothing, and the step that failed is
-# still known.
+# To read a number from a GPU waits for it: 16 at once cost nothing, and the step that failed is known.
 STEPS_BETWEEN_READS = 16
 SECONDS_BETWEEN_FRAMES = 0.25
-
-
-class DivergedError(Failure):
-    """The loss became NaN or infinite."""
 
 
 class Meter:
     """Adds up an epoch in `progress`, so that a checkpoint within the epoch carries the sums.
 
-    `batches`: batches in an epoch.
+    `score`: the name of the task's score. `batches`: batches in an epoch.
     """
 
-    def __init__(self, config: SettledTrain, progress: Progress, display: Display, batches: int) -> None:
-        self.config, self.progress, self.display, self.batches = config, progress, display, batches
+    def __init__(
+        self, config: ResolvedTrain, progress: Progress, observer: Observer, *, score: str, batches: int
+    ) -> None:
+        self.config, self.progress, self.observer = config, progress, observer
+        self.score, self.batches = score, batches
         self.lr = 0.0
         self._pending: list[Tensor] = []
         self._resumed = self._clock = self._frame = self._saved = time.perf_counter()
@@ -40,30 +38,35 @@ class Meter:
         """Start the clock of an epoch, or go on with it."""
         self._resumed = self._clock = time.perf_counter()
 
-    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, *, lr: float) -> None:
-        """Take in one batch: its mean loss, logits N×K and targets N or N×K. Counts the batch as done."""
-        truth = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        correct = (logits.detach().argmax(dim=1) == truth).sum()
-        self._pending.append(torch.stack([loss.detach().float(), correct.float()]))
+    def add(self, loss: Tensor, score: Tensor, *, images: int, lr: float) -> None:
+        """Take in one batch and count it as done.
+
+        Args:
+            loss: the mean over its images.
+            score: the sum over its images.
+            images: how many there are.
+            lr: the learning rate of its update.
+        """
+        self._pending.append(torch.stack([loss.detach().float(), score.detach().float()]))
         self.progress.batch += 1
-        self.progress.seen += len(logits)
-        self._size, self.lr = len(logits), lr
+        self.progress.seen += images
+        self._images, self.lr = images, lr
         if loss.device.type == "cpu" or len(self._pending) >= STEPS_BETWEEN_READS:
-            self.settle()
+            self.read_pending()
         self._show()
 
-    def settle(self) -> None:
-        """Read what is pending; raises DivergedError, naming the step, when a loss is not a number."""
+    def read_pending(self) -> None:
+        """Read what is pending; raises DivergedError, naming the step, when a loss is NaN or infinite."""
         if not self._pending:
             return
         first = self.progress.batch - len(self._pending)
         rows = torch.stack(self._pending).tolist()
         self._pending.clear()
-        for number, (loss, correct) in enumerate(rows):
+        for number, (loss, score) in enumerate(rows):
             if not math.isfinite(loss):
                 raise self._diverged(loss, first + number)
-            self.progress.loss_sum += loss * self._size
-            self.progress.correct += correct
+            self.progress.loss_sum += loss * self._images  # all batches are full, those pending too
+            self.progress.score_sum += score
         now = time.perf_counter()
         self.progress.epoch_seconds += now - self._clock
         self._clock = now
@@ -81,7 +84,7 @@ class Meter:
         return {
             "epoch": progress.epoch + 1,
             "train_loss": progress.loss_sum / progress.seen,
-            "train_accuracy": progress.correct / progress.seen,
+            f"train_{self.score}": progress.score_sum / progress.seen,
             "lr": self.lr,
             "seconds": round(progress.epoch_seconds, 3),
             "images_per_second": round(progress.seen / max(progress.epoch_seconds, 1e-9), 1),
@@ -92,7 +95,7 @@ class Meter:
         progress = self.progress
         progress.seconds += progress.epoch_seconds
         progress.epoch, progress.batch, progress.seen = progress.epoch + 1, 0, 0
-        progress.loss_sum = progress.correct = progress.epoch_seconds = 0.0
+        progress.loss_sum = progress.score_sum = progress.epoch_seconds = 0.0
         self._saved = time.perf_counter()
 
     def _show(self) -> None:
@@ -100,29 +103,28 @@ class Meter:
         if now - self._frame < SECONDS_BETWEEN_FRAMES:
             return
         self._frame = now
-        settled = max(1, progress.seen - len(self._pending) * self._size)
+        # Images of which the figures have been read; the others are still on the device.
+        read = max(1, progress.seen - len(self._pending) * self._images)
         figures = {
-            "loss": progress.loss_sum / settled,
-            "accuracy": progress.correct / settled,
-            "rate": settled / max(progress.epoch_seconds, 1e-9),
+            "loss": progress.loss_sum / read,
+            self.score: progress.score_sum / read,
+            "rate": read / max(progress.epoch_seconds, 1e-9),
         }
-        self.display.step((progress.epoch, progress.batch), (self.config.epochs, self.batches), figures)
+        self.observer.step((progress.epoch, progress.batch), (self.config.epochs, self.batches), figures)
 
     def _diverged(self, loss: float, batch: int) -> DivergedError:
         step = self.progress.epoch * self.batches + batch + 1
-        place = f"step {step} (epoch {self.progress.epoch + 1}, batch {batch + 1} of {self.batches})"
-        return diverged(f"the loss became {loss} at {place} with learning rate {self.lr:.3g}", self.config)
+        where = f"step {step} (epoch {self.progress.epoch + 1}, batch {batch + 1} of {self.batches})"
+        return diverged(f"the loss became {loss} at {where} with learning rate {self.lr:.3g}", self.config)
 
 
-def diverged(what: str, config: SettledTrain) -> DivergedError:
-    """The error for a loss that is not a number, with what to do about it."""
-    remedy = f"try a tenth: --set train.lr={config.lr / 10:.3g}, or look for a good one: convscope train DATA --check lr"
-    return DivergedError(f"{what}; {remedy}")
+def diverged(what: str, config: ResolvedTrain) -> DivergedError:
+    """The error for a loss that is NaN or infinite, with what to do about it."""
+    tenth = f"try a tenth: --set train.lr={config.lr / 10:.3g}"
+    return DivergedError(f"{what}; {tenth}, or look for a good one: convscope train DATA --check lr")
 
 
 def gradient_norms(network: nn.Module) -> dict[str, float]:
-    """The L2 norm of the last gradient of every parameter by name: near 0 it vanishes, far above 1 it
-    explodes.
-    """
+    """The L2 norm of each parameter's last gradient by name: near 0 it vanishes, far above 1 it explodes."""
     with_gradient = [(name, p.grad) for name, p in network.named_parameters() if p.grad is not None]
     return {name: float(gradient.norm()) for name, gradient in with_gradient}

@@ -14,6 +14,7 @@ from convscope.core.errors import UserError
 
 def check_tensorboard() -> None:
     """UserError where the tensorboard package is missing; it is not imported."""
+    # Importing it would take a second, and nobody needs it before the first epoch is over.
     if find_spec("tensorboard") is None:
         raise UserError(
             "train.tensorboard needs the package tensorboard, which is not installed; "
@@ -32,6 +33,7 @@ class TensorBoard:
         check_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 
+        # TensorBoard hides what a killed run wrote from that step on.
         self._writer: Any = SummaryWriter(str(folder), purge_step=epoch or None)
 
     def write(self, row: Mapping[str, Any]) -> None:

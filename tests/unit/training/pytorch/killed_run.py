@@ -19,7 +19,7 @@ import torch
 import small_data
 from convscope.core import atomic
 from convscope.core.config import RunConfig
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.training import finalise
 from convscope.training.pytorch import loop
 from convscope.training.train import train_run
@@ -78,7 +78,7 @@ def main(data: str, place: str) -> None:
     config = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": data}}).merge(SETTINGS)
 
     def train(folder: Path, *, resume: bool = False) -> None:
-        train_run(config, out=folder, resume=resume, display=Display(quiet=True))
+        train_run(config, out=folder, resume=resume, observer=Silent())
 
     codes = {"": [child(lambda: train(Path(place) / "whole"))]}
     for number, (moment, arm) in enumerate(MOMENTS.items()):

@@ -10,7 +10,7 @@ import torch
 import photographs
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.pytorch.normalise import normalise
-from convscope.models.pytorch.pretrained import open_pretrained
+from convscope.models.pytorch.pretrained import build_pretrained, open_pretrained
 from convscope.models.pytorch.zoo import create
 from convscope.training.pytorch.features import FOLDER, MOST_IMAGES, features_of
 
@@ -27,7 +27,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def network():
-    return open_pretrained("squeezenet1_0").build(input_shape=(3, SIDE, SIDE), classes=3)[0]
+    return build_pretrained(open_pretrained("squeezenet1_0"), input_shape=(3, SIDE, SIDE), classes=3)[0]
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,11 @@ def test_batches_and_rows_keep_their_order(network, cache):
     rows = np.random.default_rng(0).permutation(len(whole))
     mixed = dataclasses.replace(whole, rows=rows)
     seen = []
-    found, calls = features(small, mixed, progress=lambda done, total: seen.append((done, total)))
-    assert calls == [MOST_IMAGES, 5] and seen == [(MOST_IMAGES, len(whole)), (len(whole), len(whole))]
+    found, calls = features(small, mixed, progress=lambda *step: seen.append(step))
+    assert calls == [MOST_IMAGES, 5] and seen == [
+        ("features", MOST_IMAGES, len(whole)),
+        ("features", len(whole), len(whole)),
+    ]
     torch.testing.assert_close(found, by_hand(small, whole)[torch.from_numpy(rows)], rtol=1e-4, atol=1e-5)
 
 
@@ -94,7 +97,7 @@ def test_labels_and_the_head_change_no_feature(network, part, cache):
 
 
 def altered(network, change):
-    copy = open_pretrained("squeezenet1_0").build(input_shape=(3, SIDE, SIDE), classes=3)[0]
+    copy = build_pretrained(open_pretrained("squeezenet1_0"), input_shape=(3, SIDE, SIDE), classes=3)[0]
     with torch.no_grad():
         change(copy)
     return copy

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -11,25 +9,23 @@ import convscope
 import photographs
 from convscope.core.bundle import Bundle
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.pytorch.augmentation.mix import mixup
 from convscope.data.pytorch.augmentation.policies import policy
 from convscope.data.pytorch.normalise import normalise
 from convscope.experiments.repeat import repeat
 from convscope.inference.load import load
-from convscope.models.pytorch.blocks import Standardise, linear_head
-from convscope.models.pytorch.network import Network
-from convscope.models.pytorch.pretrained import open_pretrained
-from convscope.training.defaults import settle
-from convscope.training.prepare_data import prepare_data
-from convscope.training.pytorch.checkpoint import State
+from convscope.models.pytorch.heads import Standardise, linear_head
+from convscope.models.pytorch.pretrained import build_pretrained, open_pretrained
+from convscope.training.prepare_run import prepare_run
 from convscope.training.pytorch.features import features_of
-from convscope.training.pytorch.linear_probe import FeatureLoader, whole_state
-from convscope.training.train import open_data, start_or_resume, train_run
+from convscope.training.pytorch.linear_probe import FeatureLoader
+from convscope.training.train import train_run
 from interruption import Killed, kill_at, outcome
 from no_drawing import undrawn
 from rounding import same_but_for_rounding
+from watching import Watching
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -48,22 +44,12 @@ def done(folder, tmp_path_factory):
 
 
 def run(made, out, **words):
-    return train_run(made, out=out, display=Display(quiet=True), **words)
+    return train_run(made, out=out, observer=Silent(), **words)
 
 
-def lines_of(monkeypatch):
-    lines = []
-    monkeypatch.setattr(Display, "say", lambda _self, text, style=None: lines.append(text))
-    return lines
-
-
-def parts(made, folder):
+def begin(made, folder):
     folder.mkdir()
-    display = Display(quiet=True)
-    source, choice = open_data(made, display)
-    made = settle(made, choice, source)
-    prepared = prepare_data(source, choice, made.data, seed=made.seed, folder=folder, display=display)
-    return prepared, start_or_resume(made, prepared, choice.start, folder=folder, display=display)
+    return prepare_run(made, folder, observer=Silent())
 
 
 # The layer and the batches
@@ -106,8 +92,7 @@ def test_the_linear_head_is_mean_standardise_linear():
 def loader(**words):
     part = photographs.part(10)
     settings = {
-        "part": part,
-        "classes": 3,
+        "split": part,
         "batch_size": 4,
         "augment": policy("none"),
         "mean": (0.5,),
@@ -126,14 +111,15 @@ def test_batches_are_features_of_the_images_in_that_order():
         assert x.shape == (4, 2, 1, 1) and torch.equal(
             x[:, :, 0, 0], ours.features[torch.from_numpy(indices)]
         )
-        assert torch.equal(targets, torch.from_numpy(ours.part.targets[indices]))
+        assert torch.equal(targets, torch.from_numpy(ours.split.targets[indices]))
     assert torch.equal(next(ours.epoch(2, start=1))[0], batches[1][0])
 
 
 def test_mixup_blends_features_and_targets_alike_and_again():
     """Of one-hot features every blend is its own target."""
     labels = torch.from_numpy(photographs.part(10).targets)
-    ours = loader(mix=mixup, features=nn.functional.one_hot(labels, 3).float())
+    one_hot = lambda targets: nn.functional.one_hot(targets, 3).float()  # noqa: E731
+    ours = loader(mix=mixup, mixable=one_hot, features=one_hot(labels))
     for x, targets in ours.epoch(0):
         torch.testing.assert_close(x[:, :, 0, 0], targets)
         assert bool(((targets > 0) & (targets < 1)).any())
@@ -153,7 +139,7 @@ def test_it_learns_and_ends_like_every_other_run(done):
     assert done.metrics["parameters"] == 735_424 + 512 * 3 + 3
     config = bundle.provenance["config"]
     assert (config["transfer"]["mode"], config["transfer"]["pretrained"]) == ("probe", "squeezenet1_0")
-    assert config["transfer"]["weights_fingerprint"] == open_pretrained("squeezenet1_0").digest()
+    assert config["transfer"]["weights_fingerprint"] == open_pretrained("squeezenet1_0").fingerprint()
     assert (config["data"]["normalise"], config["augment"]["policy"], config["train"]["lr"]) == (
         "weights",
         "none",
@@ -162,7 +148,9 @@ def test_it_learns_and_ends_like_every_other_run(done):
 
 
 def test_the_body_is_the_package_s_bit_for_bit(done):
-    shipped = open_pretrained("squeezenet1_0").build(input_shape=(3, 72, 72), classes=3)[0].body.state_dict()
+    shipped = build_pretrained(open_pretrained("squeezenet1_0"), input_shape=(3, 72, 72), classes=3)[
+        0
+    ].body.state_dict()
     weights = Bundle.load(done.folder).weights
     assert len(shipped) == 50
     assert all(
@@ -171,9 +159,10 @@ def test_the_body_is_the_package_s_bit_for_bit(done):
 
 
 def test_standardisation_is_that_of_the_training_images_alone(done, folder, tmp_path):
-    prepared, session = parts(photographs.config(folder), tmp_path / "again")
+    session = begin(photographs.config(folder), tmp_path / "again")
+    data = session.plan.data
     words = {"precision": "float32", "progress": lambda *_: None}
-    x = features_of(session.network, prepared.train, prepared.preprocess, **words).double().numpy()
+    x = features_of(session.network, data.train, data.preprocess, **words).double().numpy()
     weights = Bundle.load(done.folder).weights
     np.testing.assert_allclose(weights["head.2.mean"], x.mean(axis=0), rtol=1e-5, atol=1e-5)
     deviation = x.std(axis=0)
@@ -187,7 +176,7 @@ def test_the_answers_are_body_and_head_by_hand(done):
     images, labels = photographs.pictures(9, seed=7)
     preprocess = Preprocess.from_dict(Bundle.load(done.folder).preprocess)
     batch = np.stack([preprocess.prepare(image) for image in images])
-    by_hand = open_pretrained("squeezenet1_0").build(input_shape=(3, 72, 72), classes=3)[0].eval()
+    by_hand = build_pretrained(open_pretrained("squeezenet1_0"), input_shape=(3, 72, 72), classes=3)[0].eval()
     by_hand = by_hand.to(memory_format=torch.channels_last)
     head = {
         name: torch.from_numpy(v)
@@ -205,7 +194,7 @@ def test_the_answers_are_body_and_head_by_hand(done):
 
 def test_evaluate_measures_what_training_measured(done, tmp_path):
     measured = convscope.evaluate(done.folder, out=tmp_path)
-    assert measured.findings.to_dict() == done.metrics["test"]
+    assert measured.result.to_dict() == done.metrics["test"]
     assert measured.metrics.images == 9
 
 
@@ -220,11 +209,9 @@ def test_its_validation_is_that_of_the_whole_network(done):
 def test_a_run_on_features_starts_the_next_one(done, folder, tmp_path):
     """A run of a head is weights for another: the body alone is taken, the head is new."""
     made = photographs.config(folder, transfer={"pretrained": str(done.folder)}, train={"epochs": 1})
-    lines = []
-    display = Display(quiet=True)
-    display.say = lambda text, style=None: lines.append(text)
-    second = train_run(made, out=tmp_path / "run", display=display)
-    assert "weights: all 50 tensors of the body (convscope names); the head is new" in lines
+    watching = Watching()
+    second = train_run(made, out=tmp_path / "run", observer=watching)
+    assert "weights: all 50 tensors of the body (convscope names); the head is new" in watching.lines
     first, second = Bundle.load(done.folder), Bundle.load(second.folder)
     assert all(
         np.array_equal(v, second.weights[k]) for k, v in first.weights.items() if k.startswith("body.")
@@ -304,7 +291,7 @@ def test_a_head_takes_what_every_training_takes(folder, tmp_path, name):
 @pytest.mark.slow
 def test_the_switches_reach_the_head(folder, tmp_path):
     def job(name, **sections):
-        return parts(photographs.config(folder, **sections), tmp_path / name)[1].job
+        return begin(photographs.config(folder, **sections), tmp_path / name).job
 
     assert job("a", augment={"mix": "mixup"}).loader.mix is mixup
     assert job("b", train={"imbalance": "sampler"}).loader.weights is not None
@@ -321,20 +308,18 @@ def test_boxes_cannot_be_cut_out_of_features(folder, tmp_path, mix):
 
 
 @pytest.mark.slow
-def test_a_policy_that_was_asked_for_is_not_dropped_in_silence(folder, tmp_path, monkeypatch):
-    lines = lines_of(monkeypatch)
-    train_run(
-        photographs.config(folder, augment={"policy": "strong"}, train={"epochs": 1}), out=tmp_path / "run"
-    )
-    assert [line for line in lines if line.startswith("note:")] == [
-        "note: nothing comes of augment.policy, since a head learns from features that are computed once; "
+def test_a_policy_that_was_asked_for_is_not_dropped_in_silence(folder, tmp_path):
+    def notes(policy):
+        watching = Watching()
+        made = photographs.config(folder, augment={"policy": policy}, train={"epochs": 1})
+        train_run(made, out=tmp_path / policy, observer=watching)
+        return [line for line in watching.lines if line.startswith("note:")]
+
+    assert notes("strong") == [
+        "note: augment.policy has no effect, since a head learns from features that are computed once; "
         "for fine-tuning add --mode finetune"
     ]
-    lines.clear()
-    train_run(
-        photographs.config(folder, augment={"policy": "none"}, train={"epochs": 1}), out=tmp_path / "other"
-    )
-    assert not [line for line in lines if line.startswith("note:")]
+    assert notes("none") == []
 
 
 @pytest.mark.slow
@@ -351,9 +336,9 @@ def test_grey_photographs(tmp_path):
 @pytest.mark.slow
 def test_several_seeds(folder, tmp_path):
     made = photographs.config(folder, train={"epochs": 1})
-    runs = repeat(made, 2, out=tmp_path / "run", display=Display(quiet=True)).runs
+    runs = repeat(made, 2, out=tmp_path / "run", observer=Silent()).runs
     assert [r.folder.name for r in runs] == ["run", "run-2"]
-    again = repeat(made, 2, out=tmp_path / "run", resume=True, display=Display(quiet=True))
+    again = repeat(made, 2, out=tmp_path / "run", resume=True, observer=Silent())
     assert [r.metrics for r in again.runs] == [r.metrics for r in runs]
 
 
@@ -395,12 +380,11 @@ def test_the_checkpoint_of_a_head_is_small(whole, tmp_path):
     assert (tmp_path / "run" / "checkpoint.safetensors").stat().st_size < 100_000
 
 
-def test_the_whole_state_is_the_network_with_the_best_head(folder, tmp_path):
-    _, session = parts(photographs.config(folder), tmp_path / "run")
+def test_the_best_weights_are_those_of_the_whole_network(folder, tmp_path):
+    session = begin(photographs.config(folder), tmp_path / "run")
     network, state = session.network, session.state
-    assert whole_state(network, state) is state, "before the first epoch there is no best"
-    best = {name: torch.full_like(value, 2.0) for name, value in state.network.state_dict().items()}
-    made = whole_state(network, dataclasses.replace(state, best=best))
-    assert {*made.best} == {*network.state_dict()}
-    assert all((made.best[name] == 2).all() == name.startswith("head.") for name in made.best)
-    assert isinstance(network, Network) and isinstance(made, State)
+    assert session.best_weights() == {} and session.outcome().weights is None, "there is no epoch yet"
+    state.best = {name: torch.full_like(value, 2.0) for name, value in state.network.state_dict().items()}
+    best = session.best_weights()
+    assert {*best} == {*network.state_dict()} == {*session.outcome().weights}
+    assert all(bool((best[name] == 2).all()) == name.startswith("head.") for name in best)

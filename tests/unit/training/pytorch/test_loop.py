@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 
@@ -10,18 +11,19 @@ from torch import nn
 
 import small_data
 from convscope.core.bundle import Bundle
-from convscope.core.config import RunConfig, SettledTrain
+from convscope.core.config import RunConfig
 from convscope.core.errors import Failure
-from convscope.core.run.display import Display
+from convscope.core.resolved_config import ResolvedTrain
+from convscope.core.run.progress import Silent
 from convscope.data.pytorch.loader import Loader
+from convscope.training.engine import DivergedError
 from convscope.training.interrupt import Interrupt
-from convscope.training.prepare_data import prepare_data
+from convscope.training.prepare_run import prepare_run
 from convscope.training.pytorch import loop
 from convscope.training.pytorch.checkpoint import Progress, load_checkpoint, read_progress
 from convscope.training.pytorch.loop import fit, out_of_patience, set_rate, update_weights, validate_epoch
-from convscope.training.pytorch.meter import DivergedError
 from convscope.training.schedule import multiplier
-from convscope.training.train import open_data, start_or_resume, train_run
+from convscope.training.train import train_run
 from interruption import Killed, kill_at, outcome
 from no_drawing import undrawn
 
@@ -63,16 +65,13 @@ def config(npz, **sections):
 
 
 def run(made: RunConfig, out, **words):
-    return train_run(made, out=out, display=Display(quiet=True), **words)
+    return train_run(made, out=out, observer=Silent(), **words)
 
 
 def parts(made: RunConfig, folder):
     """The job and the state of a run before its first step."""
     folder.mkdir()
-    display = Display(quiet=True)
-    source, choice = open_data(made, display)
-    prepared = prepare_data(source, choice, made.data, seed=made.seed, folder=folder, display=display)
-    session = start_or_resume(made, prepared, choice.start, folder=folder, display=display)
+    session = prepare_run(made, folder, observer=Silent())
     return session.job, session.state
 
 
@@ -171,19 +170,19 @@ def test_the_schedule_reaches_the_optimiser(npz, tmp_path):
 
 def test_plateau_looks_at_validation_losses(npz, tmp_path):
     made = config(npz, train={"schedule": "plateau", "warmup": 0.0, "lr": 0.5, "epochs": 20})
-    _, state = parts(made, tmp_path / "run")
+    job, state = parts(made, tmp_path / "run")
     state.progress.epoch, state.progress.losses = 7, [1.0] * 7
-    assert set_rate(state, made.train, 6) == pytest.approx(0.05)
+    assert set_rate(state, job.config, 6) == pytest.approx(0.05)
 
 
 def test_a_clipped_gradient_is_no_longer_than_the_limit(npz, tmp_path):
     made = config(npz, train={"clip": 0.01, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False})
-    _, state = parts(made, tmp_path / "run")
+    job, state = parts(made, tmp_path / "run")
     before = [p.detach().clone() for p in state.network.parameters()]
     for p in state.network.parameters():
         p.grad = torch.ones_like(p)
     state.optimizer.param_groups[0]["lr"] = state.optimizer.param_groups[-1]["lr"] = 1.0
-    update_weights(state, made.train)
+    update_weights(state, job.config)
     moved = torch.cat(
         [(b - p.detach()).flatten() for b, p in zip(before, state.network.parameters(), strict=True)]
     )
@@ -202,13 +201,17 @@ def test_the_average_is_judged_and_kept_and_the_weights_go_on(npz, tmp_path):
     assert all(torch.equal(value, own[name]) for name, value in state.network.state_dict().items())
 
 
+def train_config(**settings):
+    return ResolvedTrain(**{"epochs": 12, "batch_size": 8, "lr": 0.1} | settings)
+
+
 @pytest.mark.parametrize(
     ("patience", "epoch", "best", "expected"),
     [(0, 9, 1, False), (2, 3, 2, False), (2, 4, 2, True), (1, 1, 1, False)],
 )
 def test_patience(patience, epoch, best, expected):
     assert (
-        out_of_patience(SettledTrain(patience=patience), Progress(epoch=epoch, best_epoch=best)) is expected
+        out_of_patience(train_config(patience=patience), Progress(epoch=epoch, best_epoch=best)) is expected
     )
 
 
@@ -250,14 +253,16 @@ def test_validation_never_sees_an_augmented_image(npz, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("at", "epoch", "batch"), [(1, 1, 1), (4, 1, 4), (9, 2, 3)])
 def test_a_loss_that_is_no_number_names_the_step(npz, tmp_path, at, epoch, batch):
     job, state = parts(config(npz, train={"lr": 0.25}), tmp_path / "run")
-    calls = 0
 
-    def loss(logits, targets):
-        nonlocal calls
-        calls += 1
-        return job.loss(logits, targets) * (float("nan") if calls == at else 1.0)
+    class Loss:
+        calls = 0
+        score, mixable = job.loss.score, job.loss.mixable
 
-    broken = loop.Job(**{**vars(job), "loss": loss})
+        def __call__(self, logits, targets):
+            self.calls += 1
+            return job.loss(logits, targets) * (float("nan") if self.calls == at else 1.0)
+
+    broken = dataclasses.replace(job, loss=Loss())
     with pytest.raises(
         DivergedError, match=rf"nan at step {at} \(epoch {epoch}, batch {batch} of 6\).*lr=0\.025"
     ):
@@ -303,7 +308,7 @@ def test_asked_in_the_last_batch_a_finished_run_is_finished(npz, tmp_path):
     job, state = parts(config(npz, train={"epochs": 1}), tmp_path / "run")
     interrupt = Interrupt()
     real = job.validate
-    late = loop.Job(**{**vars(job), "validate": lambda: (setattr(interrupt, "asked", True), real())[1]})
+    late = dataclasses.replace(job, validate=lambda: (setattr(interrupt, "asked", True), real())[1])
     assert fit(late, state, interrupt) == "finished"
 
 

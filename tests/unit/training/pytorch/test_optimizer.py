@@ -87,7 +87,8 @@ def test_ten_steps_equal_the_plain_loop_over_tensors(name, channels_last):
                 (p * torch.randn(p.shape, generator=generator, dtype=p.dtype)).sum()
                 for p in network.parameters()
             )
-            loss.backward()  # autograd gives gradients the layout of their weights, which the fused kernel rests on
+            # Autograd gives gradients the layout of their weights, which the fused kernel rests on.
+            loss.backward()
         fused.step()
         plain.step()
     for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):

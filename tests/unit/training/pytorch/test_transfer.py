@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,40 +16,29 @@ import small_data
 from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
-from convscope.data.dataset import ArrayDataset
-from convscope.data.source import open_source
+from convscope.core.run.progress import Silent
 from convscope.inference.load import load
-from convscope.models.pytorch.pretrained import open_pretrained
+from convscope.models.pytorch.pretrained import build_pretrained, open_pretrained
 from convscope.models.pytorch.zoo import create
-from convscope.training.defaults import PLANS, choose_defaults, settle
+from convscope.training.engine import DivergedError, Initialisation
 from convscope.training.interrupt import Interrupt
-from convscope.training.prepare_data import prepare_data
+from convscope.training.prepare_run import prepare_run, resolve_run
 from convscope.training.pytorch import loop
 from convscope.training.pytorch.linear_probe import train_head_first
 from convscope.training.pytorch.loop import fit
-from convscope.training.pytorch.meter import DivergedError
 from convscope.training.pytorch.optimizer import parameter_groups
-from convscope.training.pytorch.transfer import (
-    Initialisation,
-    choose_initialisation,
-    prepare_to_tune,
-    rate_scales,
-    without_effect,
-)
-from convscope.training.train import open_data, start_or_resume, train_run
+from convscope.training.pytorch.transfer import choose_initialisation, prepare_to_tune, rate_scales
+from convscope.training.resolve import describe
+from convscope.training.train import train_run
 from interruption import Killed, kill_at, outcome
 from no_drawing import undrawn
+from watching import Watching
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
-def start(photographs=True, own=False, **sections) -> Initialisation:
-    return choose_initialisation(RunConfig.from_dict(sections), photographs=photographs, own=own)
-
-
-def photos(side=80, count=30):
-    return ArrayDataset(np.zeros((count, side, side, 3), np.uint8), np.arange(count) % 3, ("a", "b", "c"))
+def start(photographs=True, custom=False, **sections) -> Initialisation:
+    return choose_initialisation(RunConfig.from_dict(sections), photographs=photographs, custom=custom)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +50,7 @@ def weights(tmp_path_factory):
 
 
 def write_weights(path, seed=1):
+    torch.manual_seed(seed)  # whatever was drawn before must not matter
     network = create("resnet20", input_shape=(1, 12, 12), classes=7)
     generator = torch.Generator().manual_seed(seed)
     for name, value in network.state_dict().items():
@@ -78,19 +69,13 @@ def tuned(npz, weights, **sections):
 
 
 def run(made, out, **words):
-    return train_run(made, out=out, display=Display(quiet=True), **words)
+    return train_run(made, out=out, observer=Silent(), **words)
 
 
-def begin(made, folder, lines=None):
-    """Configuration, prepared and beginning of a run, as `train_run` has them before the first step."""
+def begin(made, folder, watching=None):
+    """A run as `train_run` has it before the first step."""
     folder.mkdir()
-    display = Display(quiet=True)
-    if lines is not None:
-        display.say = lambda text, style=None: lines.append(text)
-    source, choice = open_data(made, display)
-    made = settle(made, choice, source)
-    prepared = prepare_data(source, choice, made.data, seed=made.seed, folder=folder, display=display)
-    return made, prepared, start_or_resume(made, prepared, choice.start, folder=folder, display=display)
+    return prepare_run(made, folder, observer=watching or Watching())
 
 
 # Where training starts
@@ -98,7 +83,7 @@ def begin(made, folder, lines=None):
 
 def test_photographs_start_from_squeezenet_s_features_where_nothing_is_said():
     found = start()
-    assert (found.mode, found.word) == ("probe", "squeezenet1_0") and found.weights.name == "squeezenet1_0"
+    assert (found.mode, found.reference, found.network) == ("probe", "squeezenet1_0", "squeezenet1_0")
     assert start(photographs=False) == Initialisation()
 
 
@@ -120,24 +105,18 @@ def test_photographs_start_from_squeezenet_s_features_where_nothing_is_said():
 @pytest.mark.parametrize("photographs", [True, False])
 def test_what_is_said_decides(sections, mode, name, photographs):
     found = start(photographs=photographs, **sections)
-    assert (found.mode, found.weights.name if found.weights else None) == (mode, name)
+    assert (found.mode, found.network) == (mode, name)
 
 
 @pytest.mark.parametrize(
     "transfer", [{"pretrained": "squeezenet1_0"}, {"mode": "probe"}, {"mode": "finetune"}]
 )
-@pytest.mark.parametrize("own", ["a module", "a file"])
-def test_for_a_network_of_ones_own_there_are_no_weights(own, transfer):
-    model = {"model": {"name": "my_net.py:Net"}} if own == "a file" else {}
+def test_for_a_custom_model_there_are_no_weights(transfer):
     with pytest.raises(
         UserError, match=r"trained weights were asked for with a network of one's own.*convscope summary"
     ):
-        start(own=own == "a module", transfer=transfer, **model)
-    assert (
-        start(own=own == "a module", **model)
-        == Initialisation()
-        == start(own=True, transfer={"mode": "scratch"})
-    )
+        start(custom=True, transfer=transfer)
+    assert start(custom=True) == Initialisation() == start(custom=True, transfer={"mode": "scratch"})
 
 
 def test_options_make_another_network_than_the_trained_one():
@@ -151,46 +130,55 @@ def test_an_empty_word_is_not_taken_for_none(word):
         start(transfer={"pretrained": word})
 
 
-def test_the_images_decide_size_network_and_preprocessing():
-    choice = choose_defaults(RunConfig(), photos())
-    assert (choice.model, choice.height, choice.width, choice.policy) == ("squeezenet1_0", 227, 227, "none")
-    assert (
-        "a linear head on the features of squeezenet1_0 (SqueezeNet 1.0, trained on ImageNet" in choice.reason
-    )
-    scratch = choose_defaults(RunConfig.from_dict({"transfer": {"mode": "scratch"}}), photos())
-    assert (scratch.model, scratch.height, scratch.start) == ("deeper_cnn", 128, Initialisation())
-    named = choose_defaults(RunConfig.from_dict({"model": {"name": "small_cnn"}}), photos())
-    assert (named.model, named.start) == ("small_cnn", Initialisation())
+def photos(folder, side=80, **sections):
+    """What is decided for 30 coloured images."""
+    images = np.zeros((30, side, side, 3), np.uint8)
+    np.savez(folder / f"{side}.npz", images=images, labels=np.arange(30) % 3)
+    config = RunConfig.from_dict(sections).merge({"data": {"source": str(folder / f"{side}.npz")}})
+    return resolve_run(config, observer=Silent())
 
 
-def test_small_images_are_enlarged_to_what_the_weights_know():
-    asked = RunConfig.from_dict({"transfer": {"pretrained": "squeezenet1_0"}})
-    choice = choose_defaults(asked, photos(side=12))
-    assert (choice.height, choice.width, choice.batch_size) == (227, 227, 128)
-    smaller = choose_defaults(asked.merge({"data": {"size": 96}}), photos(side=12))
-    assert (smaller.height, smaller.start.mode) == (96, "probe")
-    assert choose_defaults(asked.merge({"transfer": {"mode": "finetune"}}), photos(side=12)).batch_size == 32
+def test_the_images_decide_size_network_and_preprocessing(tmp_path):
+    made = photos(tmp_path)
+    assert (made.config.model.name, *made.config.input_shape) == ("squeezenet1_0", 3, 227, 227)
+    assert made.config.augment.policy == "none" and made.spec.head == "linear"
+    reason = describe(made.config, made.images, made.initialisation)
+    assert "a linear head on the features of squeezenet1_0 (SqueezeNet 1.0, trained on ImageNet" in reason
+    scratch = photos(tmp_path, transfer={"mode": "scratch"})
+    assert (scratch.config.model.name, scratch.config.height) == ("deeper_cnn", 128)
+    named = photos(tmp_path, model={"name": "small_cnn"})
+    assert named.config.model.name == "small_cnn"
+    assert scratch.initialisation == named.initialisation == Initialisation()
 
 
-@pytest.mark.parametrize("mode", ["probe", "finetune", "scratch"])
-def test_each_way_has_its_own_plan(npz, weights, mode):
-    made = tuned(npz, weights, transfer={"mode": mode}, train={"epochs": None, "lr": None})
-    source = open_source(npz)
-    choice = choose_defaults(made, source.open("train"))
-    settled = settle(made, choice, source)
-    assert (settled.train.epochs, settled.train.lr) == PLANS[mode]
-    assert settled.data.normalise == "weights" and settled.transfer.pretrained == str(weights)
-    digest = open_pretrained(str(weights), model="resnet20").digest()
-    assert settled.transfer.weights_fingerprint == (None if mode == "scratch" else digest)
-    assert choose_defaults(settled, source.open("train")).start.mode == mode, (
-        "what is settled decides the same again"
-    )
+def test_small_images_are_enlarged_to_what_the_weights_know(tmp_path):
+    asked = {"transfer": {"pretrained": "squeezenet1_0"}}
+    made = photos(tmp_path, 12, **asked).config
+    assert (made.height, made.width, made.train.batch_size) == (227, 227, 128)
+    smaller = photos(tmp_path, 12, **asked, data={"size": 96}).config
+    assert (smaller.height, smaller.transfer.mode) == (96, "probe")
+    tuned = photos(tmp_path, 12, transfer={"pretrained": "squeezenet1_0", "mode": "finetune"}).config
+    assert tuned.train.batch_size == 32
+
+
+@pytest.mark.parametrize(
+    ("mode", "epochs", "rate"), [("probe", 40, 0.02), ("finetune", 8, 0.001), ("scratch", 12, 0.1)]
+)
+def test_each_way_has_its_own_defaults(npz, weights, mode, epochs, rate):
+    asked = tuned(npz, weights, transfer={"mode": mode}, train={"epochs": None, "lr": None})
+    made = resolve_run(asked, observer=Silent()).config
+    assert (made.train.epochs, made.train.lr) == (epochs, rate)
+    assert made.data.normalise == "weights" and made.transfer.pretrained == str(weights)
+    fingerprint = open_pretrained(str(weights), model="resnet20").fingerprint()
+    assert made.transfer.weights_fingerprint == (None if mode == "scratch" else fingerprint)
+    again = resolve_run(RunConfig.from_dict(made.to_dict()), observer=Silent()).config
+    assert again == made, "what is resolved decides the same again"
 
 
 def test_a_digest_that_is_given_must_be_the_weights_own(weights):
     model, file = {"name": "resnet20"}, {"pretrained": str(weights), "mode": "finetune"}
-    digest = start(model=model, transfer=file).weights.digest()
-    assert start(model=model, transfer=file | {"weights_fingerprint": digest}).weights.digest() == digest
+    digest = start(model=model, transfer=file).fingerprint
+    assert start(model=model, transfer=file | {"weights_fingerprint": digest}).fingerprint == digest
     with pytest.raises(
         UserError,
         match=rf"holds weights {digest}, and transfer\.weights_fingerprint is 0123; give back those",
@@ -198,38 +186,14 @@ def test_a_digest_that_is_given_must_be_the_weights_own(weights):
         start(model=model, transfer=file | {"weights_fingerprint": "0123"})
 
 
-@pytest.mark.parametrize(
-    ("sections", "mode", "idle"),
-    [
-        ({}, "probe", []),
-        ({"augment": {"policy": "none"}}, "probe", []),
-        ({"augment": {"policy": "basic"}}, "probe", ["augment.policy"]),
-        ({"augment": {"policy": "basic"}}, "scratch", []),
-        (
-            {"transfer": {"unfreeze_every": 2, "layer_decay": 0.5}},
-            "probe",
-            ["transfer.layer_decay", "transfer.unfreeze_every"],
-        ),
-        ({"transfer": {"freeze_norms": False}}, "scratch", ["transfer.freeze_norms"]),
-        ({"transfer": {"unfreeze_every": 2, "layer_decay": 0.5, "freeze_norms": False}}, "finetune", []),
-    ],
-)
-def test_settings_without_effect_are_known(sections, mode, idle):
-    assert without_effect(RunConfig.from_dict(sections), mode) == idle
-
-
 def test_settings_without_effect_are_said(npz, tmp_path):
-    lines = []
-    begin(
-        RunConfig.from_dict(small_data.settings()).merge(
-            {"data": {"source": str(npz)}, "transfer": {"unfreeze_every": 1}}
-        ),
-        tmp_path / "run",
-        lines,
+    asked = RunConfig.from_dict(small_data.settings()).merge(
+        {"data": {"source": str(npz)}, "transfer": {"unfreeze_every": 1}}
     )
-    assert "note: nothing comes of transfer.unfreeze_every, since training starts from nothing" in "\n".join(
-        lines
-    )
+    watching = Watching()
+    begin(asked, tmp_path / "run", watching)
+    line = "note: transfer.unfreeze_every has no effect, since training starts from nothing"
+    assert any(said.startswith(line) for said in watching.lines)
 
 
 # Rates
@@ -256,7 +220,7 @@ def test_rates_reach_the_optimiser_and_every_step(npz, weights, tmp_path):
         transfer={"layer_decay": 0.5},
         train={"schedule": "constant", "warmup": 0.0, "epochs": 1},
     )
-    _, _, session = begin(made, tmp_path / "run")
+    session = begin(made, tmp_path / "run")
     scales = {
         id(p): group["scale"] for group in session.state.optimizer.param_groups for p in group["params"]
     }
@@ -309,10 +273,10 @@ def moved(before, after, kind):
 
 def epochs_of(made, folder, monkeypatch):
     """What each stage was before and after every epoch of fine-tuning, by `moved`."""
-    _, _, session = begin(made, folder)
+    session = begin(made, folder)
     network, history = session.network, [states(session.network)]
     real = session.job.validate
-    job = loop.Job(**{**vars(session.job), "validate": lambda: (history.append(states(network)), real())[1]})
+    job = replace(session.job, validate=lambda: (history.append(states(network)), real())[1])
     fit(job, session.state, Interrupt())
     pairs = [*pairwise(history)]
     return [moved(a, b, "weights") for a, b in pairs], [moved(a, b, "statistics") for a, b in pairs]
@@ -384,13 +348,16 @@ def test_thawing_is_a_function_of_the_epoch_alone():
 
 @pytest.mark.slow
 def test_fine_tuning_starts_from_the_weights_and_a_trained_head(npz, weights, tmp_path):
-    lines = []
-    _, _, session = begin(tuned(npz, weights), tmp_path / "run", lines)
-    shipped = open_pretrained(str(weights), model="resnet20").build(input_shape=(1, 12, 12), classes=3)[0]
+    watching = Watching()
+    session = begin(tuned(npz, weights), tmp_path / "run", watching)
+    shipped = build_pretrained(
+        open_pretrained(str(weights), model="resnet20"), input_shape=(1, 12, 12), classes=3
+    )[0]
     for name, value in shipped.body.state_dict().items():
         assert torch.equal(value, session.network.body.state_dict()[name])
-    _, accuracy = session.job.validate()
-    assert accuracy > 0.7 and f"head first: validation accuracy {accuracy:.2%} before fine-tuning" in lines
+    accuracy = session.job.validate()["accuracy"]
+    line = f"head first: validation accuracy {accuracy:.2%} before fine-tuning"
+    assert accuracy > 0.7 and line in watching.lines
     assert session.state.progress.best_score == accuracy and session.state.progress.best_epoch == 0
     assert {*session.state.best} == {*session.network.state_dict()}
     assert all(p.requires_grad for p in session.network.parameters())
@@ -400,8 +367,9 @@ def test_fine_tuning_starts_from_the_weights_and_a_trained_head(npz, weights, tm
 
 
 OTHER_WISHES = {
-    "epochs": 1, "batch_size": 7, "optimizer": "adamw", "lr": 5.0, "weight_decay": 0.9, "accumulate": 500, "ema": 0.99,
-    "patience": 1, "clip": 1e-9, "schedule": "constant", "warmup": 1.0, "momentum": 0.0, "gradient_norms": True,
+    "epochs": 1, "batch_size": 7, "optimizer": "adamw", "lr": 5.0, "weight_decay": 0.9, "accumulate": 500,
+    "ema": 0.99, "patience": 1, "clip": 1e-9, "schedule": "constant", "warmup": 1.0, "momentum": 0.0,
+    "gradient_norms": True,
 }  # fmt: skip
 
 
@@ -410,7 +378,7 @@ def test_what_is_asked_of_fine_tuning_does_not_spoil_the_head_before_it(npz, wei
     heads = []
     for number, train in enumerate(({}, OTHER_WISHES)):
         made = tuned(npz, weights, train=train, augment={"mix": ("none", "both")[number], "policy": "strong"})
-        _, _, session = begin(made, tmp_path / str(number))
+        session = begin(made, tmp_path / str(number))
         heads.append(session.network.head.state_dict())
     assert all(torch.equal(value, heads[1][name]) for name, value in heads[0].items())
 
@@ -419,7 +387,7 @@ def test_what_is_asked_of_fine_tuning_does_not_spoil_the_head_before_it(npz, wei
 def test_unequal_classes_are_met_by_the_first_head_too(npz, weights, tmp_path):
     heads = []
     for number, imbalance in enumerate(("none", "focal")):
-        _, _, session = begin(tuned(npz, weights, train={"imbalance": imbalance}), tmp_path / str(number))
+        session = begin(tuned(npz, weights, train={"imbalance": imbalance}), tmp_path / str(number))
         heads.append(session.network.head.state_dict())
     assert not torch.equal(heads[0]["3.weight"], heads[1]["3.weight"])
 
@@ -429,9 +397,9 @@ def test_a_run_that_only_gets_worse_ends_with_what_it_began_with(npz, weights, t
     made = tuned(
         npz, weights, train={"lr": 2.0, "clip": 1.0, "schedule": "constant", "warmup": 0.0, "epochs": 2}
     )
-    _, _, session = begin(made, tmp_path / "before")
+    session = begin(made, tmp_path / "before")
     lines = []
-    monkeypatch.setattr(Display, "say", lambda _self, text, style=None: lines.append(text))
+    monkeypatch.setattr(Silent, "say", lambda _self, text, style=None: lines.append(text))
     finished = run(made, tmp_path / "run")
     assert (
         "note: no epoch did better on validation than the head before fine-tuning; that one is kept" in lines
@@ -529,7 +497,7 @@ def test_a_run_that_goes_on_trains_no_head_first(whole, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             run(made, tmp_path / "run")
     calls = []
-    monkeypatch.setattr("convscope.training.train.train_head_first", lambda *a, **k: calls.append(a))
+    monkeypatch.setattr("convscope.training.pytorch.engine.train_head_first", lambda *a, **k: calls.append(a))
     run(made, tmp_path / "run", resume=True)
     assert calls == [] and outcome(tmp_path / "run") == expected
     assert callable(train_head_first)
@@ -573,7 +541,8 @@ def test_a_weight_file_that_vanished(stopped, tmp_path, mode):
 def test_a_weight_file_that_changed(stopped, tmp_path, mode):
     made, file = stopped(mode)
     write_weights(file, seed=2)
-    message = r"run was started with other settings: transfer\.weights_fingerprint was '[0-9a-f]{12}' and is now '[0-9a-f]{12}'"
+    some = "'[0-9a-f]{12}'"
+    message = rf"was started with other settings: transfer\.weights_fingerprint was {some} and is now {some}"
     with pytest.raises(UserError, match=message):
         run(made, tmp_path / "run", resume=True)
 
@@ -609,9 +578,9 @@ def test_fine_tuning_from_every_kind_of_weights(npz, weights, tmp_path, way):
 
 
 def test_scratch_takes_the_form_and_leaves_the_weights(npz, weights, tmp_path):
-    made, _, session = begin(tuned(npz, weights, transfer={"mode": "scratch"}), tmp_path / "run")
+    session = begin(tuned(npz, weights, transfer={"mode": "scratch"}), tmp_path / "run")
     trained = open_pretrained(str(weights), model="resnet20")
-    assert session.network.spec.head == "own" and made.data.normalise == "weights"
+    assert session.network.spec.head == "own" and session.plan.config.data.normalise == "weights"
     assert not torch.equal(session.network.body.stem[0].weight, trained.tensors["body.stem.0.weight"])
     assert session.state.best == {}
 
