@@ -1,5 +1,4 @@
-"""A network that has learned the tiny pictures, and what is looked into: in a second, and the same each
-time."""
+"""A network that has learned the small images, as an ExplainedModel: in a second, and the same each time."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from convscope.models.pytorch.zoo import create
 
 @cache
 def explained_model(channels: int = 1) -> ExplainedModel:
-    """ExplainedModel of a small network that tells the thirds of 12×12 pictures apart."""
+    """Of a small network that tells the thirds of 12×12 images apart."""
     torch.manual_seed(0)
     network = create(
         "simple_cnn",
@@ -28,10 +27,10 @@ def explained_model(channels: int = 1) -> ExplainedModel:
     )
     found = ExplainedModel.of(TorchPredictor(network, preprocess, small_data.CLASSES))
     images, labels = small_data.pictures(240, channels=channels, seed=5)
-    x, y = found.inputs(images), torch.from_numpy(labels)
+    x, y = torch.from_numpy(found.inputs(images)), torch.from_numpy(labels)
     parameters = list(network.parameters())
     for _ in range(60):  # by hand: an optimiser of torch wakes its compiler, which takes seconds
         loss = torch.nn.functional.cross_entropy(network(x), y)
-        for parameter, slope in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            parameter.data -= 0.1 * slope
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.data -= 0.1 * gradient
     return found

@@ -1,1 +1,1 @@
-"""Looking inside a network: why it answered so, what it learned, and how easily it is misled."""
+"""Looking inside a network: why it predicts what it does, what it learned, and how easily it is misled."""

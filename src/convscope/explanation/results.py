@@ -1,15 +1,13 @@
-"""What an explanation found, as values: for each image its answer, and for each method its numbers or its
-refusal.
-"""
+"""The result of an explanation: for each image its prediction, and for each method numbers or refusal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convscope.explanation.faithfulness.choose import ALIKE, MethodChoice, most_faithful
+from convscope.explanation.faithfulness.choose import ALIKE, MethodChoice, most_faithful, two_digits
 from convscope.inference.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -20,9 +18,7 @@ COLUMNS = {"insertion": "insertion", "deletion": "deletion", "road": "ROAD", "sa
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method on one image: why it was `refused`, or None and `numbers` as `Faithfulness.of` names
-    them.
-    """
+    """One method on one image: why it was `refused`, or None and the `numbers` of `Faithfulness.of`."""
 
     method: str
     title: str
@@ -32,44 +28,41 @@ class MethodResult:
     @property
     def score(self) -> float | None:
         """Insertion − deletion; without a map, that of an order by chance."""
+        # A refusal counts like an order by chance, so that no method gains by refusing hard images.
         return self.numbers.get("random_score" if self.refused else "score")
 
 
 @dataclass(frozen=True)
 class ImageExplanation:
-    """One image: its `answer`, the class `label` that is explained, its `picture`, and a reading a method.
+    """One image: its `prediction`, the class `label` that is explained, its `picture`, and a result a method.
 
-    Of an image that cannot be read there is only `answer.error`.
+    Of an image that cannot be read there is only `prediction.error`.
     """
 
-    answer: Prediction
+    prediction: Prediction
     label: str | None = None
     picture: Path | None = None
-    readings: tuple[MethodResult, ...] = ()
+    results: tuple[MethodResult, ...] = ()
 
     @property
     def best(self) -> str | None:
-        """The most faithful of its methods, None where there is none to compare or none that is better than
-        chance.
-        """
+        """The most faithful of its methods; None where none is to be compared, or better than chance."""
         return _best([self])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
-            "answer": self.answer.to_dict(),
+            "answer": self.prediction.to_dict(),
             "explained": self.label,
             "picture": None if self.picture is None else str(self.picture),
             "most_faithful": self.best,
-            "methods": [{**vars(reading), "numbers": dict(reading.numbers)} for reading in self.readings],
+            "methods": [{**vars(result), "numbers": dict(result.numbers)} for result in self.results],
         }
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """All images of one call, in their order; pictures are in `folder`. `choice`: how `auto` came to its
-    method.
-    """
+    """All images of one call, in their order, with pictures in `folder`; `choice` is what `auto` chose."""
 
     folder: Path
     images: tuple[ImageExplanation, ...]
@@ -81,9 +74,9 @@ class Explanation:
         return tuple(image.picture for image in self.images if image.picture is not None)
 
     @property
-    def answers(self) -> tuple[Prediction, ...]:
-        """The answer for each image, with an `error` for one that cannot be read."""
-        return tuple(image.answer for image in self.images)
+    def predictions(self) -> tuple[Prediction, ...]:
+        """The prediction for each image, with an `error` for one that cannot be read."""
+        return tuple(image.prediction for image in self.images)
 
     @property
     def best(self) -> str | None:
@@ -92,9 +85,7 @@ class Explanation:
 
     def means(self) -> dict[str, dict[str, float | None]]:
         """By method, the means of its numbers over the images that have them; None where none has."""
-        return {
-            name: _means([r.numbers for r in readings]) for name, readings in _by_method(self.images).items()
-        }
+        return {name: _means(results) for name, results in _by_method(self.images).items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -107,9 +98,7 @@ class Explanation:
         }
 
     def table(self) -> Table:
-        """A rich table: a method a row with its means, how often it was refused, and ★ at the most
-        faithful.
-        """
+        """A rich table: a row a method, its means, how often it was refused, and ★ at the most faithful."""
         from rich.table import Table
 
         table = Table(box=None, header_style="bold")
@@ -117,28 +106,22 @@ class Explanation:
         for title in COLUMNS.values():
             table.add_column(title, justify="right", overflow="fold", max_width=9)
         table.add_column("no map", justify="right", min_width=3)
-        chance: dict[str, float | None] = {}
-        for name, readings in _by_method(self.images).items():
-            means = self.means()[name]
-            if any(not reading.refused for reading in readings):
-                chance = chance or {key: means[f"random_{key}"] for key in ("insertion", "deletion")} | {
-                    "road": 0.0
-                }
-            mark = " ★" if name == self.best else ""
-            table.add_row(
-                readings[0].title + mark, *(shown(means.get(key)) for key in COLUMNS), _note(readings)
-            )
-        if chance:
-            table.add_row("by chance", *(shown(chance.get(key)) for key in COLUMNS), "", style="dim")
+        means, best = self.means(), self.best
+        for name, results in _by_method(self.images).items():
+            mark = " ★" if name == best else ""
+            table.add_row(results[0].title + mark, *_cells(means[name]), _note(results))
+        # One line for all: the order by chance does not depend on the method.
+        if chance := next((_chance(mean) for mean in means.values() if "random_insertion" in mean), None):
+            table.add_row("by chance", *_cells(chance), "", style="dim")
         return table
 
     def refusals(self) -> list[str]:
         """A line for each method and reason for which there is no map."""
         found: dict[str, int] = {}
         for image in self.images:
-            for reading in image.readings:
-                if reading.refused:
-                    line = f"{reading.title}: {reading.refused}"
+            for result in image.results:
+                if result.refused:
+                    line = f"{result.title}: {result.refused}"
                     found[line] = found.get(line, 0) + 1
         return [line if count == 1 else f"{line} ({count} images)" for line, count in found.items()]
 
@@ -146,47 +129,57 @@ class Explanation:
 def shown(number: float | None) -> str:
     """A number of a table.
 
-    >>> shown(0.256), shown(-0.004), shown(None)
-    ('0.26', '0.00', '–')
+    >>> shown(0.256), shown(None)
+    ('0.26', '–')
     """
-    return "–" if number is None else f"{round(number, 2) + 0.0:.2f}".replace("-", "−")
+    return "–" if number is None else two_digits(number)
 
 
-def _note(readings: list[MethodResult]) -> str:
-    refused = sum(reading.refused is not None for reading in readings)
-    return f"{refused}/{len(readings)}" if refused else ""
+def _cells(numbers: Mapping[str, float | None]) -> list[str]:
+    return [shown(numbers.get(key)) for key in COLUMNS]
 
 
-def _by_method(
-    images: tuple[ImageExplanation, ...] | list[ImageExplanation],
-) -> dict[str, list[MethodResult]]:
+def _chance(means: Mapping[str, float | None]) -> dict[str, float | None]:
+    # ROAD subtracts both ends of one order from each other, so an order by chance has 0 on average.
+    return {"insertion": means["random_insertion"], "deletion": means["random_deletion"], "road": 0.0}
+
+
+def _note(results: Sequence[MethodResult]) -> str:
+    refused = sum(result.refused is not None for result in results)
+    return f"{refused}/{len(results)}" if refused else ""
+
+
+def _by_method(images: Sequence[ImageExplanation]) -> dict[str, list[MethodResult]]:
     found: dict[str, list[MethodResult]] = {}
     for image in images:
-        for reading in image.readings:
-            found.setdefault(reading.method, []).append(reading)
+        for result in image.results:
+            found.setdefault(result.method, []).append(result)
     return found
 
 
-def _means(numbers: list[Mapping[str, float | None]]) -> dict[str, float | None]:
-    means: dict[str, float | None] = {}
-    for key in dict.fromkeys(key for one in numbers for key in one):
-        known = [value for one in numbers if (value := one.get(key)) is not None]
-        means[key] = sum(known) / len(known) if known else None
-    return means
+def _means(results: Sequence[MethodResult]) -> dict[str, float | None]:
+    """Of each number, over the results that have it."""
+    known: dict[str, list[float]] = {}
+    for result in results:
+        for key, value in result.numbers.items():
+            known.setdefault(key, []).extend([] if value is None else [value])
+    return {key: sum(values) / len(values) if values else None for key, values in known.items()}
 
 
-def _best(images: tuple[ImageExplanation, ...] | list[ImageExplanation]) -> str | None:
+def _best(images: Sequence[ImageExplanation]) -> str | None:
     by_method = _by_method(images)
-    scores = {}
-    for name, readings in by_method.items():
-        known = [reading.score for reading in readings if reading.score is not None]
-        if known and any(not reading.refused for reading in readings):
-            scores[name] = sum(known) / len(known)
+    scores = {name: score for name, results in by_method.items() if (score := _score(results)) is not None}
+    # Nothing is the most faithful of one.
     if not scores or len(by_method) < 2:
         return None
+    # Of methods that tie the cheaper one: a difference below 0.005 is chance.
     best = most_faithful(scores)
-    chance = _means([reading.numbers for readings in by_method.values() for reading in readings]).get(
-        "random_score"
-    )
-    # Where the answer stays the same whatever is taken away, no map is more faithful than another.
+    chance = _means([result for results in by_method.values() for result in results]).get("random_score")
+    # Where the prediction stays the same whatever is taken away, no map is more faithful than another.
     return best if chance is None or scores[best] > chance + ALIKE else None
+
+
+def _score(results: Sequence[MethodResult]) -> float | None:
+    """The mean over the images; None for a method without a single map."""
+    known = [result.score for result in results if result.score is not None]
+    return sum(known) / len(known) if known and not all(result.refused for result in results) else None

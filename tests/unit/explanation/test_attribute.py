@@ -12,7 +12,7 @@ from torch import nn
 from convscope.core.errors import ShapeError, UserError
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.explanation import attribute
-from convscope.explanation.attribute import enlarged, explain_images, refusal
+from convscope.explanation.attribute import explain_images, refusal
 from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
 from convscope.models.pytorch.custom_model import wrap_custom_model
@@ -39,7 +39,7 @@ def network(change=None, *, padding="zeros"):
     return module
 
 
-def explained_model_of(module, *, layer=None):
+def model_of(module, *, layer=None):
     wrapped = wrap_custom_model(module, input_shape=(1, SIDE, SIDE), classes=3)
     return ExplainedModel.of(TorchPredictor(wrapped, Preprocess(1, SIDE, SIDE), CLASSES), layer=layer)
 
@@ -48,12 +48,12 @@ def images(count=3):
     return np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 1), np.uint8)
 
 
-def reasons(change, name, *, padding="zeros", layer=None, pictures=None, targets=(0, 1, 2)):
-    explained_model = explained_model_of(network(change, padding=padding), layer=layer)
-    pictures = images() if pictures is None else pictures
-    found = explain_images(explained_model, pictures, methods[name], targets=np.array(targets))
-    assert found.maps.shape == (3, SIDE, SIDE) and np.isfinite(found.maps).all()
-    for one, reason in zip(found.maps, found.refused, strict=True):
+def reasons(change, name, *, padding="zeros", layer=None, prepared=None, targets=(0, 1, 2)):
+    model = model_of(network(change, padding=padding), layer=layer)
+    prepared = images() if prepared is None else prepared
+    found = explain_images(model, prepared, methods[name], targets=np.array(targets))
+    assert found.heat_maps.shape == (3, SIDE, SIDE) and np.isfinite(found.heat_maps).all()
+    for one, reason in zip(found.heat_maps, found.refused, strict=True):
         assert bool(one.any()) == (reason is None)
     return found.refused
 
@@ -69,7 +69,7 @@ def test_weights_below_zero_leave_nothing_behind_relu():
         net[6].weight[1] *= -1
 
     refused = reasons(against_bee, "grad_cam")
-    words = "every place of the layer speaks against 'bee', so ReLU leaves nothing; try occlusion"
+    words = "every position of the layer speaks against 'bee', so ReLU leaves nothing; try occlusion"
     assert refused == (None, words, None)
 
 
@@ -81,16 +81,16 @@ def test_maps_below_zero_leave_nothing_behind_relu(name):
     with torch.no_grad():
         module[0].bias.fill_(-9)
         module[3].weight.abs_()
-    found = explain_images(explained_model_of(module), images(), methods[name], targets=np.array([0, 1, 2]))
+    found = explain_images(model_of(module), images(), methods[name], targets=np.array([0, 1, 2]))
     for label, reason in zip(CLASSES, found.refused, strict=True):
         assert (
             reason
-            == f"every place of the layer speaks against {label!r}, so ReLU leaves nothing; try occlusion"
+            == f"every position of the layer speaks against {label!r}, so ReLU leaves nothing; try occlusion"
         )
 
 
 @pytest.mark.parametrize("name", ["grad_cam_plus_plus", "layer_cam"])
-def test_slopes_below_zero_say_that_nothing_speaks_for_the_class(name):
+def test_gradients_below_zero_say_that_nothing_speaks_for_the_class(name):
     def against_bee(net):
         net[6].weight.abs_()
         net[6].weight[1] *= -1
@@ -127,14 +127,16 @@ def test_maps_without_differences_are_constant(name, value):
         net[6].weight.abs_()
 
     flat = np.full((3, SIDE, SIDE, 1), value, np.uint8)
-    for label, reason in zip(CLASSES, reasons(bright, name, padding="circular", pictures=flat), strict=True):
-        assert reason == f"every place counts the same for {label!r}: the map is constant and shows nothing"
+    for label, reason in zip(CLASSES, reasons(bright, name, padding="circular", prepared=flat), strict=True):
+        assert (
+            reason == f"every position counts the same for {label!r}: the map is constant and shows nothing"
+        )
 
 
 def test_maps_without_differences_have_no_direction():
     flat = np.full((3, SIDE, SIDE, 1), 137, np.uint8)
-    for reason in reasons(None, "eigen_cam", padding="circular", pictures=flat):
-        assert reason == "every number of the map is 0: the layer gives the same numbers at every place"
+    for reason in reasons(None, "eigen_cam", padding="circular", prepared=flat):
+        assert reason == "every number of the map is 0: the layer gives the same numbers at every position"
 
 
 @pytest.mark.parametrize("name", CAMS)
@@ -146,13 +148,13 @@ def test_what_is_not_finite_is_refused(name, value):
         net[2].weight[0] = value
 
     for reason in reasons(spoilt, name):
-        assert reason == "the map holds NaN or infinity; the network's weights or its answers are not finite"
+        assert reason == "the map holds NaN or infinity; the network's weights or its logits are not finite"
 
 
 @pytest.mark.parametrize("name", [name for name in CAMS if name != "cam"])
 def test_one_place_is_refused(name):
     for reason in reasons(None, name, layer="module.4"):
-        assert reason == "the layer has one place only; name an earlier one that has more"
+        assert reason == "the layer has one position only; name an earlier one that has more"
 
 
 def test_only_some_of_a_batch_may_be_refused():
@@ -164,7 +166,7 @@ def test_only_some_of_a_batch_may_be_refused():
         net[0].bias.zero_()
         net[2].bias.zero_()
 
-    refused = reasons(unbiased, "grad_cam", pictures=mixed)
+    refused = reasons(unbiased, "grad_cam", prepared=mixed)
     assert refused[0] is refused[2] is None and refused[1].startswith("every number of the map is 0")
 
 
@@ -173,35 +175,32 @@ def test_only_some_of_a_batch_may_be_refused():
 def test_shapes_types_and_the_predicted_class(channels, count):
     torch.manual_seed(0)
     net = create("small_cnn", input_shape=(channels, 28, 20), classes=3)
-    explained_model = ExplainedModel.of(TorchPredictor(net, Preprocess(channels, 28, 20), CLASSES))
-    pictures = np.random.default_rng(0).integers(0, 256, (count, 28, 20, channels), np.uint8)
-    found = explain_images(explained_model, pictures, methods["grad_cam"])
-    predicted = explained_model.predictor.predict(pictures).argmax(axis=1)
-    assert found.maps.shape == (count, 28, 20) and np.issubdtype(found.maps.dtype, np.floating)
+    model = ExplainedModel.of(TorchPredictor(net, Preprocess(channels, 28, 20), CLASSES))
+    prepared = np.random.default_rng(0).integers(0, 256, (count, 28, 20, channels), np.uint8)
+    found = explain_images(model, prepared, methods["grad_cam"])
+    predicted = model.predictor.predict(prepared).argmax(axis=1)
+    assert found.heat_maps.shape == (count, 28, 20) and np.issubdtype(found.heat_maps.dtype, np.floating)
     assert np.array_equal(found.targets, predicted) and found.targets.dtype == np.int64
-    chosen = explain_images(explained_model, pictures, methods["grad_cam"], targets=predicted)
-    assert np.array_equal(found.maps, chosen.maps) and len(found.refused) == count
+    chosen = explain_images(model, prepared, methods["grad_cam"], targets=predicted)
+    assert np.array_equal(found.heat_maps, chosen.heat_maps) and len(found.refused) == count
 
 
-def test_lots_change_no_map_and_are_told(monkeypatch):
-    explained_model, told = explained_model_of(network()), []
-    whole = explain_images(explained_model, images(7), methods["layer_cam"])
+def test_batches_change_no_map_and_are_told(monkeypatch):
+    model, told = model_of(network()), []
+    whole = explain_images(model, images(7), methods["layer_cam"])
     monkeypatch.setattr(attribute, "max_batch_size", lambda *_: 3)
-    batches = explain_images(
-        explained_model, images(7), methods["layer_cam"], tell=lambda *at: told.append(at)
-    )
-    np.testing.assert_allclose(batches.maps, whole.maps, rtol=1e-5, atol=1e-7)
-    assert told == [(3, 7), (6, 7), (7, 7)] and batches.refused == whole.refused
+    batches = explain_images(model, images(7), methods["layer_cam"], progress=lambda *at: told.append(at))
+    np.testing.assert_allclose(batches.heat_maps, whole.heat_maps, rtol=1e-5, atol=1e-7)
+    assert told == [("layer_cam", done, 7) for done in (3, 6, 7)] and batches.refused == whole.refused
 
 
 def test_what_speaks_against_a_class_is_cut_off_where_the_authors_do():
     signed = dataclasses.replace(methods["grad_cam"], relu=False)
-    explained_model = explained_model_of(network())
+    model = model_of(network())
     both, cut = (
-        explain_images(explained_model, images(), method, targets=[0, 1, 2])
-        for method in (signed, methods["grad_cam"])
+        explain_images(model, images(), method, targets=[0, 1, 2]) for method in (signed, methods["grad_cam"])
     )
-    assert both.maps.min() < 0 and cut.maps.min() >= 0
+    assert both.heat_maps.min() < 0 and cut.heat_maps.min() >= 0
 
 
 @pytest.mark.parametrize(
@@ -215,36 +214,23 @@ def test_what_speaks_against_a_class_is_cut_off_where_the_authors_do():
 )
 def test_classes_that_there_are_not(targets, words):
     with pytest.raises(UserError, match=words):
-        explain_images(
-            explained_model_of(network()), images(), methods["grad_cam"], targets=np.array(targets)
-        )
+        explain_images(model_of(network()), images(), methods["grad_cam"], targets=np.array(targets))
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    "prepared",
     [np.zeros((2, 9, 9, 1), np.uint8), np.zeros((2, SIDE, SIDE, 3), np.uint8), np.zeros((2, SIDE, SIDE, 1))],
 )
-def test_images_that_do_not_fit(pictures):
+def test_images_that_do_not_fit(prepared):
     with pytest.raises(ShapeError, match=r"explaining got .* it needs prepared images, uint8 N×12×12×1"):
-        explain_images(explained_model_of(network()), pictures, methods["grad_cam"], targets=np.array([0, 1]))
+        explain_images(model_of(network()), prepared, methods["grad_cam"], targets=np.array([0, 1]))
 
 
 def test_the_network_keeps_its_mode():
     net = network().train()
-    explain_images(explained_model_of(net), images(), methods["score_cam"])
+    explain_images(model_of(net), images(), methods["score_cam"])
     assert all(layer.training for layer in net.modules())
 
 
-def test_enlarging_keeps_each_place_where_it_was():
-    small = np.zeros((1, 4, 4))
-    small[0, 1, 2] = 1
-    large = enlarged(small, (16, 16))
-    y, x = np.mgrid[:16, :16]
-    centre = (large[0] * y).sum() / large.sum(), (large[0] * x).sum() / large.sum()
-    assert centre == pytest.approx((1.5 * 4 - 0.5, 2.5 * 4 - 0.5)) and large.max() <= 1
-    assert enlarged(small, (4, 4)) is small
-    assert np.allclose(enlarged(np.ones((2, 3, 5)), (7, 9)), 1)
-
-
-def test_hostile_class_names_pass_through():
+def test_bad_class_names_pass_through():
     assert "'<b>$x=1$</b>'" in refusal(np.zeros((2, 2)), methods["grad_cam"], "<b>$x=1$</b>")

@@ -13,11 +13,10 @@ from torch import nn
 import small_data
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.explanation import explain as module
 from convscope.explanation.explain import PANEL, explain
-from convscope.explanation.method import Method
-from convscope.explanation.methods import methods
+from convscope.explanation.methods import Method, methods
 from convscope.training.train import train, train_run
 from no_drawing import undrawn
 
@@ -34,7 +33,7 @@ def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explain")
     data = small_data.write_npz(folder / "small_data.npz", channels=request.param)
     made = RunConfig.from_dict(small_data.settings(epochs=3)).merge({"data": {"source": str(data)}})
-    return train_run(made, out=folder / "run", display=Display(quiet=True)).folder
+    return train_run(made, out=folder / "run", observer=Silent()).folder
 
 
 @pytest.fixture
@@ -65,10 +64,10 @@ def test_a_picture_an_image_with_four_methods(run, files, tmp_path):
     assert found.pictures == tuple(tmp_path / "out" / f"{n}.png" for n in range(4))
     wanted = [name for name in PANEL if name in methods]
     for image in found.images:
-        assert [reading.method for reading in image.readings] == wanted
-        assert image.label == image.answer.label and 0 <= image.answer.probability <= 1
-        for reading in image.readings:
-            assert reading.refused or 0 <= reading.numbers["insertion"] <= 1
+        assert [result.method for result in image.results] == wanted
+        assert image.label == image.prediction.label and 0 <= image.prediction.probability <= 1
+        for result in image.results:
+            assert result.refused or 0 <= result.numbers["insertion"] <= 1
     with Image.open(found.pictures[0]) as picture:
         assert picture.width > 1200 and np.asarray(picture.convert("L")).std() > 10
     assert json.loads((tmp_path / "out" / "explanation.json").read_text()) == found.to_dict()
@@ -93,10 +92,10 @@ def test_a_picture_is_never_written_over_the_image(run, files):
 def test_every_method_runs_and_says_what_it_found(run, files, tmp_path):
     found = explain(run, files[:2], method="all", out=tmp_path)
     for image in found.images:
-        assert [reading.method for reading in image.readings] == list(methods)
-        for reading in image.readings:
-            assert reading.refused or all(
-                np.isfinite(value) for value in reading.numbers.values() if value is not None
+        assert [result.method for result in image.results] == list(methods)
+        for result in image.results:
+            assert result.refused or all(
+                np.isfinite(value) for value in result.numbers.values() if value is not None
             )
 
 
@@ -108,14 +107,14 @@ def test_the_same_call_gives_the_same_numbers(run, files, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn_pictures")
-def test_lots_change_nothing(run, files, tmp_path, monkeypatch):
+def test_batches_change_nothing(run, files, tmp_path, monkeypatch):
     whole = explain(run, files, method="layer_cam", out=tmp_path)
     monkeypatch.setattr(module, "BATCH", 3)
     parts = explain(run, files, method="layer_cam", out=tmp_path)
     for a, b in zip(whole.images, parts.images, strict=True):
-        assert a.answer.label == b.answer.label and a.picture == b.picture
+        assert a.prediction.label == b.prediction.label and a.picture == b.picture
         # Rounding may swap two pixels of nearly one value, and so what a step of 1/20 of them takes away.
-        assert a.readings[0].numbers == pytest.approx(b.readings[0].numbers, abs=5e-3)
+        assert a.results[0].numbers == pytest.approx(b.results[0].numbers, abs=5e-3)
 
 
 @pytest.mark.usefixtures("undrawn_pictures")
@@ -124,14 +123,14 @@ def test_a_class_may_be_named(run, files, tmp_path):
     assert [image.label for image in found.images] == ["cow"] * 4
     own = explain(run, files, method="layer_cam", out=tmp_path)
     other = next(n for n, image in enumerate(own.images) if image.label != "cow")
-    assert found.images[other].readings != own.images[other].readings
+    assert found.images[other].results != own.images[other].results
 
 
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_an_unreadable_file_is_reported_and_the_others_are_explained(run, files, tmp_path):
     files[1].write_text("hello")
     found = explain(run, files, method="layer_cam", out=tmp_path / "out")
-    assert "not an image" in found.images[1].answer.error and found.images[1].picture is None
+    assert "not an image" in found.images[1].prediction.error and found.images[1].picture is None
     assert [path.name for path in found.pictures] == ["0.png", "2.png", "3.png"]
     assert explain(run, files[1], out=tmp_path / "out").pictures == ()
 
@@ -150,8 +149,8 @@ def test_arrays_and_folders_have_names_of_their_own(run, files, tmp_path):
 @pytest.mark.usefixtures("undrawn_pictures")
 def test_auto_says_what_it_chose(run, files, tmp_path):
     told = []
-    found = explain(run, files[:1], method="auto", out=tmp_path, tell=lambda *words: told.append(words))
-    assert [reading.method for reading in found.images[0].readings] == [found.choice.method]
+    found = explain(run, files[:1], method="auto", out=tmp_path, progress=lambda *each: told.append(each))
+    assert [result.method for result in found.images[0].results] == [found.choice.method]
     assert "measure methods" in {what for what, *_ in told} and told[-1][1] == told[-1][2]
 
 
@@ -160,7 +159,7 @@ def test_progress_comes_to_its_end(run, files, tmp_path):
     files[2].write_text("hello")
     told = []
     explain(
-        run, files, method=["grad_cam", "layer_cam"], out=tmp_path, tell=lambda *words: told.append(words)
+        run, files, method=["grad_cam", "layer_cam"], out=tmp_path, progress=lambda *each: told.append(each)
     )
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told) and told[-1] == (
         "explain",
@@ -174,7 +173,10 @@ def test_a_method_that_cannot_is_refused_for_every_image(run, files, tmp_path, m
     def unable(*_):
         raise UserError("needs another network")
 
-    other = {**{name: methods[name] for name in ("layer_cam",)}, "x": Method("x", "X", "maps", "", unable)}
+    other = {
+        **{name: methods[name] for name in ("layer_cam",)},
+        "x": Method("x", "X", "feature_maps", "", unable),
+    }
     monkeypatch.setattr(module, "methods", other)
     found = explain(run, files, method="all", out=tmp_path)
     assert found.refusals()[-1] == "X: needs another network (4 images)"
@@ -184,12 +186,12 @@ def test_a_method_that_cannot_is_refused_for_every_image(run, files, tmp_path, m
 @pytest.mark.slow
 def test_a_refusal_is_drawn(run, files, tmp_path, monkeypatch):
     none = Method(
-        "none", "None", "maps", "", lambda explained_model, images, targets: np.zeros((len(images), 3, 3))
+        "none", "None", "feature_maps", "", lambda model, images, targets: np.zeros((len(images), 3, 3))
     )
     monkeypatch.setattr(module, "methods", {"none": none})
     found = explain(run, files[0], method="all", out=tmp_path)
     assert (
-        "every number of the map is 0" in found.images[0].readings[0].refused and found.pictures[0].is_file()
+        "every number of the map is 0" in found.images[0].results[0].refused and found.pictures[0].is_file()
     )
 
 
@@ -212,24 +214,24 @@ def test_a_refusal_is_drawn(run, files, tmp_path, monkeypatch):
 def test_a_mistake_teaches(run, files, tmp_path, given, message):
     if given.get("out"):
         given = {"out": files[0]}
-    words = {"run": run, "images": files, "out": tmp_path / "out"} | given
+    arguments = {"run": run, "images": files, "out": tmp_path / "out"} | given
     with pytest.raises(UserError, match=message):
-        explain(words.pop("run"), words.pop("images"), **words)
+        explain(arguments.pop("run"), arguments.pop("images"), **arguments)
     assert not list(tmp_path.glob("out/*.png"))
 
 
-class Own(nn.Sequential):
-    """A network of one's own, without maps that have more than one place."""
+class Custom(nn.Sequential):
+    """A custom model without feature maps of more than one position."""
 
     def __init__(self):
         super().__init__(nn.Flatten(), nn.Linear(144, 3))
 
 
 @pytest.mark.usefixtures("undrawn_pictures")
-def test_a_network_of_ones_own(npz, files, tmp_path):
-    folder = train(npz, model=Own(), out=tmp_path / "run", epochs=1).folder
+def test_a_custom_model(npz, files, tmp_path):
+    folder = train(npz, model=Custom(), out=tmp_path / "run", epochs=1).folder
     with pytest.raises(UserError, match="model"):
         explain(folder, files, out=tmp_path / "out")
-    found = explain(folder, files, model=Own, out=tmp_path / "out")
-    assert any("more than one place" in line for line in found.refusals())
-    assert any(reading.refused is None for reading in found.images[0].readings)
+    found = explain(folder, files, model=Custom, out=tmp_path / "out")
+    assert any("more than one position" in line for line in found.refusals())
+    assert any(result.refused is None for result in found.images[0].results)

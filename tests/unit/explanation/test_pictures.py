@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.figure import Figure
 from PIL import Image
 
-from convscope.explanation.pictures import Panel, explanation_figure, overlay, strength
+from convscope.explanation.pictures import (
+    LONGEST,
+    Panel,
+    PictureFiles,
+    explanation_figure,
+    overlay,
+    strength,
+)
 
 
 def drawn(figure) -> np.ndarray:
@@ -101,11 +109,11 @@ def test_the_best_has_a_star_and_the_colours_their_words():
     panels = [Panel("A", np.eye(8), best=True, numbers="insertion 1"), Panel("B", -np.eye(8), signed=True)]
     figure = explanation_figure(np.zeros((8, 8, 1), np.uint8), "a", panels, label="cat")
     assert [axes.get_title() for axes in figure.subfigs[0].axes][1:3] == ["A ★", "B"]
-    words = {text.get_text() for axes in figure.subfigs[1].axes for text in axes.texts}
-    assert {"counts least", "counts most", "against cat", "neither", "for cat"} <= words
+    texts = {text.get_text() for axes in figure.subfigs[1].axes for text in axes.texts}
+    assert {"counts least", "counts most", "against cat", "neither", "for cat"} <= texts
 
 
-def test_hostile_names_are_drawn():
+def test_bad_names_are_drawn():
     name = "$x^{ <b>&=" + "long " * 40
     panels = [Panel("A", np.eye(8), signed=True, numbers="a\nb")]
     drawn(explanation_figure(np.zeros((8, 8, 3), np.uint8), "x", panels, label=name))
@@ -115,3 +123,47 @@ def test_pixels_of_small_images_stay_squares():
     figure = explanation_figure(np.zeros((4, 4, 1), np.uint8), "a", [Panel("A", np.eye(4))], label="a")
     pictures = [image for axes in figure.subfigs[0].axes for image in axes.get_images()]
     assert [image.get_interpolation() for image in pictures] == ["nearest"] * 2
+
+
+def empty_figure() -> Figure:
+    return Figure(figsize=(0.5, 0.5))
+
+
+def test_the_same_stem_gets_a_number_and_the_same_image_its_own_picture(tmp_path):
+    names = ["a/cat.jpg", "b/cat.jpg", "cat.png", "a/CAT.jpg", "a/cat.jpg"]
+    first = PictureFiles(tmp_path)
+    assert [first.save(empty_figure(), name).name for name in names] == [
+        *("cat.png", "cat-2.png", "cat-3.png", "CAT-4.png", "cat.png")
+    ]
+    # A later call knows whose picture is whose.
+    later = PictureFiles(tmp_path)
+    assert [later.save(empty_figure(), name).name for name in ("cat.png", "c/cat.gif", "b/cat.jpg")] == [
+        *("cat-3.png", "cat-4.png", "cat-2.png")
+    ]
+
+
+def test_a_picture_of_somebody_else_stays(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "filters.png")
+    (tmp_path / "notes.png").write_text("no image")
+    files = PictureFiles(tmp_path)
+    assert files.save(empty_figure(), "filters.jpg").name == "filters-2.png"
+    assert files.save(empty_figure(), "notes.jpg").name == "notes-2.png"
+    assert (tmp_path / "notes.png").read_text() == "no image"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("image 1", "image_1.png"),
+        ("a/..hidden.png", "hidden.png"),
+        ("/tmp/a b\n<c>|d.png", "a_b_c_d.png"),
+        ("größe.png", "größe.png"),
+        ("\udce9.png", "xe9.png"),
+        ("", "image.png"),
+        ("x" * 300 + ".png", "x" * LONGEST + ".png"),
+    ],
+)
+def test_bad_names_become_files(tmp_path, name, expected):
+    path = PictureFiles(tmp_path).save(empty_figure(), name)
+    assert path == tmp_path / expected and path.is_file()
+    assert PictureFiles(tmp_path).place(name) == path

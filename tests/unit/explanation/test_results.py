@@ -16,7 +16,7 @@ KEYS = ("deletion", "insertion", "random_deletion", "random_insertion", "road", 
 ANSWER = Prediction("a.png", "cat", 0.9, (("cat", 0.9),))
 
 
-def reading(name: str, insertion: float, *, refused: str | None = None, title: str = "") -> MethodResult:
+def result(name: str, insertion: float, *, refused: str | None = None, title: str = "") -> MethodResult:
     numbers = dict.fromkeys(KEYS, 0.25) | {
         "insertion": insertion,
         "score": insertion - 0.25,
@@ -25,8 +25,8 @@ def reading(name: str, insertion: float, *, refused: str | None = None, title: s
     return MethodResult(name, title or name, refused, numbers)
 
 
-def image(*readings: MethodResult) -> ImageExplanation:
-    return ImageExplanation(ANSWER, "cat", Path("a.png"), readings)
+def image(*results: MethodResult) -> ImageExplanation:
+    return ImageExplanation(ANSWER, "cat", Path("a.png"), results)
 
 
 def shown(explanation: Explanation, width: int = 80) -> str:
@@ -40,8 +40,8 @@ def test_the_best_is_the_most_faithful_on_average():
     found = Explanation(
         Path("x"),
         (
-            image(reading("grad_cam", 0.9), reading("occlusion", 0.5)),
-            image(reading("grad_cam", 0.3), reading("occlusion", 0.9)),
+            image(result("grad_cam", 0.9), result("occlusion", 0.5)),
+            image(result("grad_cam", 0.3), result("occlusion", 0.9)),
         ),
     )
     assert [one.best for one in found.images] == ["grad_cam", "occlusion"] and found.best == "occlusion"
@@ -52,8 +52,8 @@ def test_refusing_hard_images_does_not_win():
     found = Explanation(
         Path("x"),
         (
-            image(reading("grad_cam", 0.9), reading("occlusion", 0.8)),
-            image(reading("grad_cam", 0.9, refused="nothing"), reading("occlusion", 0.8)),
+            image(result("grad_cam", 0.9), result("occlusion", 0.8)),
+            image(result("grad_cam", 0.9, refused="nothing"), result("occlusion", 0.8)),
         ),
     )
     assert found.best == "occlusion"
@@ -61,23 +61,23 @@ def test_refusing_hard_images_does_not_win():
 
 
 def test_one_method_is_no_competition_and_all_refused_have_no_best():
-    assert image(reading("grad_cam", 0.9)).best is None
-    every = image(reading("grad_cam", 0.9, refused="no"), MethodResult("cam", "CAM", "never"))
+    assert image(result("grad_cam", 0.9)).best is None
+    every = image(result("grad_cam", 0.9, refused="no"), MethodResult("cam", "CAM", "never"))
     assert every.best is None and Explanation(Path("x"), (every,)).best is None
 
 
 @pytest.mark.parametrize(("insertion", "best"), [(0.352, None), (0.36, "occlusion")])
 def test_none_is_the_most_faithful_where_all_are_worth_what_chance_is(insertion, best):
-    one = image(reading("grad_cam", 0.2), reading("occlusion", insertion))  # by chance 0.1, a tie up to 0.105
+    one = image(result("grad_cam", 0.2), result("occlusion", insertion))  # by chance 0.1, a tie up to 0.105
     assert one.best == best
     assert ("★" in shown(Explanation(Path("x"), (one,)))) == (best is not None)
 
 
 def test_an_unreadable_image_has_an_answer_alone():
     found = Explanation(
-        Path("x"), (ImageExplanation(failed_prediction("b.png", "cut short")), image(reading("grad_cam", 1)))
+        Path("x"), (ImageExplanation(failed_prediction("b.png", "cut short")), image(result("grad_cam", 1)))
     )
-    assert [answer.error for answer in found.answers] == ["cut short", None] and found.pictures == (
+    assert [answer.error for answer in found.predictions] == ["cut short", None] and found.pictures == (
         Path("a.png"),
     )
     assert found.to_dict()["images"][0]["picture"] is None
@@ -86,7 +86,7 @@ def test_an_unreadable_image_has_an_answer_alone():
 def test_the_dictionary_is_json():
     choice = MethodChoice("grad_cam", {"grad_cam": 0.5}, {"cam": "no"}, 4, "the images given")
     document = json.loads(
-        json.dumps(Explanation(Path("x"), (image(reading("grad_cam", 1)),), choice).to_dict())
+        json.dumps(Explanation(Path("x"), (image(result("grad_cam", 1)),), choice).to_dict())
     )
     assert document["choice"]["method"] == "grad_cam" and document["means"]["grad_cam"]["insertion"] == 1
     (method,) = document["images"][0]["methods"]
@@ -99,9 +99,9 @@ def test_the_table_marks_the_best_and_what_was_refused(width):
         Path("x"),
         (
             image(
-                reading("grad_cam", 0.9, title="Grad-CAM"),
-                reading("occlusion", 0.5, title="Occlusion"),
-                reading("cam", 0, refused="no", title="CAM"),
+                result("grad_cam", 0.9, title="Grad-CAM"),
+                result("occlusion", 0.5, title="Occlusion"),
+                result("cam", 0, refused="no", title="CAM"),
             ),
         ),
     )
@@ -112,5 +112,5 @@ def test_the_table_marks_the_best_and_what_was_refused(width):
 
 
 def test_repeated_refusals_are_counted():
-    one = image(reading("cam", 0, refused="no", title="CAM"))
+    one = image(result("cam", 0, refused="no", title="CAM"))
     assert Explanation(Path("x"), (one, one)).refusals() == ["CAM: no (2 images)"]

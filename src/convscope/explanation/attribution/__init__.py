@@ -1,1 +1,1 @@
-"""Which pixels counted for an answer: a file for each way to find out."""
+"""Which pixels counted for a class: the methods, in NumPy over a Probe or over predictions alone."""

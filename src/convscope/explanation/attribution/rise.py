@@ -1,7 +1,7 @@
-"""RISE: hide random parts of the image and see under which masks the answer stays.
+"""RISE: hide random parts of the image and see under which masks the prediction stays.
 
 The importance of a pixel is the mean probability of the class among masks that show it. It needs nothing but
-answers, so it works for any Predictor. Petsiuk and others 2018, arXiv 1806.07421.
+predictions, so it works for any Predictor. Petsiuk and others 2018, arXiv 1806.07421.
 """
 
 from __future__ import annotations
@@ -11,38 +11,48 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from convscope.core.batch_size import max_batch_size
 from convscope.core.contracts import Predictor
 from convscope.core.decision import Decision
 from convscope.core.seeds import generator
-from convscope.explanation.attribution.mean_colour import mean_colour
-from convscope.explanation.explained_model import ExplainedModel
-from convscope.explanation.method import Maps
-from convscope.models.pytorch.predictor import max_batch_size
+from convscope.explanation.attribution.cam import interpolation
+from convscope.explanation.attribution.occlusion import mean_colour
+from convscope.explanation.explained_model import ExplainedModel, HeatMaps
+from convscope.explanation.probe import Classes
 
 GRID, SHOWN, MASKS = 7, 0.5, 500
 
 
-def rise_map(explained_model: ExplainedModel, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Maps:
+def rise_map(model: ExplainedModel, images: NDArray[np.uint8], targets: Classes) -> HeatMaps:
     """The importance of each pixel, hidden by the mean colour, raw N×H×W."""
-    return rise(explained_model.predictor, images, targets, fill=mean_colour(explained_model.preprocess))
+    return rise(model.predictor, images, targets, fill=mean_colour(model.preprocess))
 
 
 def rise(
     predictor: Predictor,
     images: NDArray[np.uint8],
-    targets: NDArray[np.int64],
+    targets: Classes,
     *,
     fill: Sequence[int],
     masks: int = MASKS,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Σ_m p(x under m) m / Σ_m m, float N×H×W; p is the probability of the target, for m = `masks` masks
-    0..1.
+    """Σ_m p(x under m) m / Σ_m m over random masks m, where p is the probability of the target.
 
-    For prepared images, uint8 N×H×W×C, and targets N. `fill`: the colour under a mask, C numbers 0..255. The
-    authors divide by the expected Σ m. Its value at each pixel takes out how often chance showed that pixel:
-    in 120 pictures of 28×28 with one patch that decides, the maximum lay in the patch in all, and in 43 %
-    with the expected Σ m.
+    The authors divide by the expected Σ m. Its value at each pixel takes out how often chance showed that
+    pixel: in 120 pictures of 28×28 with one patch that decides, the maximum lay in the patch in all, and in
+    43 % with the expected Σ m.
+
+    Args:
+        predictor: gives logits.
+        images: prepared, uint8 N×H×W×C.
+        targets: a class for each, N.
+        fill: the colour under a mask, C levels 0..255.
+        masks: how many, at least 1.
+        seed: of the masks.
+
+    Returns:
+        Float N×H×W, 0 to 1.
 
     >>> class Corner:
     ...     classes = ("dark", "light")
@@ -56,16 +66,18 @@ def rise(
     count, height, width, _ = images.shape
     found, shown = np.zeros((count, height * width)), np.zeros(height * width)
     size = max_batch_size(*images.shape[1:3])
-    for lot in random_masks(height, width, masks, seed=seed, at_once=size):
-        flat = lot.reshape(len(lot), -1).astype(float)
+    for batch in random_masks(height, width, masks, seed=seed, at_once=size):
+        flat = batch.reshape(len(batch), -1).astype(float)
+        # How often each pixel was shown, by the masks that were drawn and not by their expectation.
         shown += flat.sum(axis=0)
-        step = max(1, size // len(lot))
+        # Images times masks stay within a batch of the network.
+        step = max(1, size // len(batch))
         for few in (slice(n, n + step) for n in range(0, count, step)):
-            answers = predictor.predict(under(images[few], lot, fill=fill))
-            probabilities = Decision().probabilities(answers).reshape(-1, len(lot), answers.shape[1])
-            found[few] += (
-                np.take_along_axis(probabilities, targets[few][:, None, None], axis=2)[..., 0] @ flat
-            )
+            logits = predictor.predict(under(images[few], batch, fill=fill))
+            probabilities = Decision().probabilities(logits).reshape(-1, len(batch), logits.shape[1])
+            chosen = np.take_along_axis(probabilities, targets[few][:, None, None], axis=2)[..., 0]
+            found[few] += chosen @ flat
+    # A pixel that no mask showed has no evidence; 0 is what an indifferent one would have.
     importance = np.divide(found, shown, out=np.zeros_like(found), where=shown > 0)
     return importance.reshape(count, height, width)
 
@@ -73,12 +85,21 @@ def rise(
 def random_masks(
     height: int, width: int, count: int, *, seed: int, at_once: int
 ) -> Iterator[NDArray[np.float32]]:
-    """`count` masks M×H×W from 0 (hidden) to 1 (shown), `at_once` at a time; how many that are changes no
-    mask.
+    """Masks from 0 (hidden) to 1 (shown).
 
     A grid of 7×7 cells, each shown with probability 1/2, is enlarged with bilinear interpolation to one cell
     more than the image has on each side, and a random part of the image's size is cut out: so no edge of a
     cell stays in place.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        count: of masks.
+        seed: of grids and cuts.
+        at_once: masks that are made together; how many that are changes no mask.
+
+    Yields:
+        Up to `at_once` masks M×H×W.
 
     >>> [masks.shape for masks in random_masks(8, 9, 5, seed=0, at_once=3)]
     [(3, 8, 9), (2, 8, 9)]
@@ -97,20 +118,17 @@ def random_masks(
 def under(images: NDArray[np.uint8], masks: NDArray[np.float32], *, fill: Sequence[int]) -> NDArray[np.uint8]:
     """Each of N images under each of M masks: uint8 N×H×W×C and M×H×W to (N·M)×H×W×C, image by image."""
     colour = np.array(fill, np.float32)
+    # Towards the colour and not towards black, which a network may never have seen.
     mixed = (images - colour)[:, None] * masks[None, ..., None] + colour
+    # Rounded as a camera would; predictors take bytes.
     pixels: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8).reshape(-1, *images.shape[1:])
     return pixels
 
 
 def _enlarging(side: int, shifts: NDArray[np.float64]) -> Callable[[slice], NDArray[np.float32]]:
-    """For each shift 0..1 of a cell, what each of `side` pixels takes of each of the 7 cells: M×side×7, by
-    batches.
-    """
+    """For shifts 0..1 of a cell, what each of `side` pixels takes of each of the 7 cells, M×side×7."""
+    # Rounded up, so that 7 cells cover the side.
     cell = -(-side // GRID)
-    large = (GRID + 1) * cell
-    # Pixel i of the enlarged grid lies at (i + ½) · 7 / large − ½ of the small one; beyond its ends the end
-    # counts.
-    places = np.clip((np.arange(large) + 0.5) * GRID / large - 0.5, 0, GRID - 1)
-    shares = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(GRID))).astype(np.float32)
+    weights = interpolation(GRID, (GRID + 1) * cell).astype(np.float32)
     starts = np.floor(shifts * cell).astype(int)
-    return lambda few: shares[starts[few, None] + np.arange(side)]
+    return lambda few: weights[starts[few, None] + np.arange(side)]

@@ -1,1 +1,1 @@
-"""How far a map may be believed, and which method deserves it most on a network."""
+"""How far a heat map may be believed, and which method deserves it most on a network."""

@@ -1,4 +1,4 @@
-"""Is the picture decoration? What is known of how far a map may be believed, as numbers beside it."""
+"""How far a heat map may be believed: the numbers that stand beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convscope.explanation.faithfulness.insertion_deletion import (
     PerturbationSet,
     deletion,
     insertion,
-    places,
+    pixel_order,
     random_order,
 )
 from convscope.explanation.faithfulness.road import road
@@ -24,18 +24,22 @@ from convscope.explanation.faithfulness.sanity import reinitialised, sanity
 
 Column = NDArray[np.float64]
 LARGE, FEW_STEPS = 96 * 96, 10
-"""Images of more pixels are asked about in fewer steps: each step is a pass through the network."""
+"""Images of more pixels get fewer steps: each step is a pass through the network."""
 
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness:
     """Of one method, for each of N images; NaN where there is no map, or the measure does not apply.
 
-    `deletion`: the area under the probability of the attribution class while the most important pixels go
-    first; low is good. `insertion`: while they come back first; high is good. `random_deletion`,
-    `random_insertion`: the same for an order by chance. `road`: what removing unimportant pixels leaves more
-    of than removing important ones, −0.5 to 0.5; high is good, chance is 0. `sanity`: rank correlation with
-    the map of the network before it learned anything; near 0 is good.
+    Attributes:
+        deletion: the area under the probability of the explained class while the most important pixels go
+            first, 0 to 1; low is good.
+        insertion: the same while they come back first; high is good.
+        random_deletion: that of an order by chance.
+        random_insertion: that of an order by chance.
+        road: what removing unimportant pixels leaves more of than removing important ones, −0.5 to 0.5; high
+            is good, chance is 0.
+        sanity: rank correlation with the map of the network before training, −1 to 1; near 0 is good.
     """
 
     deletion: Column
@@ -79,43 +83,42 @@ class Faithfulness:
 
 
 class Measure:
-    """Measures methods on one set of images: what does not depend on the method is worked out once.
+    """Measures methods on one set of images: what does not depend on the method is computed once.
 
-    `images`: N prepared images, uint8 N×H×W×C; `targets`: the N classes that are attribution; `decision`: how
-    logits become probabilities.
+    Args:
+        model: the network.
+        images: prepared, uint8 N×H×W×C.
+        targets: the classes that are explained, N.
+        decision: how logits become probabilities.
     """
 
     def __init__(
         self,
-        explained_model: ExplainedModel,
+        model: ExplainedModel,
         images: NDArray[np.uint8],
         targets: NDArray[np.int64],
         *,
         decision: Decision,
     ) -> None:
-        self.perturbations = PerturbationSet(explained_model.predictor, images, targets, decision)
-        self.reinitialised_model = reinitialised(explained_model)
+        self.perturbations = PerturbationSet(model.predictor, images, targets, decision)
+        self.reinitialised_model = reinitialised(model)
         self.steps = steps_for(images.shape)
+        # Both areas depend on how easy the image is, so a method is read against an order by chance.
         chance = random_order(images)
         self.random_deletion = deletion(self.perturbations, chance, steps=self.steps).area
         self.random_insertion = insertion(self.perturbations, chance, steps=self.steps).area
 
     def __call__(self, attribution: Attribution) -> Faithfulness:
-        """The numbers of one method for the images, whose targets `attribution` must share."""
+        """The numbers of one method for the images; `attribution` explains the same targets."""
         shown = np.array([reason is None for reason in attribution.refused], dtype=np.bool_)
-        perturbations = self.perturbations
-        some = PerturbationSet(
-            perturbations.predictor,
-            perturbations.images[shown],
-            perturbations.targets[shown],
-            perturbations.decision,
-        )
-        order = places(attribution.maps[shown])
+        # Refused images have no map to measure, and would cost as many passes as the others.
+        some, order = self.perturbations[shown], pixel_order(attribution.heat_maps[shown])
         found = {
             "deletion": deletion(some, order, steps=self.steps).area,
             "insertion": insertion(some, order, steps=self.steps).area,
             "road": road(some, order),
         }
+        # NaN and not 0, which would be a number like others in a mean.
         columns = {name: np.full(len(shown), np.nan) for name in found}
         for name, values in found.items():
             columns[name][shown] = values
@@ -123,12 +126,12 @@ class Measure:
             **columns,
             random_deletion=self.random_deletion,
             random_insertion=self.random_insertion,
-            sanity=sanity(attribution, perturbations.images, self.reinitialised_model),
+            sanity=sanity(attribution, self.perturbations.images, self.reinitialised_model),
         )
 
 
 def steps_for(shape: tuple[int, ...]) -> int:
-    """How many steps deletion and insertion take for images N×H×W×C.
+    """How many steps deletion and insertion take for images of `shape` N×H×W×C.
 
     >>> steps_for((1, 28, 28, 1)), steps_for((1, 224, 224, 3))
     (20, 10)

@@ -1,7 +1,7 @@
 """ROAD: remove the pixels that a map calls most relevant, or least, without leaving a trace of what was
 removed.
 
-A patch painted grey has an edge, and the edge alone may change the answer or give the class away. So each
+A patch painted grey has an edge, and the edge alone may change the prediction or give the class away. So each
 removed pixel becomes the weighted mean of its eight neighbours, all of them solved for together, and a little
 noise. Rong, Leemann, Borisov, Kasneci and Kasneci 2022, arXiv 2202.00449.
 """
@@ -17,9 +17,10 @@ from convscope.core.seeds import generator
 from convscope.explanation.faithfulness.insertion_deletion import PerturbationSet, in_batches
 
 Floats = NDArray[np.floating[Any]]
-SHARES = (0.2, 0.4, 0.6, 0.8)
+FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 NOISE = 0.01 * 255
 """Standard deviation, in grey levels; the hundredth of the authors."""
+# The weights of the paper: 4 × 1/6 + 4 × 1/12 = 1.
 NEIGHBOURS = [(dy, dx, 1 / 12 if dy and dx else 1 / 6) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 """Offset and weight: a neighbour across a corner counts half."""
 
@@ -28,15 +29,22 @@ def road(
     perturbations: PerturbationSet,
     order: NDArray[np.int64],
     *,
-    shares: tuple[float, ...] = SHARES,
+    fractions: tuple[float, ...] = FRACTIONS,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """(LeRF − MoRF) / 2 of each of N images, −0.5 to 0.5, from the `order` N×H×W of its pixels (see
-    `removal.places`).
+    """(LeRF − MoRF) / 2; an order by chance has 0.
 
     MoRF is the probability of the explained class without the most relevant pixels, LeRF without the least
-    relevant ones, both as means over the `shares` of pixels that are removed. 0 is what an order by chance
-    has.
+    relevant ones, both as means over the fractions of pixels that are removed.
+
+    Args:
+        perturbations: N images.
+        order: of their pixels, N×H×W, as `pixel_order` gives it.
+        fractions: of the pixels, 0 to 1.
+        seed: of the noise on what is filled in.
+
+    Returns:
+        −0.5 to 0.5 for each image, N.
 
     >>> class First:  # is the left half light?
     ...     classes = ("no", "yes")
@@ -46,31 +54,28 @@ def road(
     >>> image = np.zeros((1, 4, 4, 1), np.uint8)
     >>> image[:, :, :2] = 255
     >>> order = np.array([[[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]]])
-    >>> road(PerturbationSet(First(), image, np.array([1])), order, shares=(0.6,)).round(2).tolist()
+    >>> road(PerturbationSet(First(), image, np.array([1])), order, fractions=(0.6,)).round(2).tolist()
     [0.5]
     """
     n, h, w, c = perturbations.images.shape
-    counts = [round(share * h * w) for share in shares]
-    drops = np.empty((n, len(shares)))
-    for lot in in_batches(n, 2 * len(shares) * h * w * c):
-        turn = order[lot]
+    # The same fractions from both ends of the order.
+    counts = [round(fraction * h * w) for fraction in fractions]
+    drops = np.empty((n, len(fractions)))
+    for batch in in_batches(n, 2 * len(fractions) * h * w * c):
+        turn = order[batch]
         gone = np.stack([turn < k for k in counts] + [turn >= h * w - k for k in counts])
-        part = PerturbationSet(
-            perturbations.predictor,
-            perturbations.images[lot],
-            perturbations.targets[lot],
-            perturbations.decision,
-        )
-        answers = part.probability(_without(part, gone, seed))
-        drops[lot] = answers[:, len(shares) :] - answers[:, : len(shares)]
+        some = perturbations[batch]
+        probabilities = some.probability(_without(some, gone, seed))
+        # A good map has a high LeRF and a low MoRF, so the difference is above 0.
+        drops[batch] = probabilities[:, len(fractions) :] - probabilities[:, : len(fractions)]
     halves: NDArray[np.float64] = drops.mean(axis=1) / 2
     return halves
 
 
 def imputed(image: Floats, gone: NDArray[np.bool_]) -> Floats:
-    """An image H×W×C whose pixels `gone` H×W are the weighted means of their neighbours, of which some are
-    gone, too.
+    """An image H×W×C whose pixels `gone`, H×W, become the weighted means of their neighbours.
 
+    Some of those are gone, too, so all are solved for together:
     x_i Σ_j w_ij = Σ_j w_ij x_j for each pixel i that is gone: as many equations as unknowns, and one solution
     as long as one pixel stays; where none does, the image comes back as it is.
 
@@ -93,9 +98,7 @@ def imputed(image: Floats, gone: NDArray[np.bool_]) -> Floats:
 
 
 def _equations(image: Floats, gone: NDArray[np.bool_]) -> tuple[tuple[Floats, ...], Floats]:
-    """The matrix as (values, rows, columns), and the right-hand side, n×C, of the equations of n missing
-    pixels.
-    """
+    """The matrix as (values, rows, columns), and the right-hand side n×C, for n missing pixels."""
     h, w, c = image.shape
     y, x = np.nonzero(gone)
     number = np.full((h, w), -1)
@@ -106,7 +109,9 @@ def _equations(image: Floats, gone: NDArray[np.bool_]) -> tuple[tuple[Floats, ..
         inside = (y + down >= 0) & (y + down < h) & (x + across >= 0) & (x + across < w)
         here, there = every[inside], (y[inside] + down, x[inside] + across)
         other = number[there]
+        # Neighbours that stay go to the right-hand side; the others are unknowns of their own equations.
         known = other < 0
+        # Σ_j w_ij over the neighbours that exist: at a border there are fewer.
         diagonal[here] += weight
         right[here[known]] += weight * image[there][known]
         entries.append((np.full(np.count_nonzero(~known), -weight), here[~known], other[~known]))
@@ -118,11 +123,13 @@ def _without(perturbations: PerturbationSet, gone: NDArray[np.bool_], seed: int)
     """S×N×H×W×C images without the pixels `gone` S×N×H×W."""
     steps, n, h, w = gone.shape
     # One draw for all images, so that an image has the same figure alone and among others.
+    # A smooth patch would itself be a trace; the authors add noise of this size.
     noise = generator(seed, "road", h, w).normal(0, NOISE, perturbations.images.shape[1:])
     changed = np.broadcast_to(perturbations.images, (steps, *perturbations.images.shape)).copy()
     for step in range(steps):
         for k in range(n):
             missing = gone[step, k]
+            # Noise on what was filled in alone; pixels that stay are untouched.
             full = imputed(perturbations.images[k], missing) + noise
             changed[step, k][missing] = full[missing].round().clip(0, 255).astype(np.uint8)
     return changed

@@ -1,1 +1,1 @@
-"""What a network learned: its filters, maps and units, what its places see, and where it puts images."""
+"""What a network learned: its filters, feature maps and channels, what they see, and where images lie."""

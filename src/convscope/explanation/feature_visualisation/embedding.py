@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from convscope.core.contracts import Tell
+from convscope.core.batch_size import max_batch_size
 from convscope.core.errors import UserError, unknown_name
+from convscope.core.plotting import COLOURS, new_figure, short_name
+from convscope.core.run.progress import Progress
 from convscope.data.preparing.prepared_split import PreparedSplit
 from convscope.explanation.explained_model import ExplainedModel
-from convscope.explanation.feature_visualisation.activations import no_maps, stage_names, watching
-from convscope.explanation.pytorch.capture import find_module
-from convscope.models.pytorch.predictor import max_batch_size
-from convscope.models.pytorch.shapes import eval_mode, trace
+from convscope.explanation.feature_visualisation.visualiser import LastFeatures, visualiser_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Projection: TypeAlias = Literal["pca", "tsne", "umap"]
 NEEDS = {"tsne": ("sklearn", "t-SNE", "scikit-learn"), "umap": ("umap", "UMAP", "umap-learn")}
@@ -26,13 +29,26 @@ INSTALL = 'pip install "convscope[embedding]"'
 FEWEST = 4
 """Images below which neighbours mean nothing; t-SNE needs more of them than its perplexity, at least one."""
 
+TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+# The colours of lines, the yellow that points are large enough for, and three of Tol's muted colours (2021).
+TEN = (*COLOURS, "#F0E442", "#882255", "#999933", "#44AA99")
+SHAPES = ("o", "^", "s")
+COLOURED = 20
+"""Classes up to which each has a colour and shape of its own; with more only errors stand out from grey."""
+
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """N images on a plane: `points` N×2, `labels` and `predicted` N.
+    """N images on a plane.
 
-    `shares`: of the features' variance, what each of the two axes holds, for PCA alone. `layer`: whose
-    features.
+    Attributes:
+        points: N×2.
+        labels: their classes, N.
+        predicted: the classes that the network predicts, N.
+        projection: how the plane was found.
+        layer: whose features they are.
+        width: how many features an image has.
+        fractions: of the variance of the features, what each axis holds; for PCA alone.
     """
 
     points: NDArray[np.floating[Any]]
@@ -41,56 +57,62 @@ class Embedding:
     projection: Projection
     layer: str
     width: int
-    shares: tuple[float, float] | None = None
+    fractions: tuple[float, float] | None = None
 
 
 def embed(
-    explained_model: ExplainedModel,
+    model: ExplainedModel,
     part: PreparedSplit,
     projection: Projection = "pca",
     *,
     seed: int = 0,
-    tell: Tell | None = None,
+    progress: Progress | None = None,
 ) -> Embedding:
-    """The images of a part by their last features: `last_features`, projected with `project`. Errors are
-    theirs.
+    """The images of a split by their last features, projected on a plane.
 
-    `tell(what, done, total)` is called as work goes on.
+    Args:
+        model: with the inside of its network.
+        part: at least four images.
+        projection: pca, tsne or umap; see `project`.
+        seed: of t-SNE and UMAP.
+        progress: called with "embed", the images done, and all.
+
+    Returns:
+        A point for each image.
+
+    Raises:
+        UserError: too few images, a projection that is not there or not installed, or predictions alone.
     """
     check_projection(projection)
     if len(part) < FEWEST:
         few = f"{len(part)} image{'s' * (len(part) != 1)}"
         raise UserError(f"{few} cannot be laid out on a plane; give at least {FEWEST}")
-    network = explained_model.torch_network()
-    height, width = explained_model.preprocess.shape[:2]
-    size = max_batch_size(height, width)
-    blank = explained_model.inputs(np.zeros((1, *explained_model.preprocess.shape), np.uint8))
-    layer = last_layer(network, blank)
-    rows, answers = [], []
+    visualiser, found = visualiser_of(model), list[LastFeatures]()
+    size = max_batch_size(*model.preprocess.shape[:2])
     for images in part.batches(size):
-        features, logits = last_features(network, explained_model.inputs(images), layer)
-        rows.append(features.double().cpu().numpy())
-        answers.append(logits.argmax(1).cpu().numpy())
-        if tell:
-            tell("look", min(len(rows) * size, len(part)), len(part))
-    if tell and projection != "pca":
-        tell(
-            "lay out", 0, 1
-        )  # t-SNE and UMAP take 10 to 40 seconds for 2,000 images and do not say how far they are
-    found = np.concatenate(rows)
-    points, shares = project(found, projection, seed=seed)
-    return Embedding(points, part.targets, np.concatenate(answers), projection, layer, found.shape[1], shares)
+        found.append(visualiser.last_features(model.inputs(images)))
+        if progress:
+            progress("embed", min(len(found) * size, len(part)), len(part))
+    if progress and projection != "pca":
+        # t-SNE and UMAP take 10 to 40 seconds for 2,000 images and do not say how far they are.
+        progress("lay out", 0, 1)
+    features = np.concatenate([each.features for each in found])
+    predicted = np.concatenate([each.logits.argmax(axis=1) for each in found])
+    points, fractions = project(features, projection, seed=seed)
+    return Embedding(
+        points, part.targets, predicted, projection, found[0].layer, features.shape[1], fractions
+    )
 
 
 def check_projection(name: str) -> None:
-    """UserError for a projection that does not exist or whose package is missing; it says how to install
-    it.
-    """
+    """UserError for a projection that does not exist, or whose package is missing, with how to install it."""
     if name not in get_args(Projection):
         raise unknown_name("projection", name, get_args(Projection))
     if name in NEEDS and find_spec(NEEDS[name][0]) is None:
         _, title, package = NEEDS[name]
-        raise UserError(f"{title} needs the package {package}; install it with {INSTALL}, or use --unit pca")
+        raise UserError(
+            f"{title} needs the package {package}; install it with {INSTALL}, or use --channel pca"
+        )
 
 
 def missing_projections() -> list[str]:
@@ -98,66 +120,40 @@ def missing_projections() -> list[str]:
     return [title for module, title, _ in NEEDS.values() if find_spec(module) is None]
 
 
-def last_layer(network: nn.Module, image: Tensor) -> str:
-    """The last linear layer that an image 1×C×H×W comes to, else the last stage that gives maps.
-
-    >>> import torch
-    >>> last_layer(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)), torch.zeros(1, 1, 4, 4))
-    '2'
-    """
-    calls, _ = trace(network, image)
-    linear = [call.name for call in calls if isinstance(call.layer, nn.Linear)]
-    if linear:
-        return linear[-1]
-    names = stage_names(network)
-    with eval_mode(network), watching(network, names) as maps:
-        network(image)
-    if not maps:
-        raise UserError(no_maps(network, names))
-    return next(reversed(maps))
-
-
-def last_features(network: nn.Module, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Features N×F and logits N×K for images N×C×H×W: what a linear layer gets, or the mean of each map of a
-    stage.
-    """
-    kept: list[Tensor] = []
-
-    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-        kept[:] = [inputs[0] if isinstance(module, nn.Linear) else output.mean((2, 3))]
-
-    handle = find_module(network, layer).register_forward_hook(keep)
-    try:
-        with eval_mode(network):
-            logits: Tensor = network(x)
-    finally:
-        handle.remove()
-    features = kept[0]
-    return features.reshape(len(x), -1, features.shape[-1]).mean(1), logits
-
-
 def project(
     features: NDArray[np.floating[Any]], projection: Projection, *, seed: int = 0
 ) -> tuple[NDArray[np.floating[Any]], tuple[float, float] | None]:
-    """Features N×F as points N×2 and, for PCA, the share of the variance that each axis holds.
+    """Points on a plane, and for PCA the fraction of the variance that each axis holds.
 
     PCA keeps distances as well as two axes can; t-SNE (van der Maaten & Hinton 2008) and UMAP (McInnes, Healy
     & Melville 2018, arXiv 1802.03426) keep neighbours, and the distances between groups mean nothing.
+
+    Args:
+        features: N×F.
+        projection: pca, tsne or umap.
+        seed: of t-SNE and UMAP.
+
+    Returns:
+        N×2, and the two fractions or None.
     """
     if projection == "pca":
         return pca(features)
     if projection == "tsne":
         # 30 neighbours are the usual number; fewer images than that have to do with a third of themselves.
         perplexity = min(30.0, max(1.0, len(features) / 3))
+        # Imported by name: both packages are optional.
         plane = (
             import_module("sklearn.manifold")
+            # A start by PCA keeps more of the global layout than a random one (Kobak & Linderman 2021).
             .TSNE(2, init="pca", perplexity=perplexity, random_state=seed)
             .fit_transform(features)
         )
     else:
+        # 15 is the default of UMAP; it has to be below the number of images.
         neighbours = min(15, len(features) - 1)
         plane = (
             import_module("umap")
+            # A seed needs one job: https://umap-learn.readthedocs.io/en/latest/reproducibility.html
             .UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1)
             .fit_transform(features)
         )
@@ -170,18 +166,61 @@ def pca(features: NDArray[np.floating[Any]]) -> tuple[NDArray[np.floating[Any]],
     The sign of a direction means nothing; its largest weight is made positive, so that the picture is the
     same twice.
 
-    >>> points, shares = pca(np.array([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]]))
-    >>> points[:, 0].tolist(), [round(share, 3) for share in shares]
+    >>> points, fractions = pca(np.array([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]]))
+    >>> points[:, 0].tolist(), [round(fraction, 3) for fraction in fractions]
     ([-2.0, 0.0, 2.0], [1.0, 0.0])
     """
     centred = features - features.mean(axis=0)
+    # The full decomposition would also fill an N×N matrix, 4 million numbers for 2,000 images.
     _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    # A single feature has a single direction; the second axis stays 0.
     axes = np.zeros((2, features.shape[1]))
     axes[: len(directions[:2])] = directions[:2]
+    # The weight that decides is the largest, since one near 0 may change its sign by rounding.
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1, keepdims=True), axis=1)
     axes *= np.where(largest < 0, -1, 1)
     power = np.zeros(2)
     power[: len(lengths[:2])] = lengths[:2] ** 2
     total = (lengths**2).sum()
-    shares = power / total if total > 0 else power
-    return centred @ axes.T, (float(shares[0]), float(shares[1]))
+    fractions = power / total if total > 0 else power
+    return centred @ axes.T, (float(fractions[0]), float(fractions[1]))
+
+
+def embedding_figure(embedding: Embedding, classes: Sequence[str]) -> Figure:
+    """The plane, a cross on every error, and the legend of K `classes`. Points are pixels in an SVG."""
+    from matplotlib import rcParams
+
+    figure = new_figure(8.6, 6.2)
+    axes = figure.subplots()
+    points, labels = embedding.points, embedding.labels
+    present = np.unique(labels)
+    wrong = embedding.predicted != labels
+    if len(present) > COLOURED:
+        _scatter(axes, points[~wrong], "#999999", "o", f"{len(present)} classes")
+    for number, k in enumerate(present if len(present) <= COLOURED else ()):
+        # 10 colours and 3 shapes have no common factor, so a pair comes back after 30 classes.
+        colour, shape = TEN[number % len(TEN)], SHAPES[number % len(SHAPES)]
+        _scatter(axes, points[labels == k], colour, shape, short_name(classes[k]))
+    # Last, so that no point covers a cross.
+    if wrong.any():
+        _scatter(axes, points[wrong], rcParams["text.color"], "x", f"error ({wrong.sum():,})")
+    fractions = embedding.fractions
+    for axis, name in enumerate(("x", "y")):
+        held = f", {fractions[axis]:.0%} of the variance" if fractions else ""
+        axes.set(**{f"{name}label": f"{TITLES[embedding.projection]} {axis + 1}{held}", f"{name}ticks": []})
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(
+        f"{len(points):,} images by the {embedding.width:,} features of {embedding.layer}", fontsize=9
+    )
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8, markerscale=1.4)
+    return figure
+
+
+def _scatter(axes: Axes, points: NDArray[np.floating[Any]], colour: str, shape: str, label: str) -> None:
+    # A cross has no area: it is seen by its line width, which filled points do without.
+    size, line, alpha = (22, 0.8, 1.0) if shape == "x" else (15, 0.0, 0.75)
+    # Thousands of points as vector shapes would make an SVG that is large and slow to open.
+    axes.scatter(
+        points[:, 0], points[:, 1], s=size, c=colour, marker=shape, linewidths=line, alpha=alpha, label=label,
+        rasterized=True,
+    )  # fmt: skip

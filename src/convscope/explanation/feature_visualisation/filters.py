@@ -1,6 +1,6 @@
 """The filters of the first convolution: what a network looks for in the pixels themselves.
 
-Filters of later layers look at maps and not at pixels, so as pictures they say nothing.
+Filters of later layers look at feature maps and not at pixels, so as pictures they say nothing.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from convscope.core.errors import UserError
 from convscope.core.plotting import BLUE, ORANGE, label_axes, new_figure
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.feature_visualisation.mosaic import columns_for, draw_mosaic
-from convscope.models.pytorch.shapes import trace
+from convscope.explanation.feature_visualisation.visualiser import visualiser_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NEARLY_ZERO = 0.05
-"""A filter whose norm is below this share of the largest is counted as nearly zero; it answers hardly to
-anything.
-"""
+"""A filter whose norm is below this fraction of the largest is nearly zero; hardly anything moves it."""
+# 256 filters are 26 columns of 0.35 inches; more would be too small to read.
 MOST = 256
 
 
@@ -52,10 +50,13 @@ class Filters:
         Each is scaled on its own and symmetrically, so that 0 is a middle grey. Where a filter looks at
         another number of channels, each channel is a picture of its own: F·C×h×w.
         """
+        # Symmetric, so that a weight of 0 is the same grey in every filter.
         largest = np.abs(self.weights).max(axis=(1, 2, 3), keepdims=True)
+        # A filter of zeros becomes the middle grey; 0 / 0 would be NaN.
         scaled = 0.5 + 0.5 * np.divide(
             self.weights, largest, out=np.zeros_like(self.weights), where=largest > 0
         )
+        # Three channels are taken for red, green and blue; of the first convolution they are.
         if scaled.shape[1] == 3:
             last: NDArray[np.floating[Any]] = scaled.transpose(0, 2, 3, 1)
             return last
@@ -63,44 +64,26 @@ class Filters:
         return flat
 
     def lines(self) -> tuple[str, ...]:
-        """What is to be said of them."""
+        """Their number and size, and which are nearly zero, for a person."""
         count, channels, height, width = self.weights.shape
         dead = np.flatnonzero(self.dead)
         which = f": {', '.join(map(str, dead[:12]))}{'…' if len(dead) > 12 else ''}" if len(dead) else ""
         are = "is" if len(dead) == 1 else "are"
         return (
-            f"{count} filters of {height}×{width} over {channels} channel{'s' * (channels != 1)}, layer "
-            f"{self.layer}",
-            f"{len(dead)} of {count} filters {are} nearly zero{which} (norm below {NEARLY_ZERO:.0%} of the "
-            f"largest)",
+            f"{count} filters of {height}×{width} over {channels} channel{'s' * (channels != 1)}, "
+            f"layer {self.layer}",
+            f"{len(dead)} of {count} filters {are} nearly zero{which} "
+            f"(norm below {NEARLY_ZERO:.0%} of the largest)",
         )
 
 
-def first_filters(network: nn.Module, image: Tensor) -> Filters:
-    """The filters of the first convolution that an image 1×C×H×W comes to.
-
-    UserError where the network has none.
-
-    >>> import torch
-    >>> first_filters(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), torch.zeros(1, 1, 8, 8)).weights.shape
-    (4, 1, 3, 3)
-    """
-    calls, _ = trace(network, image)
-    convolutions = ((call.name, call.layer) for call in calls if isinstance(call.layer, nn.Conv2d))
-    name, first = next(convolutions, ("", None))
-    if first is None:
-        raise UserError(
-            f"{type(network).__name__} has no convolution that an image comes to, so it has no filters to "
-            f"show; "
-            "try --show embedding"
-        )
-    return Filters(name, first.weight.detach().double().cpu().numpy())
+def first_filters(model: ExplainedModel) -> Filters:
+    """The filters of the first convolution that an image comes to; UserError where there is none."""
+    return Filters(*visualiser_of(model).first_filters(model.blank_input))
 
 
 def filters_figure(filters: Filters) -> Figure:
-    """The filters in order, numbered, and the norm of each below; those that are nearly zero in another
-    colour.
-    """
+    """The filters, numbered, and the norm of each below, in another colour where it is nearly zero."""
     tiles = filters.tiles()[:MOST]
     columns = columns_for(len(tiles), shape=2.6)
     rows = -(-len(tiles) // columns)
@@ -108,15 +91,16 @@ def filters_figure(filters: Filters) -> Figure:
     high = 0.3 + width / columns * rows * 1.1
     figure = new_figure(width, high + 1.7)
     grid, bars = figure.subplots(2, 1, height_ratios=[high, 1.7])
-    numbers = [str(number) for number in range(len(tiles))]
-    draw_mosaic(grid, tiles, columns=columns, labels=numbers, size=float(np.clip(90 / columns, 4, 9)))
+    labels = [str(number) for number in range(len(tiles))]
+    draw_mosaic(grid, tiles, columns=columns, labels=labels, size=float(np.clip(90 / columns, 4, 9)))
     grid.set_title(_title(filters, len(tiles)), fontsize=9, loc="left")
     norms, dead = filters.norms, filters.dead
-    places = np.arange(len(norms))
-    bars.bar(places[~dead], norms[~dead], color=BLUE, width=0.8)
-    bars.bar(places[dead], norms[dead], color=ORANGE, width=0.8)
-    # A bar of no height cannot be seen: its place is marked.
-    bars.plot(places[dead], np.zeros(int(dead.sum())), "x", color=ORANGE, clip_on=False, label="nearly zero")
+    numbers = np.arange(len(norms))
+    bars.bar(numbers[~dead], norms[~dead], color=BLUE, width=0.8)
+    bars.bar(numbers[dead], norms[dead], color=ORANGE, width=0.8)
+    # A bar of no height cannot be seen, so a cross marks it.
+    bars.plot(numbers[dead], np.zeros(int(dead.sum())), "x", color=ORANGE, clip_on=False, label="nearly zero")
+    # 0.4 of free space beside the first and the last bar, which are 0.8 wide.
     bars.set_xlim(-0.8, len(norms) - 0.2)
     label_axes(bars, "filter", "norm")
     if dead.any():
@@ -127,6 +111,7 @@ def filters_figure(filters: Filters) -> Figure:
 def _title(filters: Filters, shown: int) -> str:
     count, channels = filters.weights.shape[:2]
     each = "each scaled on its own, middle grey is 0"
+    # Here each channel has a tile of its own, so kernels are counted and not filters.
     if channels not in (1, 3):
         return f"{filters.layer}: the first {shown} of {count}×{channels} kernels; {each}"
     some = f"the first {shown} of {count} filters" if shown < count else f"all {count} filters"

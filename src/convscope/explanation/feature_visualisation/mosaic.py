@@ -34,18 +34,19 @@ def columns_for(count: int, *, shape: float = 2.0) -> int:
     >>> columns_for(32), columns_for(1), columns_for(0)
     (8, 1, 1)
     """
+    # columns / (count / columns) = shape gives columns² = count · shape.
     return max(1, min(count, round(math.sqrt(count * shape))))
 
 
 def mosaic(tiles: Floats, columns: int, *, gap: int = 1) -> Floats:
-    """N tiles N×h×w or N×h×w×3, row by row, as one picture with `gap` pixels between them; NaN where there is
-    none.
+    """Tiles N×h×w or N×h×w×3, row by row, as one picture; NaN where none is, and `gap` pixels between them.
 
     >>> mosaic(np.ones((3, 2, 2)), 2).shape
     (5, 5)
     """
     count, height, width = tiles.shape[:3]
     rows = max(1, math.ceil(count / columns))
+    # NaN is drawn as nothing, so the paper shows between the tiles.
     page = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *tiles.shape[3:]), np.nan)
     for number, tile in enumerate(tiles):
         top, left = (number // columns) * (height + gap), (number % columns) * (width + gap)
@@ -74,6 +75,7 @@ def draw_mosaic(
         cmap=cmap,
         vmin=0,
         vmax=1,
+        # Smoothing would blur small tiles, such as 3×3 filters, into the gaps.
         interpolation="nearest",
     )
     for number, label in enumerate(labels):

@@ -1,1 +1,1 @@
-"""Feature maps and gradients of a torch network, and what is made of them."""
+"""The inside of a PyTorch network: hooks on its layers, gradients through it, and the Probe made of both."""

@@ -1,138 +1,133 @@
-"""Slopes of an answer over the pixels: what a small change of the image would do to the logit of a class.
+"""Gradients with respect to the images, plain and guided.
 
-Everything here takes a network, normalised images x N×C×H×W and targets N (the classes), and works in
-evaluation mode, on as many images at a time as fit into memory. Nothing stays behind in the network: no hook,
-no mode, no gradient.
+Guided backpropagation: a ReLU passes a gradient back where its input was positive. Here it also cuts off
+gradients below zero, so that what is left comes by paths on which every step speaks for the class: sharp
+pictures, but nearly the same whatever the class (Adebayo and others 2018, arXiv 1810.03292). Springenberg and
+others 2014, arXiv 1412.6806.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convscope.explanation.explained_model import ExplainedModel
-from convscope.explanation.method import Maps
-from convscope.models.pytorch.shapes import eval_mode
+from convscope.core.errors import UserError
+from convscope.models.pytorch.hooks import eval_mode
 
-Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""From logits N×K and targets N to the sum, over the images, of what the gradient is wanted of."""
+TotalScore: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""From logits N×K and targets N to a sum over the images. They do not touch one another, so each has a
+gradient of its own."""
 
-MOST_IMAGES, MOST_PIXELS = 64, 250_000
-"""Per way back: a quarter of what a way there takes, because every layer's maps are kept until they are
-needed.
-"""
+RELUS: dict[str, Callable[[Any], bool]] = {
+    "ReluBackward0": lambda _: True,
+    "HardtanhBackward0": lambda node: bool(node._saved_min_val == 0),
+    "ClampBackward1": lambda node: bool(node._saved_min == 0),
+    "ClampMinBackward0": lambda node: bool(node._saved_min == 0),
+}
+"""Nodes of a graph that cut off what is below 0, by autograd's name for them: ReLU, ReLU6, clamp."""
 
-
-def saliency(explained_model: ExplainedModel, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Maps:
-    """max_c |∂y/∂x_c|, raw N×H×W: where the logit y is easily changed (Simonyan and others 2013, arXiv
-    1312.6034).
-    """
-    gradients = input_gradient(*for_network(explained_model, images, targets))
-    return strongest(gradients)
-
-
-def gradient_x_input(
-    explained_model: ExplainedModel, images: NDArray[np.uint8], targets: NDArray[np.int64]
-) -> Maps:
-    """Σ_c x_c · ∂y/∂x_c, raw N×H×W: the share each pixel has in y, were the network linear (Shrikumar and
-    others 2016).
-
-    x is the normalised image, so a pixel of the mean colour has no share.
-    """
-    network, x, classes = for_network(explained_model, images, targets)
-    return summed(x * input_gradient(network, x, classes))
-
-
-def for_network(
-    explained_model: ExplainedModel, images: NDArray[np.uint8], targets: NDArray[np.int64]
-) -> tuple[nn.Module, Tensor, Tensor]:
-    """The network, what it gets for uint8 images N×H×W×C, and the targets N beside it."""
-    x = explained_model.inputs(images)
-    return explained_model.torch_network(), x, torch.from_numpy(np.asarray(targets, np.int64)).to(x.device)
-
-
-def strongest(attributions: Tensor) -> Maps:
-    """max_c |a_c|: attributions N×C×H×W to N×H×W, where the sign says only whether brighter or darker would
-    help.
-    """
-    found: Maps = attributions.abs().amax(dim=1).cpu().numpy()
-    return found
-
-
-def summed(attributions: Tensor) -> Maps:
-    """Σ_c a_c: attributions N×C×H×W to N×H×W, for shares that add up over the pixels."""
-    found: Maps = attributions.sum(dim=1).cpu().numpy()
-    return found
+OTHERS = {
+    "GeluBackward0": "GELU",
+    "SiluBackward0": "SiLU",
+    "HardswishBackward0": "Hardswish",
+    "EluBackward0": "ELU",
+    "CeluBackward0": "CELU",
+    "LeakyReluBackward0": "LeakyReLU",
+    "PreluKernelBackward0": "PReLU",
+    "MishBackward0": "Mish",
+    "SoftplusBackward0": "Softplus",
+    "TanhBackward0": "Tanh",
+    "HardtanhBackward0": "Hardtanh",
+    "SigmoidBackward0": "Sigmoid",
+}
 
 
 def chosen_logits(logits: Tensor, targets: Tensor) -> Tensor:
-    """Σ_n y_n, the logit of each image's target; images do not touch one another, so each has a gradient of
-    its own.
-    """
+    """Σ_n y_n, the logits of the targets N, from logits N×K."""
     return logits.gather(1, targets[:, None]).sum()
 
 
-def input_gradient(network: nn.Module, x: Tensor, targets: Tensor, *, score: Score = chosen_logits) -> Tensor:
-    """∂score/∂x, N×C×H×W: of the target's logit by default.
+def log_odds_against(logits: Tensor, targets: Tensor) -> Tensor:
+    """Σ_n log((1 − p_n) / p_n), with p the probability of the target, from logits N×K.
+
+    Its gradient is that of the cross-entropy divided by 1 − p: it points the same way, and it does not vanish
+    where the network is so sure that 1 − p rounds to 0. An attack would find no direction there otherwise,
+    and the network would look robust.
+
+    >>> round(float(log_odds_against(torch.tensor([[0.0, 3.0]]), torch.tensor([1]))), 3)
+    -3.0
+    """
+    # logsumexp of the others less the own logit is log((1 − p) / p), without ever forming p.
+    own = torch.nn.functional.one_hot(targets, logits.shape[1]).bool()
+    return (logits.masked_fill(own, -torch.inf).logsumexp(dim=1) - logits[own]).sum()
+
+
+def input_gradient(
+    network: nn.Module,
+    x: Tensor,
+    targets: Tensor,
+    *,
+    score: TotalScore = chosen_logits,
+    guided: bool = False,
+) -> Tensor:
+    """∂score/∂x, N×C×H×W, in one pass; zeros where the logits do not depend on the image.
+
+    Args:
+        network: any module; it computes in evaluation mode, and its own mode is put back.
+        x: images, N×C×H×W.
+        targets: a class for each image, N.
+        score: whose gradient it is; the logit of the target by default.
+        guided: ReLUs pass back only what is above 0. They are found in autograd's graph, so it does not
+            matter whether they are layers, functions, in place or used twice. Other activations (a gate's
+            sigmoid) stay as they are.
+
+    Raises:
+        UserError: `guided`, and there is no ReLU between logits and image.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     >>> gradients = input_gradient(net, torch.zeros(1, 1, 2, 2), torch.tensor([1]))
     >>> bool((gradients.flatten() == net[1].weight[1]).all())
     True
     """
-    gradients = torch.zeros_like(x)
-    for lot in batches(len(x), x.shape[2:]):
-        gradients[lot] = _gradient(network, x[lot], targets[lot], score)
-    return gradients
-
-
-def mean_gradient(
-    network: nn.Module,
-    x: Tensor,
-    targets: Tensor,
-    *,
-    weights: Tensor,
-    points: Callable[[Tensor, Tensor], Tensor],
-    score: Score = chosen_logits,
-) -> Tensor:
-    """Σ_s w_s · ∂score/∂x at S points for each image, N×C×H×W; `weights` S.
-
-    `points(i, s)` gives the inputs for pairs of an image i and a point s, both tensors of M indices: M×C×H×W.
-    Pairs are put together in batches that fit into memory, whether they are few images with many points or
-    the other way round.
-    """
-    total, count = torch.zeros_like(x), len(weights)
-    for lot in batches(len(x) * count, x.shape[2:]):
-        pairs = torch.arange(lot.start, lot.stop, device=x.device)
-        i, s = pairs // count, pairs % count
-        gradients = _gradient(network, points(i, s), targets[i], score)
-        total.index_add_(0, i, gradients * weights[s].view(-1, 1, 1, 1))
-    return total
-
-
-def batches(count: int, size: Sequence[int]) -> Iterator[slice]:
-    """`count` images of `size` H×W, cut into what fits into one way there and back.
-
-    >>> list(batches(3, (400, 400)))
-    [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
-    """
-    height, width = size
-    most = max(1, min(MOST_IMAGES, MOST_PIXELS // (height * width)))
-    for start in range(0, count, most):
-        yield slice(start, min(start + most, count))
-
-
-def _gradient(network: nn.Module, x: Tensor, targets: Tensor, score: Score) -> Tensor:
-    # A caller may be in inference mode, whose tensors remember no way back; a copy made outside of it does.
+    # Tensors of inference mode take no part in a graph; a copy that is made outside of it does.
     with eval_mode(network), torch.inference_mode(False), torch.enable_grad():
         pixels = x.clone().requires_grad_()
         total = score(network(pixels.clone()), targets.clone())  # a first layer may write in place
-        if not total.requires_grad:  # the answer does not hang on the image at all
+        if not total.requires_grad:
             return torch.zeros_like(x)
+        if guided:
+            _guide(total.grad_fn)
         (gradients,) = torch.autograd.grad(total, pixels, allow_unused=True)
     return torch.zeros_like(x) if gradients is None else gradients
+
+
+def _guide(end: Any) -> None:
+    nodes = list(_graph(end))
+    relus = [node for node in nodes if RELUS.get(node.name(), lambda _: False)(node)]
+    if not relus:
+        seen = ", ".join(dict.fromkeys(OTHERS[node.name()] for node in nodes if node.name() in OTHERS))
+        raise UserError(
+            f"guided_backprop needs a network with ReLU; this one has {seen or 'no activation'}: "
+            "use smooth_grad or integrated_gradients"
+        )
+    # Hooks of nodes die with the graph, so the next gradient is a plain one.
+    for relu in relus:
+        relu.register_hook(
+            lambda gradients, _: tuple(None if one is None else one.clamp(min=0) for one in gradients)
+        )
+
+
+def _graph(end: Any) -> Iterator[Any]:
+    """Every node from a result back to pixels and weights, each once."""
+    # A stack and not recursion: a graph may be deeper than the 1,000 calls that Python allows.
+    waiting, seen = [end], {end}
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for earlier, _ in node.next_functions:
+            if earlier is not None and earlier not in seen:
+                seen.add(earlier)
+                waiting.append(earlier)

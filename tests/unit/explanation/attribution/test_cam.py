@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from torch.nn import functional as F
 
 from convscope.explanation.attribution import cam
 
@@ -81,7 +83,7 @@ def test_maps_of_a_batch_do_not_meet_and_channels_have_no_order(formula, data, f
 
 
 @given(data=maps_and_gradients())
-def test_even_slopes_make_layer_cam_and_grad_cam_one(data):
+def test_even_gradients_make_layer_cam_and_grad_cam_one(data):
     maps, gradients = data[0], np.abs(data[1]).mean(axis=(2, 3), keepdims=True)
     even = np.broadcast_to(gradients, maps.shape)
     np.testing.assert_allclose(cam.layer_cam(maps, even), cam.grad_cam(maps, even), rtol=1e-6, atol=1e-6)
@@ -124,3 +126,27 @@ def test_no_images_give_no_maps(formula):
     assert formula(nothing, nothing).shape == cam.eigen_cam(nothing).shape == (0, 2, 2)
     one = np.ones((1, 3, 2, 2), np.float32)
     assert formula(one, one).dtype == np.float32
+
+
+def test_enlarging_keeps_each_place_where_it_was():
+    small = np.zeros((1, 4, 4))
+    small[0, 1, 2] = 1
+    large = cam.enlarged(small, (16, 16))
+    y, x = np.mgrid[:16, :16]
+    centre = (large[0] * y).sum() / large.sum(), (large[0] * x).sum() / large.sum()
+    assert centre == pytest.approx((1.5 * 4 - 0.5, 2.5 * 4 - 0.5)) and large.max() <= 1
+    assert np.array_equal(cam.enlarged(small, (4, 4)), small)
+    assert np.allclose(cam.enlarged(np.ones((2, 3, 5)), (7, 9)), 1)
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize(
+    ("small", "large"), [((7, 7), (28, 20)), ((1, 3), (12, 9)), ((14, 14), (224, 224)), ((9, 8), (5, 8))]
+)
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 1e-6)])
+def test_enlarging_is_that_of_torch(small, large, corners, dtype, bound):
+    maps = np.random.default_rng(0).normal(size=(3, *small))
+    expected = F.interpolate(torch.from_numpy(maps)[:, None], large, mode="bilinear", align_corners=corners)
+    found = cam.enlarged(maps.astype(dtype), large, corners=corners)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected[:, 0].numpy(), atol=bound * np.abs(maps).max())

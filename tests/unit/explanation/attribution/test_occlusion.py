@@ -11,8 +11,7 @@ from convscope.core.errors import UserError
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.explanation.attribute import explain_images
 from convscope.explanation.attribution import occlusion as module
-from convscope.explanation.attribution.mean_colour import mean_colour
-from convscope.explanation.attribution.occlusion import covers, occlusion
+from convscope.explanation.attribution.occlusion import covers, mean_colour, occlusion
 from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
 
@@ -88,7 +87,7 @@ def test_it_is_what_loops_over_windows_find(data, seed):
     assert found == pytest.approx(by_loops(predictor, images, targets, **options), abs=1e-6)
 
 
-def test_lots_change_nothing_and_are_bounded(monkeypatch):
+def test_batches_change_nothing_and_are_bounded(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (3, 12, 10, 3), np.uint8)
     targets, predictor = np.array([0, 1, 2]), Answers((12, 10, 3))
     whole = occlusion(predictor, images, targets, fill=[0, 0, 0])
@@ -117,12 +116,10 @@ def test_a_predictor_without_a_network_is_enough_and_the_patch_is_found(name, ch
     images = rng.integers(90, 160, (4, 28, 24, channels), np.uint8)
     for row, column in [(0, 0), (12, 7), (22, 18)]:
         images[:, row : row + 6, column : column + 6] = 230
-        explained_model = ExplainedModel(
-            Patch(row, column), Preprocess(channels, 28, 24, mean=(0.4,) * channels)
-        )
-        found = explain_images(explained_model, images, methods[name])
+        model = ExplainedModel(Patch(row, column), Preprocess(channels, 28, 24, mean=(0.4,) * channels))
+        found = explain_images(model, images, methods[name])
         assert found.refused == (None,) * 4 and found.targets.tolist() == [1] * 4
-        rows, columns = np.unravel_index(found.maps.reshape(4, -1).argmax(axis=1), (28, 24))
+        rows, columns = np.unravel_index(found.heat_maps.reshape(4, -1).argmax(axis=1), (28, 24))
         assert ((rows >= row) & (rows < row + 6) & (columns >= column) & (columns < column + 6)).all()
         images[:, row : row + 6, column : column + 6] = 120
 
@@ -138,15 +135,15 @@ def test_an_answer_that_never_changes_is_refused(name):
     images = np.random.default_rng(0).integers(0, 256, (2, 14, 14, 1), np.uint8)
     found = explain_images(ExplainedModel(Stubborn(), Preprocess(1, 14, 14)), images, methods[name])
     assert all(reason and ("does not change" in reason or "constant" in reason) for reason in found.refused)
-    assert not found.maps.any()
+    assert not found.heat_maps.any()
 
 
 @pytest.mark.parametrize("name", ["occlusion", "rise"])
 @pytest.mark.parametrize("shape", [(0, 28, 28, 1), (1, 1, 1, 3), (2, 3, 5, 1), (1, 2, 40, 3)])
 def test_odd_shapes_and_no_images(name, shape):
-    explained_model = ExplainedModel(Answers(shape[1:]), Preprocess(shape[3], *shape[1:3]))
+    model = ExplainedModel(Answers(shape[1:]), Preprocess(shape[3], *shape[1:3]))
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    found = methods[name].compute(explained_model, images, np.zeros(shape[0], np.int64))
+    found = methods[name].compute(model, images, np.zeros(shape[0], np.int64))
     assert found.shape == shape[:3] and np.isfinite(found).all()
 
 

@@ -72,7 +72,7 @@ def test_it_is_what_loops_find(shape):
 @given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 9), at_once=st.integers(1, 9))
 def test_masks_are_those_of_loops_however_many_are_made_at_once(height, width, seed, at_once):
     batches = list(random_masks(height, width, 8, seed=seed, at_once=at_once))
-    assert all(len(lot) <= at_once for lot in batches)
+    assert all(len(batch) <= at_once for batch in batches)
     found = np.concatenate(batches)
     assert found.shape == (8, height, width) and found.dtype == np.float32
     assert found == pytest.approx(np.stack(list(masks_by_loops(height, width, 8, seed=seed))), abs=1e-5)

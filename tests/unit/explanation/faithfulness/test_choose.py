@@ -12,9 +12,8 @@ import small_data
 from convscope.core.atomic import storage_error
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
-from convscope.explanation.explained_model import ExplainedModel
-from convscope.explanation.explained_run import open_explained_run
+from convscope.core.run.progress import Silent
+from convscope.explanation.explained_model import ExplainedRun, open_explained_run
 from convscope.explanation.faithfulness import choose
 from convscope.explanation.faithfulness.choose import (
     ALIKE,
@@ -38,7 +37,7 @@ def trained(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         undrawn(patch.setattr)
-        train_run(config, out=folder / "run", display=Display(quiet=True))
+        train_run(config, out=folder / "run", observer=Silent())
     return folder / "run"
 
 
@@ -51,66 +50,66 @@ def run(trained, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def given():
+def images():
     return small_data.pictures(3)[0]
 
 
-def test_the_choice_is_measured_once_and_remembered(run, given, monkeypatch):
-    first = choose_method(run, run.explained_model, given)
+def test_the_choice_is_measured_once_and_remembered(run, images, monkeypatch):
+    first = choose_method(run, images)
     assert first.method in QUICK[:2] and set(first.scores) | set(first.refused) == set(QUICK)
     assert first.images == 16 and first.source == "16 images of the validation split"
     monkeypatch.setattr(choose, "measure_methods", None)  # another measurement would fail
-    assert choose_method(run, run.explained_model, given) == first
-    assert choose_method(run, run.explained_model, given[:0]) == first
+    assert choose_method(run, images) == first
+    assert choose_method(run, images[:0]) == first
 
 
-def test_it_does_not_depend_on_the_images_given(run, given):
-    first = choose_method(run, run.explained_model, given)
+def test_it_does_not_depend_on_the_images_given(run, images):
+    first = choose_method(run, images)
     shutil.rmtree(run.folder / "explanation")
-    assert choose_method(run, run.explained_model, 255 - given) == first
+    assert choose_method(run, 255 - images) == first
 
 
-def test_other_weights_another_layer_and_another_list_are_measured_anew(run, given, monkeypatch):
-    choose_method(run, run.explained_model, given)
-    choose_method(run, ExplainedModel.of(run.classifier, layer="stage1"), given)
+def test_other_weights_another_layer_and_another_list_are_measured_anew(run, images, monkeypatch):
+    choose_method(run, images)
+    choose_method(ExplainedRun.of(run, layer="stage1"), images)
     key = next(iter(run.bundle.weights))
     run.bundle.weights[key] = run.bundle.weights[key] + 1
-    choose_method(run, run.explained_model, given)
+    choose_method(run, images)
     monkeypatch.setattr(choose, "methods", {"grad_cam": methods["grad_cam"]})
-    choose_method(run, run.explained_model, given)
+    choose_method(run, images)
     assert len(json.loads((run.folder / "explanation" / "methods.json").read_text())) == 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', "{broken"])
-def test_a_damaged_memory_is_measured_anew(run, given, text):
+def test_a_damaged_memory_is_measured_anew(run, images, text):
     path = run.folder / "explanation" / "methods.json"
     path.parent.mkdir()
     path.write_text(text)
-    assert choose_method(run, run.explained_model, given).method in QUICK
-    key = choose._key(run, run.explained_model)
+    assert choose_method(run, images).method in QUICK
+    key = choose._key(run)
     path.write_text(json.dumps({key: {"method": 3}}))
-    assert choose_method(run, run.explained_model, given).method in QUICK
+    assert choose_method(run, images).method in QUICK
 
 
-def test_a_folder_that_cannot_be_written_breaks_nothing(run, given, monkeypatch):
+def test_a_folder_that_cannot_be_written_breaks_nothing(run, images, monkeypatch):
     def closed(path):
         raise storage_error(path, PermissionError(13, "Permission denied"))
 
     monkeypatch.setattr(choose, "make_folder", closed)
-    assert choose_method(run, run.explained_model, given).images == 16
+    assert choose_method(run, images).images == 16
     assert not (run.folder / "explanation").exists()
 
 
-def test_without_data_the_images_given_decide_and_nothing_is_remembered(run, given):
+def test_without_data_the_images_given_decide_and_nothing_is_remembered(run, images):
     (run.folder / "split.json").unlink()
     assert validation_images(run) is None
-    found = choose_method(run, run.explained_model, given)
+    found = choose_method(run, images)
     assert (found.images, found.source) == (3, "the images given")
     assert not (run.folder / "explanation").exists()
 
 
-def test_data_that_moved_away_are_not_looked_for(run):
+def test_data_that_moved_away_are_not_searched_for(run):
     run.bundle.provenance["config"]["data"]["source"] = "cifar10"  # would have to be fetched
     assert validation_images(run) is None
     run.bundle.provenance.clear()
@@ -122,19 +121,19 @@ def test_large_images_are_fewer(side, count):
     assert choose._most((0, side, side, 3)) == count
 
 
-def test_what_a_network_cannot_show_is_refused_and_not_fatal(run, given, monkeypatch):
+def test_what_a_network_cannot_show_is_refused_and_not_fatal(run, images, monkeypatch):
     def unable(*_):
         raise UserError("needs another network")
 
     monkeypatch.setattr(choose, "methods", {"grad_cam": methods["grad_cam"], "x": _Method(unable)})
-    assert choose_method(run, run.explained_model, given).refused["x"] == "needs another network"
+    assert choose_method(run, images).refused["x"] == "needs another network"
     monkeypatch.setattr(choose, "methods", {"x": _Method(unable)})
     with pytest.raises(UserError, match="no method of explaining has a map"):
-        choose_method(run, run.explained_model, given)
+        choose_method(run, images)
 
 
 class _Method:
-    needs, class_agnostic, relu = "answers", False, False
+    needs, class_agnostic, relu = "predictions", False, False
 
     def __init__(self, compute):
         self.compute = compute
@@ -158,19 +157,17 @@ def test_the_line_names_the_next_best():
     assert line.endswith("rise (insertion − deletion 0.50), then grad_cam (0.40), cam (0.10)")
 
 
-def test_progress_is_told(run, given):
+def test_progress_is_told(run, images):
     told = []
-    choose.measure_methods(run.explained_model, given, _telling(run, told), source="")
+    choose.measure_methods(_telling(run, told), images, source="")
     assert [done for _, done, _ in told] == [0, 1, 2] and {total for *_, total in told} == {3}
-    assert np.isfinite(
-        list(choose.measure_methods(run.explained_model, given, run, source="").scores.values())
-    ).all()
+    assert np.isfinite(list(choose.measure_methods(run, images, source="").scores.values())).all()
 
 
 def _telling(run, told):
     from dataclasses import replace
 
-    return replace(run, tell=lambda *words: told.append(words))
+    return replace(run, progress=lambda *words: told.append(words))
 
 
 def test_the_line_has_no_zero_below_zero():

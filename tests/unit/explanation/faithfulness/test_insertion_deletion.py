@@ -19,7 +19,7 @@ from convscope.explanation.faithfulness.insertion_deletion import (
     deletion,
     in_batches,
     insertion,
-    places,
+    pixel_order,
     random_order,
 )
 from deciding_patch import PatchAnswers, patch_images
@@ -28,7 +28,7 @@ from rounding import same_but_for_rounding
 
 @given(arrays(np.float64, (2, 3, 5), elements=st.sampled_from([0.0, 0.5, 1.0, -2.0])), st.integers(0, 3))
 def test_places_are_a_permutation_from_high_to_low(maps, seed):
-    turn = places(maps, seed=seed)
+    turn = pixel_order(maps, seed=seed)
     for one, when in zip(maps.reshape(2, -1), turn.reshape(2, -1), strict=True):
         assert sorted(when) == list(range(15))
         assert (np.diff(one[np.argsort(when)]) <= 0).all()
@@ -36,9 +36,9 @@ def test_places_are_a_permutation_from_high_to_low(maps, seed):
 
 def test_ties_are_drawn_and_not_read_from_top_to_bottom():
     flat = np.zeros((1, 20, 20))
-    turn = places(flat)
+    turn = pixel_order(flat)
     assert abs(turn[0, :10].mean() - turn[0, 10:].mean()) < 40
-    assert (turn == places(flat)).all() and (turn != places(flat, seed=1)).any()
+    assert (turn == pixel_order(flat)).all() and (turn != pixel_order(flat, seed=1)).any()
 
 
 def test_a_random_order_removes_whole_squares():
@@ -60,7 +60,7 @@ def test_the_curves_begin_and_end_where_they_should():
     order = random_order(images)
     gone, back = deletion(perturbations, order, steps=5), insertion(perturbations, order, steps=5)
     whole = perturbations.probability(images[None])[:, 0]
-    assert gone.share.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+    assert gone.fraction.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
     assert gone.probability.shape == back.probability.shape == (3, 6)
     np.testing.assert_allclose(gone.probability[:, 0], whole)
     np.testing.assert_allclose(back.probability[:, -1], whole)

@@ -12,7 +12,7 @@ from convscope.data.preparing.preprocess import Preprocess
 from convscope.explanation.attribute import Attribution, explain_images
 from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.faithfulness.measure import Faithfulness, Measure, steps_for
-from convscope.explanation.method import Method
+from convscope.explanation.methods import Method
 from deciding_patch import PatchAnswers, patch_images, patch_map
 from rounding import same_but_for_rounding
 
@@ -21,18 +21,16 @@ COUNT = 5
 
 def drawn(maps: np.ndarray) -> Method:
     """A method that gives these maps, whatever it is asked."""
-    return Method("drawn", "Drawn", "answers", "", lambda explained_model, images, targets: maps)
+    return Method("drawn", "Drawn", "predictions", "", lambda model, images, targets: maps)
 
 
 @pytest.fixture(params=[1, 3])
 def measured(request):
     """From maps to their numbers on a network that looks at one patch."""
     images = patch_images(COUNT, channels=request.param)
-    explained_model = ExplainedModel(PatchAnswers(), Preprocess(request.param, 16, 16))
-    measure = Measure(explained_model, images, np.ones(COUNT, np.int64), decision=Decision())
-    return lambda maps: measure(
-        explain_images(explained_model, images, drawn(maps), targets=np.ones(COUNT, np.int64))
-    )
+    model = ExplainedModel(PatchAnswers(), Preprocess(request.param, 16, 16))
+    measure = Measure(model, images, np.ones(COUNT, np.int64), decision=Decision())
+    return lambda maps: measure(explain_images(model, images, drawn(maps), targets=np.ones(COUNT, np.int64)))
 
 
 def test_right_beats_chance_beats_wrong(measured):
@@ -69,9 +67,9 @@ def test_a_refused_map_has_no_number_and_the_others_keep_theirs(measured):
 
 def test_all_refused_and_no_image_at_all(measured):
     assert measured(np.zeros((COUNT, 16, 16))).mean()["insertion"] is None
-    explained_model, none = ExplainedModel(PatchAnswers(), Preprocess(1, 16, 16)), np.zeros(0, np.int64)
+    model, none = ExplainedModel(PatchAnswers(), Preprocess(1, 16, 16)), np.zeros(0, np.int64)
     empty = Attribution(drawn(np.zeros(0)), np.zeros((0, 16, 16)), none, ())
-    found = Measure(explained_model, patch_images(0), none, decision=Decision())(empty)
+    found = Measure(model, patch_images(0), none, decision=Decision())(empty)
     assert found.to_dict()["images"] == [] and found.mean()["score"] is None
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.explanation.faithfulness.insertion_deletion import PerturbationSet, places
+from convscope.explanation.faithfulness.insertion_deletion import PerturbationSet, pixel_order
 from convscope.explanation.faithfulness.road import NEIGHBOURS, imputed, road
 from deciding_patch import PatchAnswers, patch_images, patch_map
 from rounding import same_but_for_rounding
@@ -51,7 +51,7 @@ def test_nothing_missing_and_everything_missing_change_nothing(gone):
 def test_a_right_map_beats_chance_and_a_wrong_one_loses(channels):
     images = patch_images(4, channels=channels)
     perturbations = PerturbationSet(PatchAnswers(), images, np.ones(4, np.int64))
-    right, wrong = (road(perturbations, places(maps)) for maps in (patch_map(4), -patch_map(4)))
+    right, wrong = (road(perturbations, pixel_order(maps)) for maps in (patch_map(4), -patch_map(4)))
     # Without the least relevant 40 % the patch is whole either way, so the best possible is below 0.5.
     assert (right > 0.3).all() and (wrong < -0.3).all()
     np.testing.assert_allclose(right, -wrong, atol=0.1)
@@ -59,7 +59,7 @@ def test_a_right_map_beats_chance_and_a_wrong_one_loses(channels):
 
 def test_an_image_has_the_same_figure_alone_and_among_others():
     images = patch_images(3)
-    order = places(patch_map(3) + np.random.default_rng(0).random((3, 16, 16)) / 9)
+    order = pixel_order(patch_map(3) + np.random.default_rng(0).random((3, 16, 16)) / 9)
     together = road(PerturbationSet(PatchAnswers(), images, np.ones(3, np.int64)), order)
     alone = [
         road(PerturbationSet(PatchAnswers(), images[n : n + 1], np.ones(1, np.int64)), order[n : n + 1])

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from convscope.core.errors import UserError
 from convscope.data.dataset import ArrayDataset
@@ -17,16 +16,13 @@ from convscope.explanation.feature_visualisation.embedding import (
     Embedding,
     check_projection,
     embed,
-    last_features,
-    last_layer,
+    embedding_figure,
     pca,
     project,
 )
-from convscope.explanation.feature_visualisation.embedding_plot import embedding_figure
 from convscope.models.pytorch.custom_model import wrap_custom_model
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.zoo import create
-from rounding import same_but_for_rounding
 
 CLASSES = ("a", "$b$" + "x" * 60, "<i>")
 
@@ -55,69 +51,35 @@ def test_pca_is_that_of_scikit_learn(count, width, seed):
     from sklearn.decomposition import PCA
 
     features = np.random.default_rng(seed).normal(size=(count, width)) * np.arange(1, width + 1)
-    points, shares = pca(features)
+    points, fractions = pca(features)
     axes = min(2, width, count)
     oracle = PCA(axes, svd_solver="full").fit(features)
     expected = oracle.transform(features)
     assert np.allclose(np.abs(points[:, :axes]), np.abs(expected), atol=1e-6 * np.abs(features).max())
-    assert np.allclose(shares[:axes], oracle.explained_variance_ratio_, atol=1e-9)
+    assert np.allclose(fractions[:axes], oracle.explained_variance_ratio_, atol=1e-9)
     assert points.shape == (count, 2) and not points[:, axes:].any()
 
 
-def test_pca_of_equal_features_is_one_point_and_its_sign_is_settled():
-    points, shares = pca(np.ones((5, 3)))
-    assert not points.any() and shares == (0.0, 0.0)
+def test_pca_of_equal_features_is_one_point_and_its_sign_is_fixed():
+    points, fractions = pca(np.ones((5, 3)))
+    assert not points.any() and fractions == (0.0, 0.0)
     features = np.random.default_rng(0).normal(size=(9, 4))
     assert np.allclose(pca(features)[0], -pca(-features)[0])
-
-
-def test_the_features_are_what_the_last_linear_layer_gets():
-    found = explained_model()
-    net, x = found.torch_network(), found.inputs(part_of(5).take(np.arange(5)))
-    layer = last_layer(net, x[:1])
-    features, logits = last_features(net, x, layer)
-    assert layer == "head.4" and same_but_for_rounding(logits.detach(), net(x).detach())
-    assert torch.allclose(features @ net.head[4].weight.T + net.head[4].bias, logits, atol=1e-5)
-    assert not net.head[4]._forward_hooks
-
-
-def test_a_network_without_a_linear_layer_gives_the_mean_of_its_last_maps():
-    net = nn.Sequential(
-        nn.Conv2d(1, 5, 3), nn.ReLU(), nn.Conv2d(5, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    )
-    x = torch.randn(4, 1, 12, 12)
-    assert last_layer(net, x[:1]) == "3"
-    assert torch.allclose(last_features(net, x, "3")[0], net(x))
-    with pytest.raises(UserError, match="gives maps"):
-        last_layer(nn.Sequential(nn.Flatten()), x[:1])
-
-
-def test_features_of_tokens_are_averaged():
-    class Tokens(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv, self.last = nn.Conv2d(1, 4, 3), nn.Linear(4, 3)
-
-        def forward(self, x):
-            return self.last(self.conv(x).flatten(2).transpose(1, 2)).mean(1)
-
-    net, x = Tokens(), torch.randn(2, 1, 5, 5)
-    assert torch.allclose(last_features(net, x, "last")[0], net.conv(x).mean((2, 3)), atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_laid_out_in_their_order(channels, monkeypatch):
     monkeypatch.setattr(embedding, "max_batch_size", lambda *_: 8)
     found, part, told = explained_model(channels), part_of(20, channels), []
-    result = embed(found, part, tell=lambda *each: told.append(each))
+    result = embed(found, part, progress=lambda *each: told.append(each))
     images = part.take(np.arange(20))
-    features, logits = last_features(found.torch_network(), found.inputs(images), result.layer)
-    assert np.allclose(result.points, pca(features.double().numpy())[0], atol=1e-4)
-    assert np.array_equal(result.predicted, logits.argmax(1).numpy()) and np.array_equal(
+    last = found.inside().last_features(found.inputs(images))
+    assert np.allclose(result.points, pca(last.features)[0], atol=1e-4) and result.layer == last.layer
+    assert np.array_equal(result.predicted, last.logits.argmax(axis=1)) and np.array_equal(
         result.labels, part.targets
     )
-    assert told == [("look", done, 20) for done in (8, 16, 20)] and result.width == features.shape[1]
-    assert 0 < sum(result.shares) <= 1
+    assert told == [("embed", done, 20) for done in (8, 16, 20)] and result.width == last.features.shape[1]
+    assert 0 < sum(result.fractions) <= 1
 
 
 def test_too_few_images():
@@ -131,14 +93,16 @@ def test_too_few_images():
 def test_t_sne_puts_groups_apart_and_is_the_same_twice(count):
     groups = np.arange(count) % 2
     features = np.random.default_rng(0).normal(size=(count, 6)) + 30 * groups[:, None]
-    points, shares = project(features, "tsne")
+    points, fractions = project(features, "tsne")
     assert (
-        points.shape == (count, 2) and shares is None and np.array_equal(points, project(features, "tsne")[0])
+        points.shape == (count, 2)
+        and fractions is None
+        and np.array_equal(points, project(features, "tsne")[0])
     )
     if count > 4:
         middles = [points[groups == k].mean(axis=0) for k in (0, 1)]
-        spread = max(np.linalg.norm(points[groups == k] - middles[k], axis=1).mean() for k in (0, 1))
-        assert np.linalg.norm(middles[0] - middles[1]) > spread
+        extent = max(np.linalg.norm(points[groups == k] - middles[k], axis=1).mean() for k in (0, 1))
+        assert np.linalg.norm(middles[0] - middles[1]) > extent
 
 
 def test_umap_is_asked_for_with_a_seed_and_as_many_neighbours_as_there_are(monkeypatch):

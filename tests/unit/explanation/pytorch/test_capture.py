@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from convscope.core.errors import UserError
-from convscope.explanation.pytorch.capture import capture, find_layer, find_module, logits_from, maps_of
+from convscope.explanation.probe import find_layer
+from convscope.explanation.pytorch.capture import (
+    capture,
+    feature_maps_of,
+    find_module,
+    logits_from,
+    stage_names,
+    watching,
+)
+from convscope.explanation.pytorch.probe import TorchProbe
 from convscope.models.pytorch.custom_model import wrap_custom_model
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 from distinct import DISTINCT
 from rounding import same_but_for_rounding
 
@@ -95,7 +106,20 @@ def case(request):
     return make().double(), layer
 
 
-def slopes_by_differences(network, x, targets, layer, *, step=1e-6):
+def maps_of(network, x, *, layer):
+    feature_maps, logits = feature_maps_of(network, x, [layer])
+    return feature_maps[layer], logits
+
+
+def stage_maps(network, x, layers=None):
+    return feature_maps_of(network, x, stage_names(network) if layers is None else layers)[0]
+
+
+def layer_of(network, x):
+    return find_layer(TorchProbe(network), x[:1].numpy())
+
+
+def gradients_by_differences(network, x, targets, layer, *, step=1e-6):
     """∂logit/∂A from two passes for each number of the maps: slow, and of another kind."""
     maps, _ = maps_of(network, x, layer=layer)
     gradients = torch.empty_like(maps)
@@ -110,13 +134,12 @@ def slopes_by_differences(network, x, targets, layer, *, step=1e-6):
     return gradients
 
 
-@pytest.mark.slow
-def test_the_slopes_are_those_that_differences_measure(case):
+def test_the_gradients_are_those_that_differences_measure(case):
     network, layer = case
     x, targets = images().double(), torch.tensor([0, 2])
-    assert find_layer(network, x) == layer
+    assert layer_of(network, x) == layer
     found = capture(network, x, targets, layer=layer)
-    expected = slopes_by_differences(network, x, targets, layer)
+    expected = gradients_by_differences(network, x, targets, layer)
     assert (
         found.gradients - expected
     ).abs().max() <= 1e-7 * expected.abs().max() and expected.abs().max() > 0
@@ -134,10 +157,12 @@ def test_maps_and_logits_are_those_of_the_network(case):
     assert (
         same_but_for_rounding(found.logits, expected)
         and same_but_for_rounding(logits, expected)
-        and same_but_for_rounding(maps, found.maps)
+        and same_but_for_rounding(maps, found.feature_maps)
     )
     assert torch.allclose(logits_from(network, x, maps, layer=layer), expected, rtol=1e-12)
-    assert not (found.maps.requires_grad or found.logits.requires_grad or found.gradients.requires_grad)
+    assert not (
+        found.feature_maps.requires_grad or found.logits.requires_grad or found.gradients.requires_grad
+    )
 
 
 def test_the_network_is_left_as_it_was(case):
@@ -158,7 +183,7 @@ def test_the_network_is_left_as_it_was(case):
     assert not any(m._forward_hooks for m in network.modules())
 
 
-def test_training_mode_and_frozen_parameters_change_no_slope():
+def test_training_mode_and_frozen_parameters_change_no_gradient():
     torch.manual_seed(0)
     network = Functional()
     x, targets = images(), torch.tensor([0, 1])
@@ -168,13 +193,13 @@ def test_training_mode_and_frozen_parameters_change_no_slope():
         parameter.requires_grad_(False)
     found = capture(network, x, targets, layer="conv2")
     assert same_but_for_rounding(found.gradients, expected.gradients)
-    assert same_but_for_rounding(found.maps, expected.maps)
+    assert same_but_for_rounding(found.feature_maps, expected.feature_maps)
 
 
 def test_hooks_are_gone_after_an_error():
     network = sequential()
     with pytest.raises(RuntimeError):
-        find_layer(network, torch.zeros(1, 2, 8, 8))
+        layer_of(network, torch.zeros(1, 2, 8, 8))
     with pytest.raises(UserError):
         capture(network, images(), torch.tensor([0, 0]), layer="5")
     assert not any(m._forward_hooks for m in network.modules())
@@ -183,7 +208,10 @@ def test_hooks_are_gone_after_an_error():
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_any_number_of_images(count):
     found = capture(sequential(), images(count), torch.zeros(count, dtype=torch.long), layer="3")
-    assert found.maps.shape == found.gradients.shape == (count, 5, 4, 4) and found.logits.shape == (count, 3)
+    assert found.feature_maps.shape == found.gradients.shape == (count, 5, 4, 4) and found.logits.shape == (
+        count,
+        3,
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,9 +223,9 @@ def test_any_number_of_images(count):
         (
             sequential,
             "5",
-            r"layer '5' gives numbers 2×3; class activation needs maps N×C×h×w; name an earlier",
+            r"layer '5' gives numbers 2×3 and no feature maps N×D×h×w; name an earlier",
         ),
-        (Many, "attention", "layer 'attention' gives a tuple; class activation needs maps"),
+        (Many, "attention", "layer 'attention' gives a tuple and no feature maps"),
         (Many, "unused", "layer 'unused' was not called for these images; name"),
         (Backbone, "beside", "no gradient leads from the logits to layer 'beside'"),
         (
@@ -221,7 +249,7 @@ def test_frozen_layers_beside_the_way_are_told_too():
 @pytest.mark.parametrize(
     ("tail", "words"),
     [
-        (nn.Identity(), "Sequential answers with numbers 2×4×6×6; explaining needs logits N×K"),
+        (nn.Identity(), "Sequential gives numbers 2×4×6×6; explaining needs logits N×K"),
         (nn.LSTM(6, 2), "tuple"),
     ],
 )
@@ -236,27 +264,42 @@ def test_an_answer_that_is_no_logits_is_told(tail, words):
 def test_a_network_of_one_place_has_nothing_to_show():
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 4, 1), nn.Flatten())
     with pytest.raises(
-        UserError, match=r"no layer of Sequential gives maps .* use integrated_gradients or occlusion"
+        UserError,
+        match=r"no layer of the network gives feature maps .* use integrated_gradients or occlusion",
     ):
-        find_layer(network, images())
+        layer_of(network, images())
 
 
 def test_a_shared_layer_whose_last_maps_have_one_place_is_passed_over():
     relu = nn.ReLU()
     network = nn.Sequential(nn.Conv2d(1, 4, 3), relu, nn.AdaptiveAvgPool2d(1), relu, nn.Flatten())
-    assert find_layer(network, images()) == "0"
+    assert layer_of(network, images()) == "0"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DISTINCT)
 def test_of_every_network_the_last_stage_with_more_than_one_place_is_found(name):
-    spec = networks[name].spec
+    spec = variants[name].spec
     side = 32 if spec.small_form else spec.input_shape[1]
     with torch.device("meta"):
-        network = create(name, input_shape=(spec.input_shape[0], side, side), classes=3)
-        x = torch.zeros(1, *network.spec.input_shape)
-        sizes = {stage: maps.shape[2] * maps.shape[3] for stage, maps in network.eval().features(x).items()}
-        assert find_layer(network, x) == [stage for stage, places in sizes.items() if places > 1][-1]
+        network = create(name, input_shape=(spec.input_shape[0], side, side), classes=3).eval()
+        maps = network.features(torch.zeros(1, *network.spec.input_shape))
+    shapes = {stage: each.shape for stage, each in maps.items()}
+    wide = [stage for stage, (_, _, height, width) in shapes.items() if height * width > 1]
+    assert find_layer(Shapes(shapes), np.zeros((1, 3, 2, 2))) == wide[-1]
+
+
+class Shapes:
+    """A probe of a network that is never run: feature maps of the right shapes, without numbers."""
+
+    def __init__(self, shapes):
+        self.shapes = shapes
+
+    def layers(self, *, within=False):
+        return tuple(self.shapes)
+
+    def feature_maps(self, inputs, layers):
+        return {layer: np.empty(self.shapes[layer]) for layer in layers}, np.zeros((1, 3))
 
 
 def test_a_stage_is_found_by_name_and_by_path():
@@ -271,7 +314,7 @@ def test_a_network_whose_stages_end_in_one_place_is_searched_within_them():
     network = wrap_custom_model(
         nn.Sequential(inner, nn.Flatten(), nn.Linear(4, 3)), input_shape=(1, 8, 8), classes=3
     )
-    assert find_layer(network, images()) == "module.0.0"
+    assert layer_of(network, images()) == "module.0.0"
 
 
 @pytest.mark.slow
@@ -281,7 +324,7 @@ def test_a_network_whose_stages_end_in_one_place_is_searched_within_them():
         ("resnet18", "layer4"),
         ("mobilenet_v2", "features"),
         ("densenet121", "features"),
-        ("squeezenet1_1", "classifier.2"),
+        ("squeezenet1_1", "features"),
         ("convnext_tiny", "features"),
         ("regnet_y_400mf", "trunk_output"),
     ],
@@ -289,6 +332,67 @@ def test_a_network_whose_stages_end_in_one_place_is_searched_within_them():
 def test_the_layer_of_foreign_networks_is_found(name, layer):
     network = import_torchvision().models.get_model(name, weights=None, num_classes=3)
     x = torch.zeros(1, 3, 64, 64)
-    assert find_layer(network, x) == layer
+    assert layer_of(network, x) == layer
     found = capture(network, x, torch.zeros(1, dtype=torch.long), layer=layer)
-    assert found.maps.shape[2] > 1 and torch.isfinite(found.gradients).all()
+    assert found.feature_maps.shape[2] > 1 and torch.isfinite(found.gradients).all()
+
+
+class Again(nn.Module):
+    """Calls one layer twice, writes in place after it, and gives numbers at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.late = nn.Linear(2, 3)
+        self.same = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        return self.late(self.same(self.same(x)).relu_().mean((2, 3)))
+
+
+def test_the_stages_of_a_network_are_what_features_gives():
+    torch.manual_seed(0)
+    net = create("deeper_cnn", input_shape=(1, 16, 16), classes=3).eval()
+    x = torch.randn(2, 1, 16, 16)
+    found = stage_maps(net, x)
+    with torch.no_grad():
+        expected = net.features(x)
+    assert list(found) == list(expected) == stage_names(net)
+    assert all(same_but_for_rounding(found[name], expected[name]) for name in expected)
+
+
+def test_any_module_is_kept_by_its_children_and_its_mode_is_put_back():
+    module = Again().train()
+    x = torch.randn(2, 2, 5, 5)
+    found = stage_maps(module, x)
+    assert list(found) == ["same"] and module.training and not found["same"].requires_grad
+    # The last call counts, and not what an in-place layer made of it afterwards.
+    assert same_but_for_rounding(found["same"], module.same(module.same(x)).detach())
+    assert (found["same"] < 0).any()
+
+
+def test_an_own_network_is_kept_by_its_stages():
+    own = wrap_custom_model(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)),
+        input_shape=(3, 8, 8),
+        classes=2,
+    )
+    assert list(stage_maps(own, torch.zeros(1, 3, 8, 8))) == ["0", "1"]
+
+
+def test_gradients_flow_where_they_are_on_and_hooks_go():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+    x = torch.randn(1, 1, 4, 4, requires_grad=True)
+    with watching(net, ["0"]) as watched:
+        answer = net(x)
+    assert torch.autograd.grad(watched.feature_maps["0"].sum(), x)[0].abs().sum() > 0 and answer.requires_grad
+    assert not net[0]._forward_hooks
+
+
+def test_what_is_not_there_is_named():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+    with pytest.raises(UserError, match="there is no layer '9'"):
+        stage_maps(net, torch.zeros(1, 1, 4, 4), ["9"])
+    with pytest.raises(UserError, match=r"layer '1' gives numbers 1×8 and no feature maps"):
+        stage_maps(net, torch.zeros(1, 1, 4, 4), ["1"])
+    with pytest.raises(UserError, match="it has no layers"):
+        stage_maps(nn.Flatten(), torch.zeros(1, 1, 4, 4))

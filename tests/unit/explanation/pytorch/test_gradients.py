@@ -1,171 +1,134 @@
-"""Slopes are those that differences measure, and nothing is left behind in the network."""
+"""Guided backpropagation finds every ReLU, however it is written, and says where there is none."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-import small_data
-import trained_runs
+from convscope.core.errors import UserError
+from convscope.data.preparing.preprocess import Preprocess
+from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.pytorch import gradients
-from convscope.explanation.pytorch.gradients import batches, input_gradient, mean_gradient, strongest, summed
-from convscope.explanation.pytorch.guided import guided_gradient
-from convscope.explanation.pytorch.integrated import complete_shares, integrated_gradients
-from convscope.explanation.pytorch.smooth import smooth_gradient
-from rounding import same_but_for_rounding
+from convscope.explanation.pytorch.gradients import input_gradient
+from convscope.models.pytorch.predictor import TorchPredictor
+from convscope.models.pytorch.zoo import create
 
-ATTRIBUTIONS = {
-    "gradient": input_gradient,
-    "guided": guided_gradient,
-    "smooth": smooth_gradient,
-    "shares": lambda *given: integrated_gradients(*given)[0],
-    "complete": complete_shares,
+WRITTEN = {
+    "layer": nn.ReLU(),
+    "layer in place": nn.ReLU(inplace=True),
+    "functional": F.relu,
+    "functional in place": lambda x: F.relu(x, inplace=True),
+    "torch": torch.relu,
+    "method": lambda x: x.relu(),
+    "method in place": lambda x: x.relu_(),
+    "clamp": lambda x: x.clamp(min=0),
+    "clamp_min": lambda x: torch.clamp_min(x, 0),
 }
-every = pytest.mark.parametrize("attribute", ATTRIBUTIONS.values(), ids=ATTRIBUTIONS)
+CUT_AT_SIX = {
+    "layer": nn.ReLU6(),
+    "layer in place": nn.ReLU6(inplace=True),
+    "functional": F.relu6,
+    "clamp": lambda x: x.clamp(0, 6),
+}
+OTHERS = {
+    "GELU": F.gelu,
+    "SiLU": F.silu,
+    "Hardswish": F.hardswish,
+    "Tanh": torch.tanh,
+    "LeakyReLU": F.leaky_relu,
+}
 
 
-def network(channels=2, *, inplace=False):
-    """A small network with a norm and dropout, which behave otherwise while training."""
+class Twice(nn.Module):
+    """Two convolutions, the same activation behind both, and a shortcut: the ReLU is used twice."""
+
+    def __init__(self, activation):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.last = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(4 * 16, 3)
+        self.activation = activation
+
+    def forward(self, x):
+        x = self.activation(5 * self.first(x))
+        return self.last((x + self.activation(self.second(x))).flatten(1))
+
+
+def images():
+    x = torch.randn(4, 1, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return x, torch.tensor([0, 2, 1, 0])
+
+
+def by_hand(net, x, targets, *, top=np.inf):
+    """The rule written out backwards, layer by layer, with the transposed convolutions as matrices of
+    gradients.
+    """
+    found = []
+    for one, target in zip(x, targets, strict=True):
+        a = 5 * net.first(one[None])
+        h = a.clamp(0, top)
+        b = net.second(h)
+        up = net.last.weight[target].view_as(h)
+
+        def through(gradient, before):
+            return gradient.clamp(min=0) * ((before > 0) & (before < top))
+
+        back = up + F.conv_transpose2d(through(up, b), net.second.weight)
+        found.append(5 * F.conv_transpose2d(through(back, a), net.first.weight)[0])
+    return torch.stack(found).detach()
+
+
+@pytest.mark.parametrize("activation", WRITTEN.values(), ids=WRITTEN)
+def test_every_relu_is_guided(activation):
+    net, (x, targets) = Twice(activation).double(), images()
+    guided = input_gradient(net, x, targets, guided=True)
+    assert guided.numpy() == pytest.approx(by_hand(net, x, targets).numpy(), abs=1e-12)
+    assert not torch.allclose(guided, input_gradient(net, x, targets))
+
+
+@pytest.mark.parametrize("activation", CUT_AT_SIX.values(), ids=CUT_AT_SIX)
+def test_a_relu_that_ends_at_six_is_one(activation):
+    net, (x, targets) = Twice(activation).double(), images()
+    guided = input_gradient(net, x, targets, guided=True)
+    assert guided.numpy() == pytest.approx(by_hand(net, x, targets, top=6).numpy(), abs=1e-12)
+    assert not torch.allclose(guided, by_hand(net, x, targets))
+
+
+def test_the_next_gradient_is_the_plain_one():
+    net, (x, targets) = Twice(nn.ReLU()).double(), images()
+    plain = input_gradient(net, x, targets)
+    input_gradient(net, x, targets, guided=True)
+    assert torch.equal(input_gradient(net, x, targets), plain)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_network_without_relu_is_refused_with_what_it_has(name):
+    with pytest.raises(
+        UserError, match=rf"needs a network with ReLU; this one has {name}: use smooth_grad or integ"
+    ):
+        input_gradient(Twice(OTHERS[name]).double(), *images(), guided=True)
+
+
+@pytest.mark.parametrize(("activation", "words"), [(F.hardtanh, "Hardtanh"), (lambda x: x, "no activation")])
+def test_what_only_looks_like_one_is_none(activation, words):
+    with pytest.raises(UserError, match=f"this one has {words}"):
+        input_gradient(Twice(activation).double(), *images(), guided=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("efficientnet_b0", "SiLU"), ("convnext_tiny", "GELU"), ("lenet5_1998", "Tanh")]
+)
+def test_networks_of_the_zoo_without_relu(name, words):
     torch.manual_seed(0)
-    return nn.Sequential(
-        *(nn.ReLU(inplace), nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace), nn.Dropout(0.5)),
-        *(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)),
-    ).double()
+    network = create(name, input_shape=(1, 28, 28), classes=2)
+    model = ExplainedModel.of(TorchPredictor(network, Preprocess(1, 28, 28), ("cat", "dog")))
+    with pytest.raises(UserError, match=f"has {words}"):
+        methods["guided_backprop"].compute(model, np.zeros((1, 28, 28, 1), np.uint8), np.array([0]))
 
 
-def images(count=3, channels=2, side=6):
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(count, channels, side, side, generator=generator, dtype=torch.float64)
-    return x, torch.arange(count) % 3
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_slope_is_what_differences_measure(channels):
-    net, (x, targets) = network(channels).eval(), images(channels=channels)
-    gradients, step = input_gradient(net, x, targets), 1e-6
-    for place in [(0, 0, 0), (channels - 1, 3, 5), (0, 5, 2)]:
-        moved = torch.zeros_like(x)
-        moved[:, *place] = step
-        with torch.no_grad():
-            change = (net(x + moved) - net(x - moved)).gather(1, targets[:, None])[:, 0] / (2 * step)
-        assert gradients[:, *place].numpy() == pytest.approx(change.numpy(), rel=1e-6, abs=1e-9)
-
-
-@every
-@pytest.mark.parametrize("frozen", [False, True])
-def test_the_network_is_left_as_it_was(attribute, frozen):
-    net, (x, targets) = network(), images()
-    net.train()
-    net[1].eval()
-    for parameter in net.parameters():
-        parameter.requires_grad_(not frozen)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    pixels = x.clone()
-    attribute(net, x, targets)
-    assert [m.training for m in net] == [n != 1 for n in range(len(net))]
-    assert all(p.requires_grad is not frozen and p.grad is None for p in net.parameters())
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    assert not any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in net.modules())
-    assert torch.equal(x, pixels) and not x.requires_grad
-
-
-@every
-def test_mode_freezing_and_writing_in_place_change_nothing(attribute):
-    (x, targets) = images()
-    plain = attribute(network().eval(), x, targets)
-    training = network(inplace=True).train().requires_grad_(False)
-    assert same_but_for_rounding(attribute(training, x, targets), plain)
-    assert float(plain.abs().max()) > 0
-
-
-@every
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_a_caller_without_gradients_gets_them_all_the_same(attribute, mode):
-    x, targets = images()
-    net = network()
-    wanted = attribute(net, x, targets)
-    with mode():
-        assert same_but_for_rounding(attribute(net.train(), *images()), wanted)
-        assert not torch.is_grad_enabled()
-
-
-@pytest.mark.slow
-@every
-def test_lots_change_nothing_and_no_image_meets_another(attribute, monkeypatch):
-    x, targets = images(7)
-    whole = attribute(network(), x, targets)
-    for number in (0, 6):
-        alone = attribute(network(), x[number : number + 1], targets[number : number + 1])
-        assert alone.numpy() == pytest.approx(whole[number : number + 1].numpy(), abs=1e-12)
-    monkeypatch.setattr(gradients, "MOST_IMAGES", 2)
-    assert attribute(network(), x, targets).numpy() == pytest.approx(whole.numpy(), abs=1e-12)
-
-
-@every
-def test_no_images_have_no_attributions(attribute):
-    x, targets = images(0)
-    assert attribute(network(), x, targets).shape == (0, 2, 6, 6)
-
-
-@pytest.mark.parametrize("forward", [lambda x: x.detach(), lambda x: x.round() * 0, torch.ones_like])
-def test_an_answer_that_does_not_hang_on_the_image_has_slope_zero(forward):
-    class Blind(nn.Module):
-        def forward(self, x):
-            return forward(x).flatten(1)[:, :3]
-
-    assert not input_gradient(Blind(), *images()).any()
-
-
-def test_lots_cover_every_image_once_and_are_small_for_photographs():
-    for count, size in ((0, (28, 28)), (1, (28, 28)), (300, (28, 28)), (5, (224, 224)), (3, (2000, 1000))):
-        found = list(batches(count, size))
-        assert [n for lot in found for n in range(count)[lot]] == list(range(count))
-        most = max((lot.stop - lot.start for lot in found), default=1)
-        assert most == 1 or most * size[0] * size[1] <= gradients.MOST_PIXELS
-
-
-def test_the_mean_gradient_is_the_weighted_sum_over_points():
-    net, (x, targets) = network(), images()
-    weights = torch.tensor([0.5, -2.0, 3.0], dtype=torch.float64)
-    shifts = torch.tensor([0.0, 0.7, -1.3], dtype=torch.float64)
-    found = mean_gradient(
-        net,
-        x,
-        targets,
-        weights=weights,
-        points=lambda i, s: x[i] + shifts[s].view(-1, 1, 1, 1) * (i + 1).view(-1, 1, 1, 1),
-    )
-    scale = torch.arange(1, 4).view(-1, 1, 1, 1)
-    by_hand = sum(
-        w * input_gradient(net, x + shift * scale, targets) for w, shift in zip(weights, shifts, strict=True)
-    )
-    assert found.numpy() == pytest.approx(by_hand.numpy(), abs=1e-12)
-
-
-def test_channels_are_put_together_as_each_method_says():
-    gradients = torch.tensor([[[[1.0]], [[-3.0]]]])
-    assert strongest(gradients).tolist() == [[[3.0]]] and summed(gradients).tolist() == [[[-2.0]]]
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_maps_of_methods_are_made_of_slopes(channels):
-    explained_model = trained_runs.explained_model(channels)
-    pictures, labels = small_data.pictures(6, channels=channels, seed=3)
-    x = explained_model.inputs(pictures)
-    gradients = input_gradient(explained_model.torch_network(), x, torch.from_numpy(labels))
-    saliency = methods["saliency"].compute(explained_model, pictures, labels)
-    product = methods["gradient_x_input"].compute(explained_model, pictures, labels)
-    assert saliency == pytest.approx(gradients.abs().max(dim=1).values.numpy(), rel=1e-6)
-    assert product == pytest.approx((gradients * x).sum(dim=1).numpy(), rel=1e-4, abs=1e-6)
-    assert saliency.shape == product.shape == (6, small_data.SIDE, small_data.SIDE) and (saliency >= 0).all()
-
-
-@pytest.mark.parametrize("name", ["saliency", "smooth_grad", "guided_backprop", "integrated_gradients"])
-def test_what_is_learned_is_seen_where_it_lies(name):
-    explained_model = trained_runs.explained_model()
-    pictures, labels = small_data.pictures(30, seed=8)
-    shares = np.abs(methods[name].compute(explained_model, pictures, labels)).reshape(30, 3, -1).sum(axis=2)
-    assert (shares.argmax(axis=1) == labels).mean() > 0.6
+def test_one_relu_among_others_is_guided():
+    """MobileNet V3 has both; what is not ReLU passes gradients as ever."""
+    net, (x, targets) = Twice(lambda a: F.relu(F.hardswish(a))).double(), images()
+    assert not torch.allclose(input_gradient(net, x, targets, guided=True), input_gradient(net, x, targets))

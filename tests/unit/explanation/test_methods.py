@@ -7,8 +7,7 @@ import re
 import pytest
 
 from convscope.core.errors import UserError
-from convscope.explanation.method import Method, enter
-from convscope.explanation.methods import methods
+from convscope.explanation.methods import Method, enter, methods
 
 
 @pytest.mark.parametrize("name", list(methods))
@@ -17,7 +16,7 @@ def test_each_entry_speaks(name):
     assert method.name == name and re.fullmatch(r"[a-z][a-z_]*", name)
     assert method.title and method.title[0].isupper()
     assert re.search(r"\b(19|20)\d\d\b", method.paper), "a paper has a year"
-    assert method.needs in ("maps", "gradients", "answers") and callable(method.compute)
+    assert method.needs in ("feature_maps", "gradients", "predictions") and callable(method.compute)
 
 
 def test_titles_are_told_apart():
@@ -36,6 +35,6 @@ def test_a_name_is_given_once_and_an_unknown_one_is_answered():
 
 def test_the_usual_method_cuts_off_nothing_and_knows_classes():
     method = Method(
-        "plain", "Plain", "answers", "Nobody 2000", lambda explained_model, images, targets: images
+        "plain", "Plain", "predictions", "Nobody 2000", lambda explained_model, images, targets: images
     )
     assert not method.relu and not method.class_agnostic

@@ -12,9 +12,13 @@ from torch import nn
 import small_data
 import trained_runs
 from convscope.explanation.attribute import explain_images
+from convscope.explanation.attribution import gradients, integrated
+from convscope.explanation.attribution.integrated import TOLERANCE
 from convscope.explanation.methods import methods
-from convscope.explanation.pytorch import gradients, integrated
-from convscope.explanation.pytorch.integrated import TOLERANCE, complete_shares, integrated_gradients
+from on_torch import on_torch
+
+WHOLE = integrated.integrated_gradients
+integrated_gradients, complete_shares = on_torch(WHOLE), on_torch(integrated.complete_shares)
 
 
 class Formula(nn.Module):
@@ -84,9 +88,9 @@ def test_a_baseline_of_each_image_is_its_own():
 def test_only_images_that_need_them_get_more_steps(monkeypatch):
     asked = []
 
-    def counted(network, x, targets, *, baseline, steps):
-        asked.append((x.flatten(1).sum(dim=1).round(decimals=3).tolist(), steps))
-        return integrated_gradients(network, x, targets, baseline=baseline, steps=steps)
+    def counted(probe, x, targets, *, baseline, steps):
+        asked.append((x.sum(axis=(1, 2, 3)).round(3).tolist(), steps))
+        return WHOLE(probe, x, targets, baseline=baseline, steps=steps)
 
     monkeypatch.setattr(integrated, "integrated_gradients", counted)
     net, x = Formula(lambda t: torch.relu(t - 1) + 0.01 * t), flat(0.9, 1.37, -4.0)
@@ -97,7 +101,7 @@ def test_only_images_that_need_them_get_more_steps(monkeypatch):
     assert bool((missing <= TOLERANCE * shares.abs().sum(dim=(1, 2, 3)) + 1e-4).all())
 
 
-def test_images_whose_answers_jump_have_no_shares_and_the_others_keep_theirs():
+def test_images_whose_logits_jump_have_no_shares_and_the_others_keep_theirs():
     net, x = Formula(lambda t: 5.0 * (t > 1) + 0.1 * t), flat(0.5, 2.0, 3.0)
     shares = complete_shares(net, x, zeros(x))
     assert shares.isnan().all(dim=3).all(dim=2).flatten().tolist() == [False, True, True]
@@ -106,9 +110,9 @@ def test_images_whose_answers_jump_have_no_shares_and_the_others_keep_theirs():
 
 def test_a_jump_is_the_reason_that_is_told(monkeypatch):
     monkeypatch.setattr(integrated, "TOLERANCE", -1.0)
-    explained_model = trained_runs.explained_model(1)
+    model = trained_runs.explained_model(1)
     images, labels = small_data.pictures(2)
-    told = explain_images(explained_model, images, methods["integrated_gradients"], targets=labels).refused
+    told = explain_images(model, images, methods["integrated_gradients"], targets=labels).refused
     assert all("do not add up in 256 steps" in reason for reason in told)
 
 
@@ -121,7 +125,7 @@ def test_rounding_is_no_gap():
     assert net.passes == 2 * 32 + 3 * 2  # one round
 
 
-def test_what_is_no_number_is_not_searched_for():
+def test_nan_is_not_searched_for():
     net, x = Formula(lambda t: t * torch.nan), flat(1.0, 2.0)
     assert complete_shares(net, x, zeros(x)).isnan().all()
     assert net.passes == 2 * 32 + 3 * 2
@@ -133,7 +137,7 @@ def test_a_blind_network_has_shares_of_zero():
 
 
 @pytest.mark.parametrize(("count", "side", "most"), [(1, 300, 2), (40, 4, 64), (2, 700, 1)])
-def test_memory_is_bounded_by_lots(count, side, most):
+def test_memory_is_bounded_by_batches(count, side, most):
     net, x = Formula(torch.exp), flat(*np.linspace(0.1, 1, count), side=side)
     integrated_gradients(net, x, zeros(x), steps=5)
     assert net.largest == most <= max(1, gradients.MOST_PIXELS // side**2)
@@ -141,11 +145,11 @@ def test_memory_is_bounded_by_lots(count, side, most):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_map_adds_up_to_the_change_from_the_mean_colour(channels):
-    explained_model = trained_runs.explained_model(channels)
+    model = trained_runs.explained_model(channels)
     images, labels = small_data.pictures(9, channels=channels, seed=3)
-    found = explain_images(explained_model, images, methods["integrated_gradients"], targets=labels)
+    found = explain_images(model, images, methods["integrated_gradients"], targets=labels)
     assert found.refused == (None,) * 9
     grey = np.full_like(images[:1], 102)  # 0.4 · 255
-    logits, blank = explained_model.predictor.predict(images), explained_model.predictor.predict(grey)
+    logits, blank = model.predictor.predict(images), model.predictor.predict(grey)
     change = (logits - blank)[np.arange(9), labels]
-    assert found.maps.sum(axis=(1, 2)) == pytest.approx(change, rel=0.02, abs=0.02)
+    assert found.heat_maps.sum(axis=(1, 2)) == pytest.approx(change, rel=0.02, abs=0.02)
