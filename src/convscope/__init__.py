@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from convscope.core.config import RunConfig
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convscope.explanation.explain import explain
     from convscope.inference.load import load
     from convscope.label_audit.audit import find_label_issues
-    from convscope.models.pytorch.describe import summary
+    from convscope.models.describe import summary
     from convscope.report.write import write_report
     from convscope.training.train import train
 
@@ -39,7 +39,7 @@ _HOMES = {
     "find_label_issues": "convscope.label_audit.audit",
     "load": "convscope.inference.load",
     "scan": "convscope.data.scanning.scan",
-    "summary": "convscope.models.pytorch.describe",
+    "summary": "convscope.models.describe",
     "train": "convscope.training.train",
     "write_report": "convscope.report.write",
 }
@@ -62,8 +62,21 @@ __all__ = [
 ]
 
 
+_OLD_NAMES = {"find_label_errors": "find_label_issues"}
+"""Names of 0.1.0 that still work for one release."""
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is asked for (PEP 562)."""
+    if name in _OLD_NAMES:
+        from warnings import warn
+
+        warn(
+            f"convscope.{name} is now convscope.{_OLD_NAMES[name]}; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(import_module(_HOMES[_OLD_NAMES[name]]), _OLD_NAMES[name])
     if name not in _HOMES:
         raise AttributeError(
             f"module 'convscope' has no attribute {name!r}; public names: {', '.join(__all__)}"

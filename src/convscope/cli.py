@@ -1,6 +1,4 @@
-"""The command line: one verb for each step of the road. Every verb is a thin layer over a function of the
-package.
-"""
+"""The command line: one verb for each step of the road, each a thin layer over a function of the package."""
 
 from __future__ import annotations
 
@@ -19,16 +17,15 @@ COMMANDS = {
     "train": "Train a network; with nothing else said, on the bundled Fashion-MNIST.",
     "evaluate": "Measure a trained network on its test images or on others.",
     "predict": "Predict files and folders.",
-    "explain": "Show why a network answers so, with heat maps and how far to believe them, or what it "
-    "learned.",
+    "explain": "Show why a network answers so, with heat maps and how far to believe them, or what "
+    "it learned.",
     "compare": "Set runs side by side, or train networks under one budget and compare those.",
     "summary": "Show a network layer by layer; without a name, list the networks.",
 }
 
-# torch's threads spin while they wait for each other. Beside one other busy program, two of them trained at a
-# tenth of their rate with libgomp's own count of 300,000 and at half of it with this one; it is read when
-# torch is loaded.
 STARTED_WITH = {"GOMP_SPINCOUNT": "10000"}
+"""Read when torch is loaded. Its threads spin while they wait for each other: beside one other busy program,
+two of them trained at a tenth of their rate with libgomp's count of 300,000, and at half with this one."""
 
 app = App(
     name="convscope",
@@ -44,40 +41,47 @@ for _name, _help in COMMANDS.items():
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0 done, 1 failed, 2 a mistake in what was typed, 130 for
-    Ctrl-C.
+    """Run a command line, by default that of this process, and say what went wrong in one line.
+
+    Returns:
+        0 done, 1 failed, 2 a mistake in the command line, 130 Ctrl-C.
 
     >>> main(["--version"])
-    convscope 0.1.0
+    convscope 0.2.0
     0
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in tokens
     _prepare_streams()
     for name, value in STARTED_WITH.items():
         os.environ.setdefault(name, value)
     try:
-        for verb in COMMANDS.keys() & set(words[:1]):
-            app[verb].help = None  # its own help is its docstring, which says more than its line in the list
-        app(words, exit_on_error=False, print_error=False, result_action="return_none")
-        sys.stdout.flush()
-    except CycloptsError as error:
-        return _fail(f"{str(error).rstrip('.')}; see: convscope --help", 2)
-    except ConvscopeError as error:
-        if debug:
-            raise
-        return _fail(str(error), error.exit_code)
+        _run([token for token in tokens if token != "--debug"])
     except KeyboardInterrupt:
         return _fail("stopped by Ctrl-C", 130)
     except BrokenPipeError:
         # Nobody reads any more; without this, Python complains when it flushes the rest on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        if debug:
+        if debug and not isinstance(error, CycloptsError):
             raise
-        return _fail(f"{type(error).__name__}: {error}; this is a fault of convscope, see it with --debug", 1)
+        return _fail(*_message_and_code(error))
     return 0
+
+
+def _run(tokens: list[str]) -> None:
+    for verb in COMMANDS.keys() & set(tokens[:1]):
+        app[verb].help = None  # its own help is its docstring, which says more than its line in the list
+    app(tokens, exit_on_error=False, print_error=False, result_action="return_none")
+    sys.stdout.flush()
+
+
+def _message_and_code(error: Exception) -> tuple[str, int]:
+    if isinstance(error, CycloptsError):
+        return f"{str(error).rstrip('.')}; see: convscope --help", 2
+    if isinstance(error, ConvscopeError):
+        return str(error), error.exit_code
+    return f"{type(error).__name__}: {error}; this is a fault of convscope, see it with --debug", 1
 
 
 def _prepare_streams() -> None:

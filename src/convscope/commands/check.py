@@ -6,53 +6,55 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
+from convscope.commands.terminal import Terminal
 from convscope.core.config import RunConfig
 from convscope.core.errors import Failure
 from convscope.core.plotting import save_figure
-from convscope.core.run.display import Display
-from convscope.training.defaults import settle
+from convscope.training.checks import OVERFIT_STEPS, find_rate, overfit_one_batch
+from convscope.training.engine import TrainingSession
 from convscope.training.plots import rate_curve
-from convscope.training.prepare_data import prepare_data
-from convscope.training.pytorch.checkpoint import State
-from convscope.training.pytorch.loop import Job
-from convscope.training.pytorch.overfit import STEPS, overfit_one_batch
-from convscope.training.pytorch.rate_finder import find_rate
-from convscope.training.train import open_data, start_or_resume
+from convscope.training.prepare_run import prepare_run
 
 PLAIN = {"train": {"label_smoothing": 0.0, "imbalance": "none", "accumulate": 1, "ema": 0.0}}
+"""Whatever would change the loss for other reasons than learning is left out."""
 
 
 def run_check(config: RunConfig, check: Literal["lr", "overfit"], out: Path | None) -> None:
-    """Run one check and say what it found. No run folder is made; the curve of "lr" goes to `out` where
-    given.
+    """Run one check and say what it found. No run folder is made.
+
+    Args:
+        config: of the training that is asked about.
+        check: "lr" looks for a learning rate, "overfit" trains on one batch.
+        out: a PNG file, or a folder, for the curve of "lr"; None draws none.
+
+    Raises:
+        Failure: no rate lowers the loss, or one batch was not memorised.
     """
-    with tempfile.TemporaryDirectory() as scratch, Display() as display:
-        plain = config.merge(PLAIN)
-        source, choice = open_data(plain, display)
-        plain = settle(plain, choice, source)
-        folder = Path(scratch)
-        prepared = prepare_data(source, choice, plain.data, seed=plain.seed, folder=folder, display=display)
-        session = start_or_resume(plain, prepared, choice.start, folder=folder, display=display)
-        job, state = session.job, session.state
-        _rate(job, state, out, display) if check == "lr" else _overfit(job, state, job.config.lr, display)
+    with tempfile.TemporaryDirectory() as scratch, Terminal() as terminal:
+        session = prepare_run(config.merge(PLAIN), Path(scratch), observer=terminal)
+        if check == "lr":
+            _check_rate(session, out, terminal)
+        else:
+            _check_overfit(session, terminal)
 
 
-def _rate(job: Job, state: State, out: Path | None, display: Display) -> None:
-    found = find_rate(job, state)
-    display.say(f"suggested peak learning rate {found.suggestion:g}: --set train.lr={found.suggestion:g}")
+def _check_rate(session: TrainingSession, out: Path | None, terminal: Terminal) -> None:
+    search = find_rate(session, terminal.progress)
+    rate = search.suggestion
+    terminal.say(f"suggested peak learning rate {rate:g}: --set train.lr={rate:g}")
     if out:
         picture = out if out.suffix.lower() == ".png" else out / "learning_rate.png"
-        save_figure(rate_curve(found.rates, found.losses, best=found.suggestion), picture)
-        display.say(f"curve: {picture}")
+        save_figure(rate_curve(search.rates, search.losses, best=rate), picture)
+        terminal.say(f"curve: {picture}")
 
 
-def _overfit(job: Job, state: State, rate: float, display: Display) -> None:
-    found = overfit_one_batch(job, state, rate=rate)
-    first, last = found.losses[0], found.losses[-1]
-    if not found.learnt:
+def _check_overfit(session: TrainingSession, terminal: Terminal) -> None:
+    rate = session.plan.config.train.lr
+    overfit = overfit_one_batch(session, rate, terminal.progress)
+    first, last = overfit.losses[0], overfit.losses[-1]
+    if not overfit.memorised:
         raise Failure(
-            f"one batch was not learnt by heart in {STEPS} steps: loss {first:.3f} → {last:.3f} with rate "
-            f"{rate:g}; "
-            "look for a rate with --check lr, then at labels and normalisation"
+            f"one batch was not memorised in {OVERFIT_STEPS} steps: loss {first:.3f} → {last:.3f} with rate "
+            f"{rate:g}; look for a rate with --check lr, then at labels and normalisation"
         )
-    display.say(f"one batch is learnt by heart: loss {first:.3f} → {last:.3f} in {len(found.losses)} steps")
+    terminal.say(f"one batch is memorised: loss {first:.3f} → {last:.3f} in {len(overfit.losses)} steps")

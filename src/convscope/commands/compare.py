@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from convscope.commands.output import console, write_json
+from convscope.commands.output import console, current_names, write_json
 from convscope.core.errors import Failure, UserError
 
 if TYPE_CHECKING:
@@ -54,25 +54,26 @@ def compare(
         Print JSON instead of a table.
     """
     if data is None:
-        given = {"--epochs": epochs, "--seeds": seeds, "--out": out, "--set": settings or None}
-        idle = [option for option, value in given.items() if value is not None]
+        options = {"--epochs": epochs, "--seeds": seeds, "--out": out, "--set": settings or None}
+        idle = [option for option, value in options.items() if value is not None]
         if idle:
             raise UserError(
                 f"{idle[0]} is for training; say on what with --data, or leave it out to set runs side by "
-                f"side"
+                "side"
             )
         _set_side_by_side(names, json)
     else:
-        from convscope.core.config import RunConfig, parse_settings
-        from convscope.core.run.display import Display
+        from convscope.commands.terminal import Terminal
+        from convscope.core.config import RunConfig
+        from convscope.core.settings import parse_settings
         from convscope.experiments.benchmark_run import benchmark_networks
 
         config = RunConfig().merge({"data": {"source": data}, "train": {"epochs": epochs}})
-        config = config.merge(parse_settings(list(settings)))
+        config = config.merge(current_names(parse_settings(list(settings))))
         benchmark = benchmark_networks(
-            names, config, seeds=1 if seeds is None else seeds, out=out, display=Display(quiet=json)
+            names, config, seeds=1 if seeds is None else seeds, out=out, observer=Terminal(quiet=json)
         )
-        _tell(benchmark, json)
+        _show(benchmark, json)
 
 
 def _set_side_by_side(names: tuple[str, ...], json: bool) -> None:
@@ -93,13 +94,13 @@ def _set_side_by_side(names: tuple[str, ...], json: bool) -> None:
 
 
 def _is_network(name: str) -> bool:
-    from convscope.models.pytorch.custom_model import is_custom_model
-    from convscope.models.pytorch.zoo import networks
+    from convscope.models.references import is_custom_model
+    from convscope.models.variants.registry import variants
 
-    return name in networks or is_custom_model(name)
+    return name in variants or is_custom_model(name)
 
 
-def _tell(benchmark: Benchmark, json: bool) -> None:
+def _show(benchmark: Benchmark, json: bool) -> None:
     """The table, and an exit code that says whether every network came to its end."""
     from convscope.experiments.benchmark import PICTURE_FILE
 
@@ -117,7 +118,5 @@ def _tell(benchmark: Benchmark, json: bool) -> None:
         raise KeyboardInterrupt
     if benchmark.failed:
         names = ", ".join(entry.name for entry in benchmark.failed)
-        raise Failure(
-            f"{len(benchmark.failed)} of {len(benchmark.entries)} networks failed: {names}; the others are "
-            f"kept"
-        )
+        failed = f"{len(benchmark.failed)} of {len(benchmark.entries)} networks failed: {names}"
+        raise Failure(f"{failed}; the others are kept")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convscope.evaluation.evaluate import Evaluation
+    from convscope.evaluation.robustness.measure import Robustness
 
 EXAMPLES = 5
-SLICES = 3
 ROOMY = 76
 """Columns of a terminal that the whole table of robustness takes."""
 
@@ -55,78 +55,91 @@ def evaluate(
     json
         Print JSON instead of a table.
     """
-    from convscope.core.run.display import Display
+    from convscope.commands.terminal import Terminal
     from convscope.evaluation.evaluate import evaluate as measure
-    from convscope.evaluation.robustness.measure import robustness_table
 
-    with Display(quiet=json) as display:
+    with Terminal(quiet=json) as terminal:
         if report:
             from convscope.report.write import write_report
 
-            page = write_report(run, data, split=split, model=model, out=out, tell=display.work)
-            result = page.evaluation
+            page = write_report(run, data, split=split, model=model, out=out, progress=terminal.progress)
+            evaluation = page.evaluation
         else:
-            result = measure(
-                run, data, split=split, model=model, out=out, robustness=robustness, tell=display.work
+            evaluation = measure(
+                run,
+                data,
+                split=split,
+                model=model,
+                out=out,
+                robustness=robustness,
+                progress=terminal.progress,
             )
     if json:
-        write_json(page.to_dict() if report else result.to_dict())
+        write_json(page.to_dict() if report else evaluation.to_dict())
         return
-    screen = console()
-    screen.print(_table(result))
-    for line in _lines(result):
-        screen.print(line, soft_wrap=True)
-    if result.robustness is not None:
-        screen.print()
-        screen.print(robustness_table(result.robustness, narrow=screen.width < ROOMY))
-        clean, mean = result.robustness.clean, result.robustness.mean
-        screen.print(
-            f"{counted(result.robustness.images, 'image')}: {clean:.1%} clean, {mean:.1%} on average when "
-            f"damaged"
-        )
-    screen.print(f"predictions and pictures: {result.folder}", soft_wrap=True)
+    _print(evaluation)
     if report:
-        screen.print(f"report: {page.path}", soft_wrap=True)
+        console().print(f"report: {page.path}", soft_wrap=True)
 
 
-def _lines(result: Evaluation) -> Iterator[str]:
-    """What is said below the table: what is not counted, the figures with their intervals, and where it
-    fails.
-    """
-    metrics, found = result.metrics, result.findings
-    yield from (f"note: {note}" for note in metrics.notes)
-    for name, reason in result.failed[:EXAMPLES]:
+def _print(evaluation: Evaluation) -> None:
+    screen = console()
+    # A task without a table has its lines.
+    if rows := evaluation.result.table():
+        screen.print(_table(rows))
+    for line in (*_unread(evaluation), *evaluation.result.lines(f"{evaluation.data}, {evaluation.split}")):
+        screen.print(line, soft_wrap=True)
+    if evaluation.robustness is not None:
+        screen.print()
+        screen.print(robustness_table(evaluation.robustness, narrow=screen.width < ROOMY))
+        images = counted(evaluation.robustness.images, "image")
+        clean, mean = evaluation.robustness.clean, evaluation.robustness.mean
+        screen.print(f"{images}: {clean:.1%} clean, {mean:.1%} on average when damaged")
+    screen.print(f"predictions and pictures: {evaluation.folder}", soft_wrap=True)
+
+
+def _unread(evaluation: Evaluation) -> Iterator[str]:
+    for name, reason in evaluation.failed[:EXAMPLES]:
         yield f"cannot be read, and not counted: {name}: {reason}"
-    if len(result.failed) > EXAMPLES:
-        yield f"… and {len(result.failed) - EXAMPLES:,} more that cannot be read"
-    low, high = found.intervals["top1"]
-    top5 = "" if metrics.top5 is None else f"   top-5 {metrics.top5:.2%}"
-    figures = f"accuracy {metrics.top1:.2%} (95 % interval {low:.1%} to {high:.1%}){top5}"
-    rest = f"macro-F1 {metrics.macro_f1:.3f}   loss {metrics.loss:.3f}"
-    yield f"{result.data}, {result.split}, {counted(metrics.images, 'image')}: {figures}   {rest}"
-    sure = found.calibration
-    yield (
-        f"calibration error (ECE) {sure.ece:.2%}, {found.uncalibrated.ece:.2%} without the temperature "
-        f"{result.decision.temperature:g}; chance alone gives up to {sure.chance:.2%}"
-    )
-    if found.selective.threshold is not None:
-        kept = (
-            ""
-            if found.selective.risk is None
-            else f"; of the others {1 - found.selective.risk:.2%} are right"
-        )
-        yield f"answered unknown: {1 - found.selective.coverage:.1%}{kept}"
-    yield from (f"fails more often on {weak}" for weak in found.slices[:SLICES])
+    if len(evaluation.failed) > EXAMPLES:
+        yield f"… and {len(evaluation.failed) - EXAMPLES:,} more that cannot be read"
 
 
-def _table(result: Evaluation) -> Table:
+def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+    """The rows under their header, the first; the first column is text, the others are numbers."""
     from rich.table import Table
 
+    header, *body = rows
     table = Table(title=None, box=None, header_style="bold")
-    table.add_column("class", overflow="fold")
-    for name in ("images", "precision", "recall", "F1"):
+    table.add_column(header[0], overflow="fold")
+    for name in header[1:]:
         table.add_column(name, justify="right", overflow="fold", min_width=6)
-    for score in result.metrics.per_class:
-        figures = (score.precision, score.recall, score.f1)
-        table.add_row(score.name, f"{score.support:,}", *("–" if f is None else f"{f:.3f}" for f in figures))
+    for row in body:
+        table.add_row(*row)
+    return table
+
+
+def robustness_table(robustness: Robustness, *, narrow: bool = False) -> Table:
+    """A rich table: a row for each corruption, a column for each strength, in per cent.
+
+    Args:
+        robustness: what is shown.
+        narrow: without what the strengths are, and without decimals, for few columns.
+    """
+    from rich.table import Table
+
+    from convscope.evaluation.robustness.corruptions import corruptions
+    from convscope.evaluation.robustness.measure import STRENGTHS
+
+    table = Table(box=None, header_style="bold")
+    table.add_column(f"{robustness.score}, %", overflow="fold")
+    for strength in ("clean", *map(str, STRENGTHS)):
+        table.add_column(strength, justify="right", no_wrap=True)
+    if not narrow:
+        table.add_column("strength is in", style="dim")
+    for name, scores in robustness.by_strength().items():
+        kind = corruptions[name]
+        amounts = "  ".join(f"{amount:g}" for amount in kind.amounts)
+        unit = [] if narrow else [f"{kind.unit}: {amounts}"]
+        table.add_row(name, *(f"{100 * score:.{0 if narrow else 1}f}" for score in scores), *unit)
     return table

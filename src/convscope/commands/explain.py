@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from convscope.commands.output import console, write_json
+from convscope.commands.output import console, predictions_table, write_json
 from convscope.core.errors import Failure, UserError
 
 if TYPE_CHECKING:
     from convscope.explanation.results import Explanation
 
 LISTED = 20
-"""Answers that are printed; all of them are in explanation.json."""
+"""Predictions that are printed; all of them are in explanation.json."""
+
+Shown: TypeAlias = Literal["filters", "maps", "channels", "receptive-field", "embedding", "units", "field"]
+OLD_VIEWS: dict[str | None, Shown] = {"units": "channels", "field": "receptive-field"}
 
 
 @Parameter(name="*")
@@ -29,23 +33,27 @@ class ExplainOptions:
     """
 
     class_: Annotated[str | None, Parameter(name="--class")] = None
-    """The class to explain. Left out: the answer for each image."""
+    """The class to explain. Left out: the predicted one of each image."""
 
     layer: str | None = None
-    """The layer that class activation looks at. Left out: the last that has more than one place."""
+    """The layer for class activation. Left out: the last that has more than one position."""
 
-    show: Literal["filters", "maps", "units", "field", "embedding"] | None = None
-    """Show what the network learned: filters, maps, what excites a unit, what a place sees, where images lie.
+    show: Shown | None = None
+    """Show what the network learned: filters, maps, what activates a channel, what a position sees, where
+    images lie. (units and field are the old words for channels and receptive-field.)
     """
 
-    unit: str | None = None
-    """With --show maps a layer; with units a class or LAYER:NUMBER; with embedding pca, tsne or umap."""
+    channel: str | None = None
+    """With --show maps a layer; with channels a class or LAYER:NUMBER; with embedding pca, tsne or umap."""
+
+    unit: Annotated[str | None, Parameter(show=False)] = None
+    """The old word for --channel."""
 
     data: str | None = None
-    """With --show: look at these images instead of those of the run."""
+    """With --show: use these images instead of those of the run."""
 
     model: str | None = None
-    """FILE.py:CLASS, for a network of your own."""
+    """FILE.py:CLASS, for a custom model."""
 
     out: Path | None = None
     """Where the pictures go. Left out: explanation/ in the run folder."""
@@ -55,7 +63,7 @@ class ExplainOptions:
 
 
 def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()) -> None:
-    """Look inside a network: why it answers so for an image, or, with --show, what it learned.
+    """Look inside a network: why it predicts a class for an image, or, with --show, what it learned.
 
     For each image a picture with a heat map of each method, and numbers that say how far to believe it.
     Insertion: how sure the network becomes as the pixels come back in the order of the map; high is good.
@@ -72,33 +80,32 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
     options
         Everything else; each has its own help.
     """
+    options = _with_new_words(options)
     if options.show is not None:
         _show(run, images, options)
         return
-    idle = _first_given({"--unit": options.unit, "--data": options.data})
-    if idle:
-        raise UserError(f"{idle} goes with --show; for heat maps name images after the run")
+    unused = _first_given({"--channel": options.channel, "--data": options.data})
+    if unused:
+        raise UserError(f"{unused} goes with --show; for heat maps name images after the run")
     if not images:
         raise UserError(
             f"no image was given; for heat maps name files or folders: explain {run} a.jpg folder/; "
-            f"for what the network learned: explain {run} --show filters (or maps, units, field, embedding)"
+            f"for what the network learned: explain {run} --show filters "
+            "(or maps, channels, receptive-field, embedding)"
         )
-    from convscope.core.run.display import Display
+    from convscope.commands.terminal import Terminal
     from convscope.explanation.explain import explain as explain_run
 
-    methods = [name.strip() for word in options.method for name in word.split(",") if name.strip()]
-    if options.method and not methods:
-        raise UserError("--method names no method; leave it out for four of them, or give names, auto or all")
-    with Display(quiet=options.json) as display:
+    with Terminal(quiet=options.json) as terminal:
         result = explain_run(
             run,
             list(images),
-            method=methods or None,
+            method=_methods(options.method),
             target=options.class_,
             layer=options.layer,
             model=options.model,
             out=options.out,
-            tell=display.work,
+            progress=terminal.progress,
         )
     if options.json:
         write_json(result.to_dict())
@@ -110,25 +117,34 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
         )
 
 
-def _show(run: Path, images: tuple[Path, ...], options: ExplainOptions) -> None:
-    idle = _first_given({"--method": options.method, "--class": options.class_, "--layer": options.layer})
-    if idle:
-        raise UserError(
-            f"{idle} is for heat maps of images and does not go with --show; a layer or unit is --unit"
-        )
-    from convscope.core.run.display import Display
-    from convscope.explanation.feature_visualisation.show import show
+def _methods(typed: tuple[str, ...]) -> list[str] | None:
+    """The names that were typed, each after its own --method or several with commas; None for none at all."""
+    names = [name.strip() for text in typed for name in text.split(",") if name.strip()]
+    if typed and not names:
+        raise UserError("--method names no method; leave it out for four of them, or give names, auto or all")
+    return names or None
 
-    with Display(quiet=options.json) as display:
+
+def _show(run: Path, images: tuple[Path, ...], options: ExplainOptions) -> None:
+    unused = _first_given({"--method": options.method, "--class": options.class_, "--layer": options.layer})
+    if unused:
+        raise UserError(
+            f"{unused} is for heat maps of images and does not go with --show; "
+            "a layer or channel is --channel"
+        )
+    from convscope.commands.terminal import Terminal
+    from convscope.explanation.feature_visualisation.views import show
+
+    with Terminal(quiet=options.json) as terminal:
         result = show(
             run,
             options.show or "",
             images=list(images),
-            unit=options.unit,
+            channel=options.channel,
             data=options.data,
             model=options.model,
             out=options.out,
-            tell=display.work,
+            progress=terminal.progress,
         )
     if options.json:
         write_json(result.to_dict())
@@ -138,15 +154,28 @@ def _show(run: Path, images: tuple[Path, ...], options: ExplainOptions) -> None:
         screen.print(line, soft_wrap=True)
 
 
+def _with_new_words(options: ExplainOptions) -> ExplainOptions:
+    """The options without the old words; a line on standard error says the new one of each."""
+    if options.show in OLD_VIEWS:
+        _say_new(f"--show {options.show}", f"--show {OLD_VIEWS[options.show]}")
+        options = replace(options, show=OLD_VIEWS[options.show])
+    if options.unit is not None:
+        _say_new("--unit", "--channel")
+        options = replace(options, channel=options.channel or options.unit, unit=None)
+    return options
+
+
+def _say_new(old: str, new: str) -> None:
+    sys.stderr.write(f"{old} is now {new}\n")
+
+
 def _first_given(values: dict[str, object]) -> str | None:
     return next((option for option, value in values.items() if value), None)
 
 
 def _print(result: Explanation) -> None:
-    from convscope.inference.prediction_text import predictions_table
-
     screen = console()
-    screen.print(predictions_table(result.answers[:LISTED]))
+    screen.print(predictions_table(result.predictions[:LISTED]))
     if len(result.images) > LISTED:
         screen.print(f"… and {len(result.images) - LISTED:,} more, in explanation.json")
     if not result.pictures:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.output import console, counted, write_json
+from convscope.commands.output import console, counted, current_names, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ class LabelOptions:
     """
 
     split: Literal["train", "validation", "test"] = "train"
-    """Which official split is looked at; of data that are not split, train is all of it."""
+    """Which official split is checked; of data that are not split, train is all of it."""
 
     folds: int = 5
     """Into how many parts the images are divided; each is predicted by a network trained on the others."""
@@ -47,9 +47,7 @@ class LabelOptions:
     """Decides every random choice: the same seed finds the same labels on the same machine."""
 
     out: Path | None = None
-    """The folder for everything. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took
-    that.
-    """
+    """The folder. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took that."""
 
     config: Path | None = None
     """A TOML file with sections data, model, transfer, augment and train."""
@@ -58,7 +56,7 @@ class LabelOptions:
     """One setting, such as --set train.epochs=8; may be given again and again."""
 
     json: Annotated[bool, Parameter(negative="")] = False
-    """Print everything that was found as JSON."""
+    """Print the whole report as JSON."""
 
 
 def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
@@ -74,58 +72,58 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
     options
         Everything else; each has its own help.
     """
-    from convscope.core.config import RunConfig, parse_settings, read_toml
-    from convscope.core.run.display import Display
+    from convscope.commands.terminal import Terminal
+    from convscope.core.config import RunConfig
+    from convscope.core.settings import parse_settings, read_toml
     from convscope.label_audit.audit import check_labels
 
-    config = (
-        RunConfig()
-        .merge(read_toml(options.config) if options.config else {})
-        .merge({"data": {"source": data}})
-    )
-    if options.model is not None:
-        config = config.merge({"model": {"name": options.model}})
-    if options.mode is not None:
-        config = config.merge({"transfer": {"mode": options.mode}})
-    if options.seed is not None:
-        config = config.merge({"seed": options.seed})
-    config = config.merge(parse_settings(list(options.settings)))
+    asked: dict[str, Any] = {
+        "data": {"source": data},
+        "model": {} if options.model is None else {"name": options.model},
+        "transfer": {} if options.mode is None else {"mode": options.mode},
+    } | ({} if options.seed is None else {"seed": options.seed})
+    config = RunConfig()
+    for layer in (
+        read_toml(options.config) if options.config else {},
+        asked,
+        parse_settings(list(options.settings)),
+    ):
+        config = config.merge(current_names(layer))
     report = check_labels(
         config,
         split=options.split,
         folds=options.folds,
         top=options.top,
         out=options.out,
-        display=Display(quiet=options.json),
+        observer=Terminal(quiet=options.json),
     )
     if options.json:
         write_json(report.to_dict())
     else:
-        _tell(report, console())
+        _show(report, console())
 
 
-def _tell(report: LabelReport, screen: Console) -> None:
+def _show(report: LabelReport, screen: Console) -> None:
     from convscope.label_audit.audit import SHEET_FILE, TABLE_FILE
 
     if report.conflicts:
         screen.print("\none picture, several labels: at least one is wrong", style="bold", soft_wrap=True)
         screen.print(_conflicts(report))
-    if report.doubtful:
-        screen.print("\nlabels in doubt, most suspicious first", style="bold", soft_wrap=True)
-        screen.print(_doubtful(report))
-    more = max(0, len(report.doubtful) - SHOWN) + max(0, len(report.conflicts) - SHOWN)
+    if report.issues:
+        screen.print("\nlabel issues, most suspicious first", style="bold", soft_wrap=True)
+        screen.print(_issues(report))
+    more = max(0, len(report.issues) - SHOWN) + max(0, len(report.conflicts) - SHOWN)
     if more:
         screen.print(f"… and {more:,} more in {TABLE_FILE}")
     lines = [
-        f"{report.data}, {report.split}, {counted(report.images, 'image')}: under several labels "
-        f"{counted(len(report.conflicts), 'picture')}, in doubt "
-        f"{counted(len(report.doubtful), 'more label')}; "
-        f"by estimate {report.wrong_share:.1%} of all labels are wrong",
-        f"networks that never saw an image gave it its label in {report.accuracy:.1%}; the less that is, "
-        f"the more of "
-        "the labels in doubt are only hard",
+        f"{report.data}, {report.split}, {counted(report.images, 'image')}: "
+        f"{counted(len(report.conflicts), 'picture')} under several labels, "
+        f"{counted(len(report.issues), 'more label issue')}; "
+        f"by estimate {report.wrong_fraction:.1%} of all labels are wrong",
+        f"networks that never saw an image predicted its label for {report.accuracy:.1%}; the less that is, "
+        "the more of the label issues are images that are only hard",
     ]
-    if report.conflicts or report.doubtful:
+    if report.conflicts or report.issues:
         lines += [
             f"look at them: {report.folder / SHEET_FILE}, all: {report.folder / TABLE_FILE}",
             report.advice,
@@ -151,16 +149,17 @@ def _conflicts(report: LabelReport) -> Table:
     table = _table("images and their labels", "likeliest", "p(likeliest)")
     for conflict in report.conflicts[:SHOWN]:
         pairs = zip(conflict.names, conflict.labels, strict=True)
-        told = Text("\n".join(f"{name}: {label}" for name, label in pairs))
-        table.add_row(told, Text(conflict.suggested), f"{conflict.p_suggested:.3f}")
+        images = Text("\n".join(f"{name}: {label}" for name, label in pairs))
+        table.add_row(images, Text(conflict.suggested), f"{conflict.p_suggested:.3f}")
     return table
 
 
-def _doubtful(report: LabelReport) -> Table:
+def _issues(report: LabelReport) -> Table:
     from rich.text import Text
 
     table = _table("image", "label", "suggested", "p(label)", "p(suggested)")
-    for row in report.doubtful[:SHOWN]:
-        words = (Text(row.name), Text(row.label), Text(row.suggested))
-        table.add_row(*words, f"{row.p_label:.3f}", f"{row.p_suggested:.3f}")
+    for issue in report.issues[:SHOWN]:
+        # Text, because a class may be called [bold] and rich would read that as a style.
+        texts = (Text(issue.name), Text(issue.label), Text(issue.suggested))
+        table.add_row(*texts, f"{issue.p_label:.3f}", f"{issue.p_suggested:.3f}")
     return table

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from convscope.core.run.display import Screen
+from convscope.commands.terminal import Screen
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convscope.inference.prediction import Prediction
+
+UNKNOWN = "unknown"
 
 
 def console() -> Console:
@@ -25,6 +33,16 @@ def write_out(text: str) -> None:
 def write_json(value: Any) -> None:
     """A value as JSON on standard output."""
     write_out(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def current_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings under the names of this version; each older name is a line on standard error."""
+    from convscope.core.config_keys import with_current_names
+
+    current, notes = with_current_names(settings)
+    for note in notes:
+        sys.stderr.write(f"note: {note}\n")
+    return dict(current)
 
 
 def counted(count: int, what: str) -> str:
@@ -45,3 +63,32 @@ def program() -> str:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
         return "convscope"
+
+
+def predictions_table(predictions: Iterable[Prediction], *, top: int = 3) -> Table:
+    """A rich table: image, prediction, probability and the classes that come next.
+
+    Where the network is not sure enough the prediction is *unknown*, and its guesses come next.
+
+    Args:
+        predictions: a row each; that of an unreadable image says why it is.
+        top: so many classes a row.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    table.add_column("image", overflow="fold")
+    table.add_column("answer")
+    table.add_column("probability", justify="right")
+    table.add_column("then", style="dim")
+    for row in predictions:
+        # Text, because a file may be called [red].jpg and rich would read that as a colour.
+        if row.error is not None:
+            table.add_row(Text(row.name), Text(row.error, style="red"), "", "")
+            continue
+        shown, rest = (UNKNOWN, row.top[:top]) if row.unknown else (row.label or "", row.top[1:top])
+        then = ", ".join(f"{label} {probability:.1%}" for label, probability in rest)
+        probability = "" if row.unknown else f"{row.probability:.1%}"
+        table.add_row(Text(row.name), Text(shown), probability, Text(then))
+    return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from convscope.commands.output import console, write_out
+from convscope.commands.output import console, predictions_table, write_out
 
 
 def predict(
@@ -32,7 +32,7 @@ def predict(
     """
     from convscope.core.errors import Failure, UserError
     from convscope.inference.load import load
-    from convscope.inference.prediction_text import predictions_csv, predictions_json, predictions_table
+    from convscope.inference.prediction import predictions_csv, predictions_json
 
     if not images:
         raise UserError(
@@ -40,10 +40,10 @@ def predict(
         )
     if top < 1:
         raise UserError(f"--top {top} was given; give 1 or more")
-    answers = load(run, model).classify(list(images), top=top)
+    predictions = load(run, model).classify(list(images), top=top)
     if format == "table":
-        console().print(predictions_table(answers, top=top))
+        console().print(predictions_table(predictions, top=top))
     else:
-        write_out(predictions_json(answers) if format == "json" else predictions_csv(answers))
-    if all(answer.error for answer in answers):
-        raise Failure(f"none of the {len(answers)} files got an answer; the reasons stand above")
+        write_out(predictions_json(predictions) if format == "json" else predictions_csv(predictions))
+    if all(prediction.error for prediction in predictions):
+        raise Failure(f"none of the {len(predictions)} files got an answer; the reasons stand above")

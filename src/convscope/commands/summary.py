@@ -40,8 +40,8 @@ def summary(
     json
         Print JSON instead of a table.
     """
-    from convscope.core.config import parse_settings
-    from convscope.models.pytorch.describe import summary as describe
+    from convscope.core.settings import parse_settings
+    from convscope.models.describe import summary as describe
 
     if model is None:
         _list(json)
@@ -65,18 +65,17 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _list(json: bool) -> None:
-    from convscope.models.pytorch.shapes import format_shape
-    from convscope.models.pytorch.zoo import networks
+    from convscope.models.spec_text import format_shape
+    from convscope.models.variants.registry import variants
 
-    specs = [networks[name].spec for name in networks]
+    specs = [variants[name].spec for name in variants]
     if json:
         write_json([spec.to_dict() for spec in specs])
         return
     screen = console()
     screen.print(
         f"{len(specs)} networks in the form that each was designed in. MACs: multiplications for one image. "
-        f"Sees: "
-        "pixels a side that a value of the last map depends on. All about one: convscope summary NAME\n"
+        "Sees: pixels a side that a value of the last map depends on. All about one: convscope summary NAME\n"
     )
     screen.print(f"  {_line('network', 'image', 'parameters', 'MACs', 'sees')}", style="bold")
     for heading, group in groupby(specs, key=_heading):
@@ -101,12 +100,12 @@ def _facts(model: str, name: str) -> None:
     """What is known of a network of the list beside its layers; a file of one's own may use the same name."""
     from rich.table import Table
 
-    from convscope.models.pytorch.custom_model import is_custom_model
-    from convscope.models.pytorch.zoo import networks
+    from convscope.models.references import is_custom_model
+    from convscope.models.variants.registry import variants
 
-    if name not in networks or is_custom_model(model):
+    if name not in variants or is_custom_model(model):
         return
     table = Table(box=None, show_header=False)
-    for heading, text in facts(networks[name].spec):
+    for heading, text in facts(variants[name].spec):
         table.add_row(heading, text)
     console().print(table)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from convscope.commands.output import program, write_out
+from convscope.commands.output import current_names, program, write_out
+from convscope.commands.terminal import Terminal
 
 if TYPE_CHECKING:
     from convscope.core.config import RunConfig
@@ -60,9 +62,7 @@ class TrainOptions:
     """One setting, such as --set train.lr=0.05; may be given again and again."""
 
     check: Literal["lr", "overfit"] | None = None
-    """Train nothing: look for a learning rate (lr), or see whether one batch can be learnt by heart
-    (overfit).
-    """
+    """Train nothing: look for a learning rate (lr), or see whether one batch can be memorised (overfit)."""
 
 
 def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) -> None:
@@ -85,68 +85,86 @@ def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) ->
     elif options.seeds != 1:
         from convscope.experiments.repeat import repeat
 
-        repeated = repeat(config, options.seeds, out=options.out, resume=options.resume)
+        repeated = repeat(config, options.seeds, out=options.out, resume=options.resume, observer=Terminal())
         for run in repeated.runs:
             _result(run)
         if len(repeated.runs) == options.seeds:
-            mean, deviation = repeated.spread()
+            accuracy = repeated.mean_std()
             write_out(
-                f"\n{options.seeds} seeds: test accuracy {mean:.2%} ± {deviation:.2%} (mean ± standard "
-                f"deviation)"
+                f"\n{options.seeds} seeds: test accuracy {accuracy.mean:.2%} ± {accuracy.sd or 0:.2%} "
+                "(mean ± standard deviation)"
             )
     else:
         from convscope.training.train import train_run
 
-        _result(train_run(config, out=options.out, resume=options.resume))
+        _result(train_run(config, out=options.out, resume=options.resume, observer=Terminal()))
 
 
 def configuration(data: str | None, options: TrainOptions) -> RunConfig:
     """Defaults, recipe, TOML file, options and `--set`, each over the one before."""
-    from convscope.core.config import RunConfig, parse_settings, read_toml
+    from convscope.core.config import RunConfig
+    from convscope.core.settings import parse_settings, read_toml
     from convscope.recipes import recipes
 
     config = RunConfig()
     if options.recipe:
         config = recipes[options.recipe].config
         write_out(recipes[options.recipe].promise)
-    config = config.merge(read_toml(options.config) if options.config else {})
-    words = {
-        "data.source": data,
-        "model.name": options.model,
-        "transfer.pretrained": options.pretrained,
-        "transfer.mode": options.mode,
-        "train.epochs": options.epochs,
-        "seed": options.seed,
+    asked: dict[str, dict[str, Any]] = {
+        "data": {"source": data},
+        "model": {"name": options.model},
+        "transfer": {"pretrained": options.pretrained, "mode": options.mode},
+        "train": {"epochs": options.epochs},
     }
-    for key, value in words.items():
-        if value is not None:
-            section, _, name = key.rpartition(".")
-            config = config.merge({section: {name: value}} if section else {name: value})
-    return config.merge(parse_settings(list(options.settings)))
+    layers: tuple[dict[str, Any], ...] = (
+        read_toml(options.config) if options.config else {},
+        {section: _given(values) for section, values in asked.items()},
+        _given({"seed": options.seed}),
+        parse_settings(list(options.settings)),
+    )
+    for layer in layers:
+        config = config.merge(current_names(layer))
+    return config
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _result(run: Run) -> None:
-    words = program()
-    if "test" in run.metrics:
-        test = run.metrics["test"]
+    test, validation = run.metrics.test, run.metrics.validation
+    if test is not None:
         write_out(
-            f"\ntest accuracy {test['top1']:.2%}   macro-F1 {test['macro_f1']:.3f}   loss "
-            f"{test['loss']:.3f}\n"
+            f"\n{_figures(test)}\n"
             f"{_unknown(test.get('selective', {}))}"
             f"run folder    {run.folder}\n"
-            f"next          {words} evaluate {shlex.quote(str(run.folder))}"
+            f"next          {program()} evaluate {shlex.quote(str(run.folder))}"
         )
-    elif "validation" in run.metrics:
+    elif validation is not None:
         write_out(
-            f"\nstopped with validation accuracy {run.metrics['validation']['top1']:.2%}; run folder "
-            f"{run.folder}; "
+            f"\nstopped with validation {_score(validation)}; run folder {run.folder}; "
             "go on with the same words and --resume"
         )
     if run.status == "interrupted":
         raise KeyboardInterrupt  # what was reached is kept; the exit code says that it is not all
 
 
-def _unknown(selective: dict[str, Any]) -> str:
+def _figures(test: Mapping[str, Any]) -> str:
+    """The figures of a test split in a line; of other tasks than classification every number."""
+    if "top1" in test:
+        return f"test {_score(test)}   macro-F1 {test['macro_f1']:.3f}   loss {test['loss']:.3f}"
+    return "test " + "   ".join(
+        f"{name} {value:.4g}" for name, value in test.items() if isinstance(value, float)
+    )
+
+
+def _score(figures: Mapping[str, Any]) -> str:
+    if "top1" in figures:
+        return f"accuracy {figures['top1']:.2%}"
+    return next((f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float)), "")
+
+
+def _unknown(selective: Mapping[str, Any]) -> str:
     """The line about *unknown*; none where every answer stands, and for a run from before there was a
     threshold.
 

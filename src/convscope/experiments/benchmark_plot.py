@@ -1,44 +1,71 @@
-"""A benchmark on one picture: parameters against accuracy, with the answering rate as the area of each
-marker.
-"""
+"""A benchmark as a chart: parameters against accuracy, with the throughput as the area of each marker."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convscope.core.plotting import COLOURS, DPI, label_axes, new_figure, save_figure
 from convscope.experiments.benchmark import BenchmarkEntry
-from convscope.experiments.label_placement import place_labels
 from convscope.models.spec_text import short_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Annotation
 
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, bottom, right and top in pixels."""
+Point: TypeAlias = tuple[float, float]
+
+FIGURES = {"parameters", "test_accuracy", "throughput"}
 LARGEST = 30.0
 """Diameter of the fastest network's marker in points; at half of that, a network is a quarter as fast."""
 PIXELS = DPI / 72  # a point
 BESIDE = 16.0
 """Pixels from a marker up to which its name needs no line to it."""
 
+# 11 gaps × 16 directions are 176 positions a name; the steps grow, since far positions need no precision.
+GAPS = (4.0, 14.0, 28.0, 46.0, 70.0, 100.0, 140.0, 190.0, 250.0, 320.0, 400.0)
+# Right of the point first, then left, above and below, then between them: in degrees against the clock.
+DIRECTIONS = (0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245)
+# The costs of a pixel of overlap: with another name or beyond the frame, with an error bar, with a disc; and
+# of a pixel between a name and its point.
+NAME, BAR, DISC, GAP = 50.0, 3.0, 0.2, 0.7
+
+
+@dataclass(frozen=True)
+class _Marker:
+    """A network on the chart: `x` parameters, `y` and `deviation` in % of the test images."""
+
+    name: str
+    x: float
+    y: float
+    deviation: float
+    diameter: float
+
 
 def benchmark_figure(entries: Sequence[BenchmarkEntry], path: Path | str, *, title: str) -> Path:
-    """Draw the networks that have figures; those that have not are named under the title.
+    """Draw the networks that have all of `FIGURES`, and name the others under the title.
 
-    Needed of each are the figures parameters, test_accuracy and throughput. Bars are the standard deviation
-    over the seeds, where there are several.
+    Error bars are the standard deviation over the seeds, where there are several.
+
+    Args:
+        entries: any number of networks.
+        path: of the PNG file.
+        title: one line.
+
+    Returns:
+        `path`, of the file that was written.
     """
-    drawn = [e for e in entries if {"parameters", "test_accuracy", "throughput"} <= e.figures.keys()]
+    drawn = [entry for entry in entries if entry.figures.keys() >= FIGURES]
     figure = new_figure(8, 5.2)
     axes = figure.subplots()
-    left_out = ", ".join(_plain(e.name) for e in entries if e not in drawn)
-    axes.set_title(
-        _plain(title) + (f"\nwithout {left_out}, which gave no figures" if left_out else ""), fontsize=10
-    )
+    left_out = ", ".join(entry.name for entry in entries if entry not in drawn)
+    note = f"\nwithout {left_out}, which gave no figures" if left_out else ""
+    axes.set_title(_plain(title + note), fontsize=10)
     label_axes(axes, "parameters (logarithmic)", "test accuracy, %")
     if drawn:
         _draw(figure, axes, drawn)
@@ -48,66 +75,128 @@ def benchmark_figure(entries: Sequence[BenchmarkEntry], path: Path | str, *, tit
     return save_figure(figure, path)
 
 
-def _draw(figure: Figure, axes: Axes, drawn: Sequence[BenchmarkEntry]) -> None:
-    places = [(e.figures["parameters"].mean, 100 * e.figures["test_accuracy"].mean) for e in drawn]
-    deviations = [100 * (e.figures["test_accuracy"].sd or 0.0) for e in drawn]
-    rates = [e.figures["throughput"].mean for e in drawn]
-    diameters = [LARGEST * math.sqrt(rate / max(rates)) for rate in rates]
-    for number, ((x, y), deviation, diameter) in enumerate(zip(places, deviations, diameters, strict=True)):
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(x, y, "o", markersize=diameter, color=colour, alpha=0.35, markeredgewidth=0)
-        # A dot for every network: the area of a slow one would be too small to be seen.
-        axes.errorbar(x, y, deviation or None, fmt="o", markersize=3, color=colour, capsize=3, elinewidth=1.2)
-    _limit(
-        axes,
-        [x for x, _ in places],
-        [y + s * d for (_, y), d in zip(places, deviations, strict=True) for s in (-1, 1)],
-    )
-    _legend(figure, rates)
-    _name(figure, axes, [e.name for e in drawn], places=places, deviations=deviations, diameters=diameters)
+def place_labels(
+    points: Sequence[Point],
+    radii: Sequence[float],
+    sizes: Sequence[Point],
+    *,
+    bars: Sequence[Box],
+    frame: Box,
+) -> list[Box]:
+    """Place a name beside each of n points, so that names cover neither each other nor the points.
 
+    One name after the other takes the position that costs least beside what is there already: near its point
+    is cheap, over another name very dear. The same input gives the same positions. Everything is in pixels.
 
-def _limit(axes: Axes, xs: Sequence[float], ys: Sequence[float]) -> None:
-    """Room around the points, and ticks as people write counts; at least an octave and a point of
-    accuracy.
+    Args:
+        points: (x, y) of the n points.
+        radii: n, of the discs around them.
+        sizes: n widths and heights of the names.
+        bars: boxes that names should leave open, such as error bars.
+        frame: the box that everything should lie in.
+
+    Returns:
+        The n boxes of the names, in their order.
+
+    >>> place_labels([(50, 50)], [10], [(20, 8)], bars=[], frame=(0, 0, 100, 100))
+    [(64.0, 46.0, 84.0, 54.0)]
     """
+    discs = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(points, radii, strict=True)]
+    placed: list[Box] = []
+
+    def cost(candidate: tuple[float, Box]) -> float:
+        gap, box = candidate
+        outside = _overlap(box, [box]) - _overlap(box, [frame])
+        covered = NAME * (outside + _overlap(box, placed)) + BAR * _overlap(box, bars)
+        return covered + DISC * _overlap(box, discs) + GAP * gap
+
+    # Greedy, 176 positions a name: the best arrangement of n names would be one of 176 to the power of n.
+    for point, radius, size in zip(points, radii, sizes, strict=True):
+        # Of equal costs min keeps the first, so that the result does not depend on the machine.
+        placed.append(min(_candidates(point, radius, size), key=cost)[1])
+    return placed
+
+
+def _candidates(point: Point, radius: float, size: Point) -> Iterator[tuple[float, Box]]:
+    """Boxes around a point, the nearest first: the nearest side or corner of a box is `gap` from the disc."""
+    (x, y), (width, height) = point, size
+    for gap in GAPS:
+        for degrees in DIRECTIONS:
+            cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+            left = x + (radius + gap) * cosine + width / 2 * (_sign(cosine) - 1)
+            bottom = y + (radius + gap) * sine + height / 2 * (_sign(sine) - 1)
+            yield gap, (left, bottom, left + width, bottom + height)
+
+
+def _sign(value: float) -> int:
+    # cos(90°) is 6e-17 in floating point; there the box has to be centred.
+    return 0 if abs(value) < 1e-9 else int(math.copysign(1, value))
+
+
+def _overlap(box: Box, others: Sequence[Box]) -> float:
+    """The areas that a box has in common with each of the others, added up, in square pixels."""
+    a, b, c, d = box
+    return sum(max(0.0, min(c, e[2]) - max(a, e[0])) * max(0.0, min(d, e[3]) - max(b, e[1])) for e in others)
+
+
+def _draw(figure: Figure, axes: Axes, entries: Sequence[BenchmarkEntry]) -> None:
+    fastest = max(entry.figures["throughput"].mean for entry in entries)
+    markers = [_marker(entry, fastest) for entry in entries]
+    for number, marker in enumerate(markers):
+        colour, at = COLOURS[number % len(COLOURS)], (marker.x, marker.y)
+        # Transparent: the discs of networks of similar size overlap.
+        axes.plot(*at, "o", markersize=marker.diameter, color=colour, alpha=0.35, markeredgewidth=0)
+        # A dot for every network: the area of a slow one would be too small to be seen.
+        dot: dict[str, Any] = {"fmt": "o", "markersize": 3, "color": colour, "capsize": 3, "elinewidth": 1.2}
+        # None for one seed: an error bar of length 0 would claim that the seeds agree.
+        axes.errorbar(*at, marker.deviation or None, **dot)
+    # Limits come before names, whose positions in pixels depend on them.
+    _limit(axes, markers)
+    _legend(figure, fastest)
+    _write_names(figure, axes, markers)
+
+
+def _marker(entry: BenchmarkEntry, fastest: float) -> _Marker:
+    accuracy = entry.figures["test_accuracy"]
+    # The eye compares areas, so that the diameter goes by the root.
+    diameter = LARGEST * math.sqrt(entry.figures["throughput"].mean / fastest)
+    x, y, deviation = entry.figures["parameters"].mean, 100 * accuracy.mean, 100 * (accuracy.sd or 0.0)
+    return _Marker(_plain(entry.name), x, y, deviation, diameter)
+
+
+def _limit(axes: Axes, markers: Sequence[_Marker]) -> None:
+    """Leave room around the points; the axes have at least an octave and a point of accuracy."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    low, high = min(xs) / 1.6, max(xs) * 1.6
+    # A factor and not a sum: on a logarithmic axis it leaves the same room on both sides.
+    low, high = min(m.x for m in markers) / 1.6, max(m.x for m in markers) * 1.6
+    # Beyond about 2.5 decades the numbers 2 and 5 of each decade would collide with the next.
     steps = (1.0,) if high / low > 300 else (1.0, 2.0, 5.0)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(LogLocator(subs=steps))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda count, _: short_count(count).replace(".00", "").replace(".0", ""))
-    )
-    margin = max(0.15 * (max(ys) - min(ys)), 0.5)
-    axes.set_ylim(min(ys) - margin, max(ys) + margin)
+    short = FuncFormatter(lambda count, _: short_count(count).replace(".00", "").replace(".0", ""))
+    axes.xaxis.set_major_formatter(short)
+    bottom, top = min(m.y - m.deviation for m in markers), max(m.y + m.deviation for m in markers)
+    # At least 0.5: with one network the axis would have no height.
+    margin = max(0.15 * (top - bottom), 0.5)
+    axes.set_ylim(bottom - margin, top + margin)
 
 
-def _legend(figure: Figure, rates: Sequence[float]) -> None:
+def _legend(figure: Figure, fastest: float) -> None:
     """Discs with the rates that they stand for: a round one near the fastest, a fifth and a twenty-fifth."""
     from matplotlib.lines import Line2D
 
-    fastest = max(rates)
-    shown = [_round(fastest / share) for share in (1, 5, 25)]
     discs = [
         Line2D([], [], linestyle="", marker="o", color="#666666", alpha=0.5, markeredgewidth=0,
                markersize=LARGEST * math.sqrt(rate / fastest), label=f"{rate:,.0f}")
-        for rate in shown
+        for rate in (_round(fastest / part) for part in (1, 5, 25))
     ]  # fmt: skip
-    title = "area:\nimages\nanswered\na second"
+    style: dict[str, Any] = {"title": "area:\nthroughput,\nimages/s", "fontsize": 9, "title_fontsize": 9}
     space = {"labelspacing": 1.6, "handletextpad": 1.4, "borderpad": 1.2}
-    figure.legend(
-        handles=discs,
-        title=title,
-        loc="outside right upper",
-        frameon=False,
-        fontsize=9,
-        title_fontsize=9,
-        **space,
-    )
+    # "outside" works with the constrained layout only, which makes room for the legend.
+    figure.legend(handles=discs, loc="outside right upper", frameon=False, **style, **space)
 
 
 def _round(rate: float) -> float:
@@ -117,53 +206,39 @@ def _round(rate: float) -> float:
     (500.0, 1000.0, 0.2)
     """
     power = 10.0 ** math.floor(math.log10(rate))
+    # 1 always counts: the logarithm may round up, and then even the power is above the rate.
     return max(power * step for step in (1, 2, 5) if step == 1 or power * step <= rate)
 
 
-def _name(
-    figure: Figure,
-    axes: Axes,
-    names: Sequence[str],
-    *,
-    places: Sequence[tuple[float, float]],
-    deviations: Sequence[float],
-    diameters: Sequence[float],
-) -> None:
-    """Write the names beside their points, with a line to those that had to go farther away."""
+def _write_names(figure: Figure, axes: Axes, markers: Sequence[_Marker]) -> None:
+    """Write the names beside their points, with a line to those that are farther away."""
     line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-    labels: list[Annotation] = [
-        axes.annotate(
-            _plain(name),
-            place,
-            (0, 0),
-            textcoords="offset points",
-            va="bottom",
-            fontsize=9,
-            in_layout=False,
-            arrowprops=line,
-        )
-        for name, place in zip(names, places, strict=True)
-    ]
-    figure.draw_without_rendering()  # from here on it is settled where each point lies
-    points, tops = (
-        [(float(x), float(y)) for x, y in axes.transData.transform(where)]
-        for where in (
-            places,
-            [(x, y + deviation) for (x, y), deviation in zip(places, deviations, strict=True)],
-        )
-    )
-    marks = [(x - 5, 2 * y - top - 5, x + 5, top + 5) for (x, y), (_, top) in zip(points, tops, strict=True)]
+    # in_layout False: the layout would shrink the axes to make room for names that then move.
+    style: dict[str, Any] = {"va": "bottom", "fontsize": 9, "in_layout": False, "arrowprops": line}
+    labels = [axes.annotate(m.name, (m.x, m.y), (0, 0), textcoords="offset points", **style) for m in markers]
+    # The layout moves the axes, so that pixels are known only after it.
+    figure.draw_without_rendering()
+    points = [_pixels(axes, m.x, m.y) for m in markers]
+    tops = [_pixels(axes, m.x, m.y + m.deviation)[1] for m in markers]
+    # The accuracy axis is linear, so that the lower end mirrors the upper one.
+    bars = [(x - 5, 2 * y - top - 5, x + 5, top + 5) for (x, y), top in zip(points, tops, strict=True)]
     sizes = [(box.width, box.height) for box in (label.get_window_extent() for label in labels)]
-    radii = [max(diameter / 2 * PIXELS, 6.0) for diameter in diameters]
+    # At least 6 pixels, since the caps of an error bar reach 3 points to each side.
+    radii = [max(m.diameter / 2 * PIXELS, 6.0) for m in markers]
     left, bottom, right, top = axes.get_window_extent().extents
-    boxes = place_labels(points, radii, sizes, marks=marks, frame=(left, bottom, right, top))
+    boxes = place_labels(points, radii, sizes, bars=bars, frame=(left, bottom, right, top))
     for label, (x, y), radius, box in zip(labels, points, radii, boxes, strict=True):
         label.set_position(((box[0] - x) / PIXELS, (box[1] - y) / PIXELS))
-        way = math.hypot(max(box[0] - x, 0, x - box[2]), max(box[1] - y, 0, y - box[3])) - radius
+        distance = math.hypot(max(box[0] - x, 0, x - box[2]), max(box[1] - y, 0, y - box[3])) - radius
         if label.arrow_patch is not None:
-            label.arrow_patch.set_visible(way > BESIDE)
+            label.arrow_patch.set_visible(distance > BESIDE)
+
+
+def _pixels(axes: Axes, x: float, y: float) -> Point:
+    across, up = axes.transData.transform((x, y))
+    return float(across), float(up)
 
 
 def _plain(text: str) -> str:
-    """Text in which $ is no formula."""
+    """Text in which $ does not begin a formula."""
     return text.replace("$", r"\$")

@@ -10,21 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from convscope.core.config import ModelConfig, RunConfig
-from convscope.core.errors import ShapeError, UserError
+from convscope.core.errors import ShapeError, UserError, unknown_name
 from convscope.core.provenance import command, hardware, now, versions
-from convscope.core.run.display import Display
+from convscope.core.resolved_config import ResolvedConfig
 from convscope.core.run.folder import ARTIFACTS, run_name
-from convscope.data.source import Source, open_source
-from convscope.experiments.benchmark import PICTURE_FILE, Benchmark, BenchmarkEntry
-from convscope.experiments.benchmark_folder import benchmark_folder, benchmark_key, write_report
+from convscope.core.run.progress import Lines, Observer
+from convscope.data.source import Source
+from convscope.experiments.benchmark import (
+    PICTURE_FILE,
+    Benchmark,
+    BenchmarkEntry,
+    benchmark_folder,
+    benchmark_key,
+    write_report,
+)
 from convscope.experiments.benchmark_plot import benchmark_figure
 from convscope.experiments.compare import MeanStd, compare
 from convscope.experiments.measure import conditions, measure
-from convscope.models.pytorch.custom_model import is_custom_model, load_custom_model
-from convscope.models.pytorch.device import choose_device
-from convscope.models.pytorch.zoo import networks
-from convscope.training.defaults import Defaults, choose_defaults, settle
-from convscope.training.train import check_names, train_run
+from convscope.models.references import is_custom_model
+from convscope.models.variants.registry import variants
+from convscope.training.prepare_run import ResolvedRun, resolve_run
+from convscope.training.train import train_run
 
 
 def benchmark_networks(
@@ -33,7 +39,7 @@ def benchmark_networks(
     *,
     seeds: int = 1,
     out: Path | None = None,
-    display: Display | None = None,
+    observer: Observer | None = None,
 ) -> Benchmark:
     """Train each of `models` from scratch with the same settings and epochs, measure it, and write table and
     picture.
@@ -48,47 +54,51 @@ def benchmark_networks(
     `problem`; Ctrl-C ends the benchmark with what was reached, and `interrupted` says so. Raises UserError
     for wrong names and settings, before anything is trained.
 
-    >>> benchmark = benchmark_networks(["lenet5", "simple_cnn"], RunConfig().merge({"train": {"epochs": 1}}))  # doctest: +SKIP
+    >>> config = RunConfig.from_dict({"train": {"epochs": 1}})
+    >>> benchmark = benchmark_networks(["lenet5", "simple_cnn"], config)  # doctest: +SKIP
     >>> benchmark.entries[0].figures["test_accuracy"]  # doctest: +SKIP
     MeanStd(n=1, mean=0.836, sd=None)
     """
-    words = list(dict.fromkeys(models))
-    check_question(words, config := config or RunConfig(), seeds)
-    display = display or Display()
-    source, choice, shared = settle_once(config, display)
-    check_own(words, choice, classes=len(source.open("train").classes))
-    key = benchmark_key(shared, words, source.fingerprint())
+    named = list(dict.fromkeys(models))
+    check_question(named, config := config or RunConfig(), seeds)
+    observer = observer or Lines()
+    run, shared = resolve_once(config, observer)
+    # Before any training: a mistake in the last file would show only after hours.
+    check_custom(named, run)
+    source = run.source
+    key = benchmark_key(shared, named, source.fingerprint())
     folder = benchmark_folder(out or ARTIFACTS / run_name("compare", source.name), key)
     benchmark = Benchmark(
         folder=folder,
         data=source.name,
-        budget=_budget(shared, choice, seeds),
+        budget=_budget(run.config, seeds),
         key=key,
-        speed=conditions(shared, choice.height, choice.width),
+        speed=conditions(shared, run.config.height, run.config.width),
         origin={"command": command(), "date": now(), "hardware": hardware(), "versions": versions()},
         entries=tuple(
-            BenchmarkEntry(name, model) for name, model in zip(short_names(words), words, strict=True)
+            BenchmarkEntry(name, model) for name, model in zip(short_names(named), named, strict=True)
         ),
     )
-    return run_entries(benchmark, shared, source, seeds=seeds, display=display)
+    return run_entries(benchmark, shared, source, seeds=seeds, observer=observer)
 
 
 def run_entries(
-    benchmark: Benchmark, shared: RunConfig, source: Source, *, seeds: int, display: Display
+    benchmark: Benchmark, shared: RunConfig, source: Source, *, seeds: int, observer: Observer
 ) -> Benchmark:
     """Train and measure the entries in their order; what is reached is on disk after every run."""
+    # Before the first run: a later command finds the folder even after a kill.
     write_report(benchmark)
     try:
         for place, entry in enumerate(benchmark.entries, 1):
-            display.say(f"\n{entry.name} ({place} of {len(benchmark.entries)})")
+            observer.say(f"\n{entry.name} ({place} of {len(benchmark.entries)})")
             for newest in _enter(
-                entry, shared, source, folder=benchmark.folder, seeds=seeds, display=display
+                entry, shared, source, folder=benchmark.folder, seeds=seeds, observer=observer
             ):
                 benchmark = benchmark.with_entry(newest)
                 write_report(benchmark)
     except KeyboardInterrupt:
-        display.clear()
         benchmark = replace(benchmark, interrupted=True)
+    # Notes over all runs: the hardware may have changed between two sessions.
     folders = [folder for entry in benchmark.entries for folder in entry.folders]
     benchmark = replace(benchmark, notes=compare(folders).notes if folders else ())
     write_report(benchmark)
@@ -111,6 +121,7 @@ def check_question(models: Sequence[str], config: RunConfig, seeds: int) -> None
         raise UserError(
             "model.name or model.options was given; networks are compared as they are, by their names"
         )
+    # A network with trained weights would have had a larger budget than one without.
     if config.transfer.pretrained or config.transfer.mode not in (None, "scratch"):
         raise UserError(
             "trained weights were asked for, and networks are compared from scratch; train a run with each, "
@@ -118,38 +129,32 @@ def check_question(models: Sequence[str], config: RunConfig, seeds: int) -> None
             "compare the runs without --data"
         )
     for model in models:
-        if not is_custom_model(model) and model not in networks and Path(model).exists():
-            raise UserError(
-                f"{model} is no network; leave --data out to set runs side by side, or name networks"
-            )
-        check_names(replace(config, model=ModelConfig(model)))
-    choose_device(config.train.device)
+        if not is_custom_model(model) and model not in variants:
+            raise _no_network(model)
 
 
-def settle_once(config: RunConfig, display: Display) -> tuple[Source, Defaults, RunConfig]:
-    """The data, what it decides, and the configuration that all networks share, apart from their names.
+def _no_network(name: str) -> UserError:
+    # A path that exists is most likely a run folder.
+    if Path(name).exists():
+        return UserError(f"{name} is no network; leave --data out to set runs side by side, or name networks")
+    return unknown_name("network", name, variants)
+
+
+def resolve_once(config: RunConfig, observer: Observer) -> tuple[ResolvedRun, RunConfig]:
+    """What the data decide, and the configuration that all networks share, apart from their names.
 
     The learning rate stays open unless it is given: each network is trained at the one that its spec names.
     """
-    config = config.merge({"transfer": {"mode": "scratch"}})
-    source = open_source(
-        config.data.source, progress=lambda done, total: display.work("download", done, total)
-    )
-    display.clear()
-    choice = choose_defaults(config, source.open("train"))
-    shared = settle(config, choice, source)
-    return source, choice, shared.merge({"train": {"lr": config.train.lr}})
+    run = resolve_run(config.merge({"transfer": {"mode": "scratch"}}), observer=observer)
+    shared = RunConfig.from_dict(run.config.to_dict())
+    return run, shared.merge({"train": {"lr": config.train.lr}})
 
 
-def check_own(models: Sequence[str], choice: Defaults, *, classes: int) -> None:
-    """Run the files of one's own networks: UserError for a wrong file or class. What does not fit is said
-    later.
-    """
+def check_custom(models: Sequence[str], run: ResolvedRun) -> None:
+    """Run the files of custom models: UserError for a wrong file or class; a wrong shape is said later."""
     for model in filter(is_custom_model, models):
         with suppress(ShapeError):
-            load_custom_model(
-                model, input_shape=(choice.channels, choice.height, choice.width), classes=classes
-            )
+            run.engine.build(replace(run.spec, name=model, options={}), run.initialisation, model)
 
 
 def short_names(models: Sequence[str]) -> list[str]:
@@ -164,36 +169,40 @@ def short_names(models: Sequence[str]) -> list[str]:
 
 
 def _enter(
-    entry: BenchmarkEntry, shared: RunConfig, source: Source, *, folder: Path, seeds: int, display: Display
+    entry: BenchmarkEntry, shared: RunConfig, source: Source, *, folder: Path, seeds: int, observer: Observer
 ) -> Iterator[BenchmarkEntry]:
     """The entry after each of its runs, measured once; where one goes wrong, with the problem."""
     config = replace(shared, model=ModelConfig(entry.model))
-    base = folder / run_name("torch", entry.name, source.name)
+    base = folder / run_name(shared.engine, entry.name, source.name)
     measured: dict[str, MeanStd] = {}
     try:
         for number in range(seeds):
             seeded = replace(config, seed=config.seed + number)
-            run = train_run(seeded, out=base, resume=True, series=True, display=display)
+            run = train_run(seeded, out=base, resume=True, series=True, observer=observer)
+            # Ctrl-C ends one run in good order; without this the next seed would start.
             if run.status == "interrupted":
                 raise KeyboardInterrupt
-            measured = measured or measure(run.folder, seeded, source, display=display)
+            # Neither work nor throughput depends on the seed, so that one measurement is enough.
+            measured = measured or measure(run.folder, seeded, source, observer=observer)
             folders = (*entry.folders, run.folder)
+            # The first group is the only one: the runs differ in the seed alone.
             figures = {**compare(folders).groups[0].figures, **measured}
             entry = replace(entry, folders=folders, figures=figures)
             yield entry
     except Exception as problem:  # whatever the code of a network raises must not cost the others their turn
+        # A wrong setting would stop every network; a wrong image size concerns this one alone.
         if isinstance(problem, UserError) and not isinstance(problem, ShapeError):
             raise
-        display.clear()
+        # The first line alone: errors of torch may have many, and the report has room for one.
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-        display.say(f"{entry.name} failed: {reason}")
+        observer.say(f"{entry.name} failed: {reason}")
         yield replace(entry, problem=reason)
 
 
-def _budget(config: RunConfig, choice: Defaults, seeds: int) -> str:
+def _budget(config: ResolvedConfig, seeds: int) -> str:
     def several(count: int | None, what: str) -> str:
         return f"{count} {what}{'s' * (count != 1)}"
 
     epochs = several(config.train.epochs, "epoch")
-    shape = f"{choice.height}×{choice.width}×{choice.channels}"
+    shape = f"{config.height}×{config.width}×{config.data.channels}"
     return f"{shape}, {epochs} from scratch, {several(seeds, 'seed')}"

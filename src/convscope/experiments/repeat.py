@@ -1,14 +1,14 @@
-"""The same run with several seeds: one number is an anecdote."""
+"""The same run with several seeds: one number is an anecdote, mean ± standard deviation a figure."""
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Observer
+from convscope.experiments.compare import MeanStd
 from convscope.training.finalise import Run
 from convscope.training.train import train_run
 
@@ -19,16 +19,21 @@ class Repeated:
 
     runs: tuple[Run, ...]
 
-    def spread(self, split: str = "test", figure: str = "top1") -> tuple[float, float]:
-        """Mean and sample standard deviation of a figure over the runs that have it; with one run the
-        deviation is 0.
+    def mean_std(self, split: str = "test", figure: str = "top1") -> MeanStd:
+        """A figure over the runs that have it.
 
-        Raises UserError where no run has it, since none came to its end.
+        Args:
+            split: "test" or "validation".
+            figure: the name of a metric.
+
+        Raises:
+            UserError: where no run has it, since none came to its end.
         """
-        values = [run.metrics[split][figure] for run in self.runs if split in run.metrics]
+        splits = [getattr(run.metrics, split) for run in self.runs]
+        values = [figures[figure] for figures in splits if figures is not None]
         if not values:
             raise UserError(f"no run has {split} figures yet; go on with --resume")
-        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+        return MeanStd.of(values)
 
 
 def repeat(
@@ -37,20 +42,31 @@ def repeat(
     *,
     out: Path | None = None,
     resume: bool = False,
-    display: Display | None = None,
+    observer: Observer | None = None,
 ) -> Repeated:
-    """Train with `seeds` seeds: that of `config` and those that follow it. A run that was interrupted ends
-    the series.
+    """Train with `seeds` seeds: that of `config` and those that follow it.
 
-    With `out`, the runs go to `out`, `out-2`, …. Raises UserError for fewer than one seed.
+    A run that was interrupted ends the series.
+
+    Args:
+        config: of all runs.
+        seeds: how many, 1 or more.
+        out: the folder of the first run; the others go to `out-2`, ….
+        resume: go on with the runs that are there, as `train_run` does.
+        observer: is told how every run goes.
+
+    Raises:
+        UserError: for fewer than one seed, and for what `train_run` refuses.
     """
     if seeds < 1:
         raise UserError(f"--seeds {seeds} was given; give 1 or more")
     runs = []
     for number in range(seeds):
+        # Consecutive seeds: a longer series begins with the runs of a shorter one.
         seeded = replace(config, seed=config.seed + number)
-        run = train_run(seeded, out=out, resume=resume, series=True, display=display)
+        run = train_run(seeded, out=out, resume=resume, series=True, observer=observer)
         runs.append(run)
+        # Ctrl-C is meant for the series, not for one seed.
         if run.status == "interrupted":
             break
     return Repeated(tuple(runs))

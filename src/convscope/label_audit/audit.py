@@ -15,28 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.core.atomic import write_json, write_text
-from convscope.core.config import RunConfig, current_settings, flat
+from convscope.core.config import RunConfig
 from convscope.core.decision import Decision
 from convscope.core.errors import UserError
 from convscope.core.plotting import save_figure
 from convscope.core.provenance import command, hardware, now, versions
-from convscope.core.run.display import Display
+from convscope.core.resolved_config import ResolvedConfig
 from convscope.core.run.folder import ARTIFACTS, locked, new_folder, run_name, runs_of
+from convscope.core.run.progress import Lines, Observer, Silent
+from convscope.core.settings import current_settings, flat
+from convscope.data.prepare_data import PreparedData, measured, say_unreadable
 from convscope.data.preparing.prepared_split import PreparedSplit, prepare_split
-from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.scanning.scan import scan_or_load_cached
 from convscope.data.scanning.scan_report import ScanReport
 from convscope.data.source import Source
 from convscope.label_audit.confident_learning import confident_learning
-from convscope.label_audit.label_conflicts import find_conflicts
-from convscope.label_audit.label_report import LabelReport, named_issues
+from convscope.label_audit.label_report import LabelReport, find_conflicts, named_issues
 from convscope.label_audit.label_sheet import label_sheet, sheet_rows
 from convscope.label_audit.out_of_fold import assign_folds, out_of_fold
-from convscope.models.pytorch.custom_model import is_custom_model
-from convscope.training.defaults import Defaults, settle
-from convscope.training.prepare_data import PreparedData, say_unreadable, with_statistics
-from convscope.training.pytorch.assemble import choose_compute
-from convscope.training.train import open_data
+from convscope.models.references import is_custom_model
+from convscope.training.prepare_run import ResolvedRun, announce, resolve_run
 
 Split = Literal["train", "validation", "test"]
 
@@ -45,6 +43,7 @@ EPOCHS = 4
 """For a network from scratch, where nobody said how many. Of Fashion-MNIST with 5 % of its labels changed, 2,
 4 and 8 epochs listed 90.7, 91.4 and 92.1 % of these, and 63, 70 and 70 % of the list were such (two of five
 folds)."""
+# Every image gets a prediction, so that none is held out, quarantined or withheld as uncertain.
 WITHOUT_EFFECT = (
     "data.validation",
     "data.test",
@@ -77,12 +76,13 @@ def find_label_issues(
     Raises UserError for what cannot be done as asked, and DivergedError for a loss that is not a number.
 
     >>> report = find_label_issues("./photos")  # doctest: +SKIP
-    >>> report.doubtful[0].name, report.doubtful[0].suggested  # doctest: +SKIP
+    >>> report.issues[0].name, report.issues[0].suggested  # doctest: +SKIP
     ('glass/glass12.jpg', 'plastic')
     """
     changes: dict[str, Any] = {"data": {"source": str(data)}} | ({} if seed is None else {"seed": seed})
     config = (config or RunConfig()).merge(changes)
-    return check_labels(config, split=split, folds=folds, top=top, out=out, display=Display(quiet=quiet))
+    observer = Silent() if quiet else Lines()
+    return check_labels(config, split=split, folds=folds, top=top, out=out, observer=observer)
 
 
 def check_labels(
@@ -92,87 +92,81 @@ def check_labels(
     folds: int = 5,
     top: int = 40,
     out: str | Path | None = None,
-    display: Display | None = None,
+    observer: Observer | None = None,
 ) -> LabelReport:
     """`find_label_issues` for a whole configuration."""
+    # 400 images are a sheet of 8 × 50, which is about 14,600 pixels tall.
     if not 1 <= top <= 400:
         raise UserError(f"--top {top} was given; the sheet shows 1 to 400 images, labels.csv has all of them")
-    display = display or Display()
-    with display:
+    observer = observer or Lines()
+    with observer:
         idle = [
             key for key in WITHOUT_EFFECT if flat(config.to_dict())[key] != flat(RunConfig().to_dict())[key]
         ]
         if idle:
-            display.say(
-                f"note: nothing comes of {', '.join(idle)}: every image that can be read is looked at"
-            )
-        source, choice = open_data(config, display)
-        if choice.start.mode == "scratch":
-            config = config.merge({"train": {"epochs": config.train.epochs or EPOCHS}})
-        config = settle(config, choice, source)
-        compute = choose_compute(config, None, display)
-        prepared = _every_image(source, choice, config, split=split, display=display)
-        part = prepared.train
-        report = scan_or_load_cached(source, progress=lambda done, total: display.work("scan", done, total))
-        display.clear()
+            observer.say(f"note: {', '.join(idle)}: no effect, since every image that can be read is checked")
+        run = resolve_run(config, observer=observer)
+        announce(run, observer)
+        # The given configuration decides: the resolved one has filled in a number of epochs.
+        if config.train.epochs is None and run.config.transfer.mode == "scratch":
+            train = replace(run.config.train, epochs=EPOCHS)
+            run = replace(run, config=replace(run.config, train=train))
+        environment = run.engine.environment(run.config, observer)
+        source = run.source
+        data = _every_image(run, split=split, observer=observer)
+        # Before the folds are assigned, since duplicates have to share one.
+        report = scan_or_load_cached(source, progress=observer.progress)
         fold_of = assign_folds(
-            part.targets, part.names, folds=folds, seed=config.seed, groups=report.groups()
+            data.train.targets, data.train.names, folds=folds, seed=config.seed, groups=report.groups()
         )
-        key = _key(config, source, split=split, folds=folds)
+        key = _key(run.config, source, split=split, folds=folds)
         folder = _folder(Path(out) if out else ARTIFACTS / run_name("labels", source.name), key)
+        # Two audits in one folder would overwrite each other's folds.
         with locked(folder):
+            # Before training: by this file a later call finds an interrupted audit and its finished folds.
             write_json(folder / KEY_FILE, key)
-            logits = out_of_fold(
-                config,
-                prepared,
-                choice.start,
-                fold_of=fold_of,
-                compute=compute,
-                folder=folder,
-                display=display,
-            )
-            found = _find_issues(source, prepared, logits, scanned=report, split=split, folder=folder)
-            found = replace(found, origin=_origin(key, compute.environment()))
-            _write(found, part, top)
+            logits = out_of_fold(run.plan(data, folder, observer), run.engine, fold_of)
+            found = _find_issues(source, data, logits, scanned=report, split=split, folder=folder)
+            found = replace(found, origin=_origin(key, environment))
+            _write(found, data.train, top)
     return found
 
 
-def _every_image(
-    source: Source, choice: Defaults, config: RunConfig, *, split: Split, display: Display
-) -> PreparedData:
+def _every_image(run: ResolvedRun, *, split: Split, observer: Observer) -> PreparedData:
     """Every readable image of a split as what there is to train on, with statistics that ask for no label."""
-    shape = Preprocess(choice.channels, choice.height, choice.width, config.data.resize)
-    opened = source.open(split)
-    part = prepare_split(opened, shape, progress=lambda done, total: display.work("decode", done, total))
-    display.clear()
+    opened = run.source.open(split)
+    part = prepare_split(opened, run.preprocess, what="decode", progress=observer.progress)
     for note in part.whole.notes:
-        display.say(f"note: {note}")
-    say_unreadable(part.failed, display)
+        observer.say(f"note: {note}")
+    say_unreadable(part.failed, observer.say)
     return PreparedData(
-        source=source,
-        preprocess=with_statistics(shape, part, config.data, weights=choice.start.weights),
+        source=run.source,
+        preprocess=measured(run.preprocess, part, run.config.data),
         train=part,
+        # Placeholders, until each fold puts its held-out images there.
         validation=part,
         test=lambda: part,
-        classes=tuple(opened.classes),
+        names=tuple(opened.classes),
     )
 
 
 def _find_issues(
     source: Source,
-    prepared: PreparedData,
+    data: PreparedData,
     logits: NDArray[np.float32],
     *,
     scanned: ScanReport,
     split: Split,
     folder: Path,
 ) -> LabelReport:
-    part, classes = prepared.train, prepared.classes
+    part, classes = data.train, data.names
+    # Temperature 1: a fitted temperature would depend on the labels that are in doubt.
     probabilities = Decision().probabilities(logits)
-    trouble = confident_learning(probabilities, part.targets)
+    evidence = confident_learning(probabilities, part.targets)
     conflicts = find_conflicts(source, scanned, part.names, probabilities=probabilities)
+    # Images of conflicts are certain; among the estimates they would be listed twice.
     certain = {name for conflict in conflicts for name in conflict.names}
-    doubtful = [row for row in named_issues(trouble, part.names, classes) if row.name not in certain]
+    issues = named_issues(evidence.issues, part.names, classes)
     return LabelReport(
         data=source.name,
         kind=source.kind,
@@ -181,16 +175,17 @@ def _find_issues(
         images=len(part),
         accuracy=float((probabilities.argmax(axis=1) == part.targets).mean()),
         conflicts=conflicts,
-        doubtful=tuple(doubtful),
-        trouble=trouble,
+        issues=tuple(issue for issue in issues if issue.name not in certain),
+        evidence=evidence,
         origin={},
         folder=folder,
     )
 
 
-def _key(config: RunConfig, source: Source, *, split: str, folds: int) -> dict[str, Any]:
+def _key(config: ResolvedConfig, source: Source, *, split: str, folds: int) -> dict[str, Any]:
     """What two checks must agree on to share their folds, as JSON types."""
-    model = config.model.name or ""
+    model = config.model.name
+    # A custom model keeps its name when its code changes, so that the hash of its file decides.
     own = Path(model.rpartition(":")[0]) if is_custom_model(model) else None
     return {
         "settings": flat(config.to_dict()),
@@ -204,8 +199,10 @@ def _key(config: RunConfig, source: Source, *, split: str, folds: int) -> dict[s
 def _folder(base: Path, key: dict[str, Any]) -> Path:
     """The newest of `base`, `base-2`, … that holds a check with this key; else a new one of them."""
     for folder in runs_of(base, KEY_FILE):
+        # A damaged file is no match, and must not stop a new audit.
         with suppress(OSError, ValueError, KeyError, TypeError):
             earlier = json.loads((folder / KEY_FILE).read_text(encoding="utf-8"))
+            # An audit of an earlier version may have older names of settings.
             if earlier | {"settings": current_settings(earlier["settings"])} == key:
                 return folder
     return new_folder(base)
@@ -226,7 +223,8 @@ def _write(report: LabelReport, part: PreparedSplit, top: int) -> None:
     write_json(report.folder / REPORT_FILE, report.to_dict())
     rows = sheet_rows(report, top)
     if rows:
-        images = part.take(np.array([position for position, *_ in rows]))
+        images = part.take(np.array([row.position for row in rows]))
         save_figure(label_sheet(images, rows), report.folder / SHEET_FILE)
     else:
+        # An older sheet would show issues that the table does not list.
         (report.folder / SHEET_FILE).unlink(missing_ok=True)

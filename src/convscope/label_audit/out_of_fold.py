@@ -1,8 +1,7 @@
-"""What networks answer for images that they were not trained on: each image is held out once, with its
-duplicates.
+"""What networks predict for images they were not trained on: each is held out once, with its duplicates.
 
 The images are assigned to k folds. For each fold a network learns from the other folds, as `convscope train`
-would have it learn, and answers for this one. A head on trained features costs the features once, and then k
+would have it learn, and predicts this one. A head on trained features costs the features once, and then k
 heads of seconds.
 """
 
@@ -10,35 +9,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from convscope.core.atomic import write_bytes
-from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Observer, Silent
+from convscope.data.prepare_data import PreparedData
 from convscope.data.preparing.prepared_split import PreparedSplit
 from convscope.data.stratified_split import stratified_split
-from convscope.inference.predict_split import predict_split
-from convscope.models.pytorch.device import seed_everything
-from convscope.models.pytorch.predictor import TorchPredictor
-from convscope.models.pytorch.shapes import eval_mode
+from convscope.training.engine import Plan, TrainingEngine, TrainingSession
 from convscope.training.interrupt import Interrupt
-from convscope.training.prepare_data import PreparedData
-from convscope.training.pytorch.assemble import Compute
-from convscope.training.pytorch.checkpoint import State
-from convscope.training.pytorch.features import features_of
-from convscope.training.pytorch.linear_probe import assemble_on_features
-from convscope.training.pytorch.loop import fit
-from convscope.training.pytorch.transfer import Initialisation
-from convscope.training.train import build_network, start_or_resume
 
 Indices = NDArray[np.int64]
 Logits = NDArray[np.float32]
@@ -49,25 +35,40 @@ FOLD_STREAM = 3  # of random numbers; 0 to 2 hold out test, validation and a fra
 def assign_folds(
     labels: Indices, names: Sequence[str], *, folds: int, seed: int, groups: Mapping[str, int]
 ) -> Indices:
-    """The fold of each of N images, 0 … folds − 1: every class spread evenly, images of one group in one
-    fold.
+    """Stratified group k-fold: every class is in all folds alike, and images of one group are in one fold.
 
-    `groups`: the number of its group for the name of each image that has a double; a double in another fold
-    would give the answer away. An image that is alone in its class is held out from networks that know
-    nothing of that class. UserError for a number of folds that does not fit.
+    An image that is alone in its class is held out from networks that know nothing of that class.
 
-    >>> assign_folds(np.array([0, 0, 1, 1]), ["a", "b", "c", "d"], folds=2, seed=0, groups={"a": 7, "c": 7}).tolist()
+    Args:
+        labels: class indices of N images.
+        names: of the N images.
+        folds: how many, from 2 to half as many as images.
+        seed: decides which image is in which fold.
+        groups: the number of its group for the name of each image that has a duplicate, which in another
+            fold would give the label away.
+
+    Returns:
+        The fold of each image, 0 … folds − 1.
+
+    Raises:
+        UserError: for a number of folds that does not fit.
+
+    >>> labels, groups = np.array([0, 0, 1, 1]), {"a": 7, "c": 7}
+    >>> assign_folds(labels, ["a", "b", "c", "d"], folds=2, seed=0, groups=groups).tolist()
     [0, 1, 0, 1]
     """
     if not 2 <= folds <= len(labels) // 2:
         most = f"give 2 to {len(labels) // 2}" if len(labels) >= 4 else "that takes 4 or more"
         raise UserError(f"{len(labels)} images cannot be divided into {folds} folds; {most}")
+    # Above all group numbers: an image without duplicates is a group of its own.
     free = 1 + max(groups.values(), default=0)
     units = np.array([groups.get(name, free + place) for place, name in enumerate(names)], np.int64)
+    # The last fold is what the others leave, images alone in their class included.
     fold_of = np.full(len(labels), folds - 1)
     rest = np.arange(len(labels))
     for fold in range(folds - 1):
         seeds = (seed, FOLD_STREAM, fold)
+        # 1/5, 1/4, 1/3, 1/2 of what is left are five folds of equal size.
         kept, taken = stratified_split(
             labels[rest], fraction=1 / (folds - fold), seed=seeds, groups=units[rest]
         )
@@ -77,145 +78,81 @@ def assign_folds(
     return fold_of
 
 
-def out_of_fold(
-    config: RunConfig,
-    prepared: PreparedData,
-    start: Initialisation,
-    *,
-    fold_of: Indices,
-    compute: Compute,
-    folder: Path,
-    display: Display,
-) -> Logits:
-    """Logits N×K for the N images of `prepared.train`, each from a network trained on the folds that it is
-    not in.
+def out_of_fold(plan: Plan, engine: TrainingEngine, fold_of: Indices) -> Logits:
+    """Predict each image with a network trained on the folds that it is not in.
 
-    `config` is settled, `fold_of` N as `assign_folds` gives it. The weights are those of the last epoch:
-    choosing the best on the held-out images would be choosing by labels that are in doubt. Each fold's
-    answers are written to `folder` as `fold_<number>.npz` in one step, and a fold whose file is there is not
-    trained again.
+    The weights are those of the last epoch: choosing the best on the held-out images would be choosing by
+    labels that are in doubt. The logits of each fold are written to the plan's folder as `fold_<number>.npz`
+    in one step, and a fold whose file is there is not trained again.
+
+    Args:
+        plan: `data.train` are the N images; the rest of the data is not looked at.
+        engine: trains, and computes once what the folds share.
+        fold_of: N, as `assign_folds` gives it.
+
+    Returns:
+        Logits N×K in the order of the images.
     """
-    part = prepared.train
-    logits = np.empty((len(part), len(prepared.classes)), np.float32)
+    data, observer = plan.data, plan.observer
+    logits = np.empty((len(data.train), len(data.names)), np.float32)
     folds = int(fold_of.max()) + 1
-    learn: Callable[[_Fold], Logits] | None = None
+    start: Callable[[Plan], TrainingSession] | None = None
     for number in range(folds):
         held = np.flatnonzero(fold_of == number)
-        place = folder / f"fold_{number + 1}.npz"
+        place = plan.folder / f"fold_{number + 1}.npz"
+        # A large group of duplicates may leave a fold empty.
         if not held.size:
             continue
         known = _load_cached(place, held)
         if known is None:
-            learn = learn or _learner(config, prepared, start, compute=compute, display=display)
-            known = learn(
-                _Fold(np.flatnonzero(fold_of != number), held, _FoldDisplay(display, number, folds))
+            # Not before a fold is missing: for a linear probe this passes all images through the network.
+            start = start or engine.sessions(plan)
+            kept = np.flatnonzero(fold_of != number)
+            fold = replace(
+                plan, data=_of_fold(data, kept, held), observer=_FoldObserver(observer, number, folds)
             )
+            known = _learn(fold, start)
             _keep(place, held, known)
         logits[held] = known
-    display.clear()
     return logits
 
 
-@dataclass(frozen=True, eq=False)
-class _Fold:
-    """Positions of the images to learn from and of those to answer for, and where progress is shown."""
+def _learn(plan: Plan, start: Callable[[Plan], TrainingSession]) -> Logits:
+    """Train on the training images of a fold, and predict those that were held out."""
+    # Only the logits are kept: the checkpoints of k networks would fill the disk to no use.
+    with tempfile.TemporaryDirectory() as folder:
+        session = start(replace(plan, folder=Path(folder)))
+        # Not entered, so that Ctrl-C raises at once: half a fold is of no use.
+        session.fit(Interrupt())
+        return session.predict_validation()
 
-    learnt: Indices
-    held: Indices
-    display: Display
 
-
-class _FoldDisplay(Display):
+class _FoldObserver(Silent):
     """Shows the steps of one fold as a part of all of them, and keeps to itself what a run would say."""
 
-    def __init__(self, outer: Display, fold: int, folds: int) -> None:
-        super().__init__(quiet=True)
+    def __init__(self, outer: Observer, fold: int, folds: int) -> None:
         self._outer, self._fold, self._folds = outer, fold, folds
 
-    def step(self, place: tuple[int, int], whole: tuple[int, int], figures: dict[str, float]) -> None:  # noqa: ARG002
+    def step(self, place: tuple[int, int], whole: tuple[int, int], figures: Mapping[str, float]) -> None:  # noqa: ARG002
         """Progress over all folds, each as long as this one."""
         (epoch, batch), (epochs, batches) = place, whole
         done = (self._fold * epochs + epoch) * batches + batch
-        self._outer.work(f"fold {self._fold + 1}/{self._folds}", done, self._folds * epochs * batches)
+        self._outer.progress(f"fold {self._fold + 1}/{self._folds}", done, self._folds * epochs * batches)
 
 
-def _learner(
-    config: RunConfig, prepared: PreparedData, start: Initialisation, *, compute: Compute, display: Display
-) -> Callable[[_Fold], Logits]:
-    if start.mode == "probe":
-        return _probe_learner(config, prepared, start, compute=compute, display=display)
-    return lambda fold: _learn_network(config, prepared, start, fold)
+def _of_fold(data: PreparedData, kept: Indices, held: Indices) -> PreparedData:
+    """The images at the positions `kept` to train on, and those at `held` as validation and test."""
 
-
-def _probe_learner(
-    config: RunConfig, prepared: PreparedData, start: Initialisation, *, compute: Compute, display: Display
-) -> Callable[[_Fold], Logits]:
-    """Learns a head for each fold, always from the same first weights, on features that are computed here,
-    once.
-    """
-    height, width, channels = prepared.preprocess.shape
-    seed_everything(config.seed)
-    network, _ = build_network(
-        config, start, config.model.name or "", shape=(channels, height, width), classes=len(prepared.classes)
-    )
-    network.to(device=compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    head = network.head
-    fresh = {name: value.clone() for name, value in head.state_dict().items()}
-    features = features_of(
-        network,
-        prepared.train,
-        prepared.preprocess,
-        precision=compute.precision,
-        progress=lambda done, total: display.work("features", done, total),
-    )
-    display.clear()
-
-    def learn(fold: _Fold) -> Logits:
-        head.load_state_dict(fresh)
-        seen, held = features[torch.from_numpy(fold.learnt)], features[torch.from_numpy(fold.held)]
-        with tempfile.TemporaryDirectory() as folder:
-            job, state = assemble_on_features(
-                config,
-                _of_fold(prepared, fold),
-                head,
-                features=(seen, held),
-                compute=compute,
-                folder=Path(folder),
-                display=fold.display,
-            )
-            fit(job, state, Interrupt())
-        with _last_weights(state), eval_mode(head), torch.inference_mode():
-            return head(held[:, :, None, None].to(compute.device)).float().cpu().numpy()  # type: ignore[no-any-return]
-
-    return learn
-
-
-def _learn_network(config: RunConfig, prepared: PreparedData, start: Initialisation, fold: _Fold) -> Logits:
-    """Train a whole network, from scratch or from trained weights, and answer with it."""
-    training = _of_fold(prepared, fold)
-    with tempfile.TemporaryDirectory() as folder:
-        session = start_or_resume(config, training, start, folder=Path(folder), display=fold.display)
-        fit(session.job, session.state, Interrupt())
-    device = next(session.network.parameters()).device
-    with _last_weights(session.state):
-        predictor = TorchPredictor(session.network, prepared.preprocess, prepared.classes, device)
-        return predict_split(predictor, training.validation)
-
-
-def _of_fold(prepared: PreparedData, fold: _Fold) -> PreparedData:
     def part(positions: Indices) -> PreparedSplit:
-        return replace(prepared.train, rows=prepared.train.rows[positions])
+        return replace(data.train, rows=data.train.rows[positions])
 
-    held = part(fold.held)
-    return replace(prepared, train=part(fold.learnt), validation=held, test=lambda: held)
-
-
-def _last_weights(state: State) -> AbstractContextManager[object]:
-    return state.ema.swapped(state.network) if state.ema else nullcontext()
+    held_out = part(held)
+    return replace(data, train=part(kept), validation=held_out, test=lambda: held_out)
 
 
 def _keep(place: Path, held: Indices, logits: Logits) -> None:
     file = BytesIO()
+    # The positions too: a file from other folds must not pass for this fold.
     np.savez(file, held=held, logits=logits)
     write_bytes(place, file.getvalue())
 
@@ -223,8 +160,10 @@ def _keep(place: Path, held: Indices, logits: Logits) -> None:
 def _load_cached(place: Path, held: Indices) -> Logits | None:
     """The answers that were kept for these very images; None where there are none that can be read."""
     try:
+        # A pickled array could run code when it is read.
         with np.load(place, allow_pickle=False) as kept:
             logits: Logits = kept["logits"]
             return logits if np.array_equal(kept["held"], held) else None
+    # An empty file gives EOFError, a truncated one BadZipFile; in both cases the fold is trained again.
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

@@ -28,7 +28,7 @@ from typing import Any
 from convscope.core.atomic import make_folder, write_bytes, write_json
 from convscope.core.config import RunConfig
 from convscope.core.plotting import BLUE, GREY, ORANGE
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Lines
 from convscope.experiments.repeat import repeat
 
 WAYS = ("scratch", "probe", "finetune")
@@ -126,22 +126,22 @@ def _row(
         {"data": {"source": str(data), "train_fraction": share}, "transfer": {"mode": way}}
     )
     config = config.merge({"train": {"epochs": EPOCHS.get((way, share))}}).merge(changes)
-    with Display() as display:
-        display.say(f"\n{way} with {share:.0%} of the training images")
+    with Lines() as observer:
+        observer.say(f"\n{way} with {share:.0%} of the training images")
         runs = repeat(
-            config, seeds, out=folder / f"{way}_{share:.0%}".rstrip("%"), resume=True, display=display
+            config, seeds, out=folder / f"{way}_{share:.0%}".rstrip("%"), resume=True, observer=observer
         ).runs
-    accuracies = tuple(run.metrics["test"]["top1"] for run in runs if "test" in run.metrics)
+    accuracies = tuple(run.metrics.test["top1"] for run in runs if run.metrics.test is not None)
     if len(accuracies) < seeds:
         raise KeyboardInterrupt
     return Row(
         way=way,
         share=share,
-        images=runs[0].metrics["images"]["train"],
+        images=runs[0].metrics.images["train"],
         accuracies=accuracies,
         mean=statistics.fmean(accuracies),
         sd=statistics.stdev(accuracies) if seeds > 1 else 0.0,
-        seconds=statistics.fmean(run.metrics["seconds"] for run in runs),
+        seconds=statistics.fmean(run.metrics.seconds for run in runs),
     )
 
 

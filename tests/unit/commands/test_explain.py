@@ -10,7 +10,7 @@ from PIL import Image
 import small_data
 from convscope.cli import main
 from convscope.core.config import RunConfig
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.explanation import explain as module
 from convscope.training.train import train_run
 from no_drawing import undrawn
@@ -23,9 +23,7 @@ def run(npz, tmp_path_factory):
     made = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": str(npz)}})
     with pytest.MonkeyPatch.context() as patch:
         undrawn(patch.setattr)
-        return train_run(
-            made, out=tmp_path_factory.mktemp("verb") / "run", display=Display(quiet=True)
-        ).folder
+        return train_run(made, out=tmp_path_factory.mktemp("verb") / "run", observer=Silent()).folder
 
 
 @pytest.fixture
@@ -118,6 +116,19 @@ def test_what_it_learned(said, tmp_path, what):
     assert json.loads(shown)["what"] == what
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("--show field", "--show receptive-field", "--show field is now --show receptive-field"),
+        ("--show maps --unit stage1", "--show maps --channel stage1", "--unit is now --channel"),
+    ],
+)
+def test_an_old_word_is_read_and_a_line_says_the_new_one(said, old, new, line):
+    expected = said(*new.split())
+    assert expected[0] == 0 and expected[2] == ""
+    assert said(*old.split()) == (*expected[:2], line + "\n")
+
+
 def test_ctrl_c_is_one_line(said, files, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -131,17 +142,17 @@ def test_ctrl_c_is_one_line(said, files, monkeypatch):
     [
         ([], "no image was given; for heat maps name files or folders"),
         ([], "--show filters"),
-        (["{file}", "--unit", "stage1"], "--unit goes with --show"),
+        (["{file}", "--channel", "stage1"], "--channel goes with --show"),
         (["{file}", "--data", "x"], "--data goes with --show"),
         (["--show", "maps", "--method", "rise"], "--method is for heat maps"),
         (["--show", "maps", "--class", "bee"], "--class is for heat maps"),
-        (["--show", "maps", "--layer", "stage1"], "a layer or unit is --unit"),
+        (["--show", "maps", "--layer", "stage1"], "a layer or channel is --channel"),
         (["--show", "filterz"], 'Did you mean "filters"'),
         (["{file}", "--class", "bea"], "did you mean 'bee'"),
         (["{file}", "--layer", "stag1"], "did you mean 'stage1'"),
         (["{file}", "--method", "grad-cam"], "did you mean 'grad_cam'"),
         (["{file}", "--method", ","], "--method names no method"),
-        (["--show", "filters", "--unit", "stage1"], "the view filters has no use for unit"),
+        (["--show", "filters", "--channel", "stage1"], "the view filters has no use for channel"),
         (["--show", "filters", "--data", "x"], "the view filters has no use for data"),
         (["{file}", "--show", "embedding"], "the view embedding has no use for images"),
         (["nowhere.png"], "there is no file or folder at nowhere.png"),

@@ -60,16 +60,16 @@ def test_tables_the_estimate_and_what_to_do(said, place):
     for part in (
         "one picture, several labels: at least one is wrong",
         "train#0: ant",
-        "labels in doubt, most suspicious first",
+        "label issues, most suspicious first",
         "[bold]bee",
-        "small_data, train, 180 images: under several labels 1 picture, in doubt",
+        "small_data, train, 180 images: 1 picture under several labels, ",
         "by estimate",
         f"look at them: {place / 'out' / 'labels.png'}, all: {place / 'out' / 'labels.csv'}",
         "nothing was changed; where a label is wrong, write the data anew",
     ):
         assert part in shown
     assert shown.index("train#0: ant") < shown.index("train#3") and "train#50" in shown
-    table = shown[shown.index("one picture") : shown.index("tiny, train")]
+    table = shown[shown.index("one picture") : shown.index("small_data, train")]
     assert max(map(len, table.splitlines())) <= 80
 
 
@@ -78,11 +78,11 @@ def test_json_and_nothing_else(said):
     said()
     code, shown, err = said("--json")
     assert (code, err) == (0, "")
-    assert {row["name"] for row in json.loads(shown)["doubtful"]} >= {"train#3", "train#50"}
+    assert {row["name"] for row in json.loads(shown)["issues"]} >= {"train#3", "train#50"}
 
 
 @pytest.mark.slow
-def test_words_win_over_the_file_and_set_over_words(said, place):
+def test_options_win_over_the_file_and_set_over_options(said, place):
     file = place / "experiment.toml"
     file.write_text("seed = 4\n[train]\nmomentum = 0.5\n")
     code, shown, _ = said(

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from convscope.cli import main
-from convscope.models.pytorch.zoo import networks
 from convscope.models.spec_text import short_count, short_paper
+from convscope.models.variants.registry import variants
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_each_network_is_one_line_that_nothing_is_cut_from(said, width):
     lines = said(width).splitlines()
     assert max(map(len, lines)) <= width and not any("…" in line for line in lines)
     rows = {line.split()[0]: line for line in lines if line.startswith("  ")}
-    for name in networks:
-        spec = networks[name].spec
+    for name in variants:
+        spec = variants[name].spec
         for figure in (f"{spec.parameters:,}", short_count(spec.macs), f" {spec.receptive_field} px"):
             assert figure in rows[name], name
 
@@ -42,14 +42,14 @@ def test_networks_stand_under_their_idea_and_paper(said):
         if line.startswith("  "):
             above[line.split()[0]] = heading
         heading = heading if line.startswith("  ") else line
-    for name in networks:
-        spec = networks[name].spec
+    for name in variants:
+        spec = variants[name].spec
         assert spec.idea in above[name] and short_paper(spec) in above[name]
 
 
 def test_json_holds_the_whole_spec(said):
     assert json.loads(said(80, "--json")) == json.loads(
-        json.dumps([networks[name].spec.to_dict() for name in networks])
+        json.dumps([variants[name].spec.to_dict() for name in variants])
     )
 
 

@@ -169,7 +169,7 @@ def test_checks_work_before_every_way_of_training(folder, tmp_path, said, monkey
         "train", folder, "--check", check, "--mode", mode, *QUICK, "--set", "augment.mix=mixup"
     )
     assert code == 0, err
-    assert ("suggested peak learning rate" if check == "lr" else "one batch is learnt by heart") in out
+    assert ("suggested peak learning rate" if check == "lr" else "one batch is memorised") in out
     assert [*tmp_path.iterdir()] == []
 
 
@@ -199,7 +199,7 @@ NO_NETWORK = urllib.error.URLError(OSError(-3, "Temporary failure in name resolu
         (["--pretrained", "torchvision:x"], "does not say which network of the list it is; add --model NAME"),
         (["--mode", "heads"], "mode"),
         (["--mode", "probe", "--model", "small_cnn"], "torchvision has no trained weights for small_cnn"),
-        (["--set", "augment.mix=cutmix"], "a head learns from features, which have no places to cut out"),
+        (["--set", "augment.mix=cutmix"], "a head learns from features, which have no positions to cut out"),
         (["--set", "transfer.mode=both"], 'it must be "probe", "finetune" or "scratch"'),
         (["--set", "transfer.layer_decay=0"], "transfer.layer_decay was given 0; it must be greater than 0"),
         (["--set", "transfer.unfreeze_every=-1"], "transfer.unfreeze_every was given -1"),
@@ -256,3 +256,35 @@ def test_small_images_and_a_run_as_weights(tmp_path, said):
     assert f"a linear head on the features of small_cnn (the run {tmp_path / 'first'}) on 12×12×3" in out
     one, two = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("first", "second"))
     assert two["test"]["images"] == one["test"]["images"] == 45
+
+
+OLD_AND_NEW = [
+    (["--mode", "head"], "note: transfer.mode=head is now transfer.mode=probe\n"),
+    (["--set", "transfer.thaw=2"], "note: transfer.thaw is now transfer.unfreeze_every\n"),
+    (["--set", "data.share=0.5"], "note: data.share is now data.train_fraction\n"),
+    (["--mode", "probe", "--set", "transfer.unfreeze_every=2"], ""),
+]
+
+
+@pytest.mark.parametrize("verb", ["train", "labels"])
+@pytest.mark.parametrize(("words", "note"), OLD_AND_NEW)
+def test_a_name_of_version_0_1_is_read_and_the_new_one_named(verb, words, note, said):
+    """The data are not there, so that nothing is trained; the note comes before."""
+    code, _, err = said(verb, "nowhere", *words)
+    assert code == 2 and err.startswith(f"{note}error: there is no data set or path 'nowhere'")
+
+
+def test_old_names_in_a_file_are_lines_of_their_own(tmp_path, said):
+    (tmp_path / "old.toml").write_text('[transfer]\nthaw = 2\nmode = "head"\n[data]\nshare = 0.5\n')
+    code, _, err = said("train", "nowhere", "--config", tmp_path / "old.toml")
+    assert code == 2 and err.splitlines()[:3] == [
+        "note: data.share is now data.train_fraction",
+        "note: transfer.thaw is now transfer.unfreeze_every",
+        "note: transfer.mode=head is now transfer.mode=probe",
+    ]
+
+
+def test_a_comparison_reads_old_names_too(said):
+    words = ("lenet5", "simple_cnn", "--data", "nowhere", "--set", "data.share=0.5")
+    code, _, err = said("compare", *words)
+    assert code == 2 and err.startswith("note: data.share is now data.train_fraction\n")

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from convscope.experiments.benchmark import Benchmark, BenchmarkEntry
+from convscope.core.config import RunConfig
+from convscope.experiments.benchmark import (
+    Benchmark,
+    BenchmarkEntry,
+    benchmark_folder,
+    benchmark_key,
+    write_report,
+)
 from convscope.experiments.compare import MeanStd
 
 FIGURES = {
@@ -29,11 +36,11 @@ def entry(name, *accuracy, problem=""):
 
 
 def benchmark(*entries, **fields):
-    told = {
+    fields = {
         "notes": ("trained on different hardware",),
         "budget": "28×28×1, 1 epoch from scratch, 2 seeds",
     } | fields
-    return Benchmark(Path("out"), "tiny", key={}, speed=SPEED, origin={}, entries=entries, **told)
+    return Benchmark(Path("out"), "tiny", key={}, speed=SPEED, origin={}, entries=entries, **fields)
 
 
 def shown(value, width=80):
@@ -42,7 +49,7 @@ def shown(value, width=80):
     return console.file.getvalue()
 
 
-def test_a_row_holds_every_figure_in_the_order_of_the_question():
+def test_a_row_has_every_figure_and_the_rows_keep_their_order():
     text = shown(benchmark(entry("worse", 0.8), entry("better", 0.91, 0.93)))
     worse, better = (line.split() for line in text.splitlines()[-2:])
     assert worse == ["worse", "61.7", "k", "417", "k", "80.00", "(n=1)", "12.3", "4,717", "15,169"]
@@ -75,12 +82,12 @@ def test_a_narrow_terminal_cuts_neither_a_name_nor_a_figure():
 
 
 @pytest.mark.parametrize(("threads", "words"), [(1, "1 thread"), (2, "2 threads")])
-def test_it_is_said_how_speed_was_measured(threads, words):
+def test_the_conditions_of_the_throughput_stand_below(threads, words):
     made = Benchmark(
         Path("out"), "tiny", "b", key={}, speed=SPEED | {"threads": threads}, origin={}, entries=()
     )
     assert made.remarks[1] == (
-        f"answering: median of calls with one batch of up to 256 test images, cpu, float32, {words}"
+        f"predicting: median of calls with one batch of up to 256 test images, cpu, float32, {words}"
     )
 
 
@@ -97,3 +104,79 @@ def test_everything_is_json():
     assert value["entries"][0]["folders"] == ["a/0", "a/1"]
     assert value["entries"][1] == {"name": "b", "model": "b", "folders": [], "figures": {}, "problem": "no"}
     assert value["notes"] == ["trained on different hardware"] and value["folder"] == "out"
+
+
+# The folder
+
+SHARED = RunConfig().merge({"train": {"epochs": 3}})
+
+
+def written(folder: Path, key) -> Path:
+    folder.mkdir(exist_ok=True)
+    write_report(
+        Benchmark(folder, "tiny", "", key=key, speed={}, origin={}, entries=(BenchmarkEntry("a", "a"),))
+    )
+    return folder
+
+
+def key_of(models=("lenet5",), data="f", config=SHARED):
+    return benchmark_key(config, models, data)
+
+
+def test_the_same_settings_go_on_whatever_the_networks_and_the_seed(tmp_path):
+    written(tmp_path / "c", key_of())
+    other = SHARED.merge({"seed": 5, "model": {"name": "small_cnn", "options": {"kernel": [3]}}})
+    assert benchmark_folder(tmp_path / "c", key_of(("small_cnn", "lenet5"), config=other)) == tmp_path / "c"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        key_of(data="g"),
+        key_of(config=SHARED.merge({"train": {"epochs": 4}})),
+        key_of(config=SHARED.merge({"data": {"size": 8}})),
+    ],
+    ids=["data", "epochs", "size"],
+)
+def test_other_settings_or_data_go_elsewhere_and_are_found_again(tmp_path, other):
+    written(tmp_path / "c", key_of())
+    elsewhere = benchmark_folder(tmp_path / "c", other)
+    assert elsewhere == tmp_path / "c-2" and list(elsewhere.iterdir()) == []
+    written(elsewhere, other)
+    assert benchmark_folder(tmp_path / "c", other) == elsewhere
+    assert benchmark_folder(tmp_path / "c", key_of()) == tmp_path / "c"
+
+
+def test_a_changed_file_starts_anew_but_only_where_it_takes_part(tmp_path):
+    net = tmp_path / "net.py"
+    net.write_text("one")
+    custom = f"{net}:Net"
+    written(tmp_path / "c", key_of((custom, "lenet5")))
+    # Without the file: its digest stays in the report, since its run stays in the folder.
+    written(tmp_path / "c", key_of(("lenet5", "small_cnn")))
+    net.write_text("two")
+    assert benchmark_folder(tmp_path / "c", key_of(("lenet5",))) == tmp_path / "c"
+    assert benchmark_folder(tmp_path / "c", key_of((custom,))) == tmp_path / "c-2"
+    net.write_text("one")
+    assert benchmark_folder(tmp_path / "c", key_of((custom,))) == tmp_path / "c"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"key": {"settings": {}}}', '{"key": null}'])
+def test_a_report_that_cannot_be_read_is_left_alone(tmp_path, text):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "comparison.json").write_text(text)
+    assert benchmark_folder(tmp_path / "c", key_of()) == tmp_path / "c-2"
+    assert (tmp_path / "c" / "comparison.json").read_text() == text
+
+
+def test_a_run_that_has_the_name_is_left_alone(tmp_path):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "config.json").write_text("{}")
+    assert benchmark_folder(tmp_path / "c", key_of()) == tmp_path / "c-2"
+
+
+def test_the_key_is_json_and_holds_no_seed_and_no_name(tmp_path):
+    made = key_of()
+    assert json.loads(json.dumps(made)) == made
+    assert made["settings"]["train.epochs"] == 3
+    assert not {"seed", "model.name", "model.options"} & made["settings"].keys()

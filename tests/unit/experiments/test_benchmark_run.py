@@ -9,15 +9,15 @@ import pytest
 import small_data
 from convscope.core.config import RunConfig
 from convscope.core.errors import ShapeError, UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.core.run.record import read_run
 from convscope.experiments import benchmark_run as module
 from convscope.experiments.benchmark_run import benchmark_networks
 from convscope.models.pytorch.zoo import create
-from convscope.training.finalise import Run
-from convscope.training.pytorch.meter import DivergedError
+from convscope.training.engine import DivergedError
+from convscope.training.finalise import Run, RunMetrics
 
-QUIET = Display(quiet=True)
+QUIET = Silent()
 OWN = """
 from torch import nn
 class Net(nn.Sequential):
@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.usefixtures("no_pictures"), pytest.mark.slow]
 def benchmark(npz, tmp_path_factory):
     """Two networks with two seeds."""
     out = tmp_path_factory.mktemp("benchmark_networks") / "c"
-    return benchmark_networks(["simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=out, display=QUIET)
+    return benchmark_networks(["simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=out, observer=QUIET)
 
 
 def test_each_network_is_trained_with_each_seed_in_the_order_of_the_question(benchmark):
@@ -93,7 +93,7 @@ def test_again_nothing_is_trained_and_a_network_more_is_the_only_one(benchmark, 
         module, "train_run", lambda c, **words: asked.append(c.model.name) or real(c, **words)
     )
     again = benchmark_networks(
-        ["lenet5", "simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=benchmark.folder, display=QUIET
+        ["lenet5", "simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=benchmark.folder, observer=QUIET
     )
     assert asked == ["lenet5", "lenet5", "simple_cnn", "simple_cnn", "deeper_cnn", "deeper_cnn"]
     assert {folder: (folder / "bundle.safetensors").stat().st_mtime_ns for folder in before} == before
@@ -104,7 +104,7 @@ def test_again_nothing_is_trained_and_a_network_more_is_the_only_one(benchmark, 
 
 def test_other_settings_go_to_another_folder(benchmark, npz):
     other = benchmark_networks(
-        ["simple_cnn", "deeper_cnn"], settings(npz, lr=0.01), out=benchmark.folder, display=QUIET
+        ["simple_cnn", "deeper_cnn"], settings(npz, lr=0.01), out=benchmark.folder, observer=QUIET
     )
     assert other.folder == benchmark.folder.with_name("c-2")
 
@@ -115,7 +115,7 @@ def test_photographs_choose_scratch_here(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "train_run", lambda config, **_: seen.append(config) or stop())
     source = small_data.write_folder(tmp_path / "photos", count=30)
     config = RunConfig.from_dict({"data": {"source": str(source), "size": 96}})
-    benchmark_networks(["simple_cnn", "deeper_cnn"], config, out=tmp_path / "c", display=QUIET)
+    benchmark_networks(["simple_cnn", "deeper_cnn"], config, out=tmp_path / "c", observer=QUIET)
     assert seen[0].transfer.mode == "scratch" and seen[0].transfer.pretrained is None
     assert (seen[0].train.epochs, seen[0].train.batch_size, seen[0].augment.policy) == (12, 32, "basic")
 
@@ -148,7 +148,7 @@ def fails(problem):
 def test_a_network_that_fails_does_not_cost_the_others(benchmark, npz, monkeypatch, problem, reason):
     monkeypatch.setattr(module, "train_run", fails(problem))
     made = benchmark_networks(
-        ["deeper_cnn", "simple_cnn"], settings(npz), seeds=2, out=benchmark.folder, display=QUIET
+        ["deeper_cnn", "simple_cnn"], settings(npz), seeds=2, out=benchmark.folder, observer=QUIET
     )
     deeper, simple = made.entries
     assert deeper.problem == reason and [e.name for e in made.failed] == ["deeper_cnn"]
@@ -161,7 +161,7 @@ def test_a_mistake_in_the_question_is_no_failure_of_a_network(benchmark, npz, mo
     monkeypatch.setattr(module, "train_run", fails(UserError("a disk is not there")))
     with pytest.raises(UserError, match="a disk is not there"):
         benchmark_networks(
-            ["simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=benchmark.folder, display=QUIET
+            ["simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=benchmark.folder, observer=QUIET
         )
 
 
@@ -169,7 +169,7 @@ def test_images_that_do_not_fit_are_said_in_the_row(npz, tmp_path):
     """The coloured network wants three channels; nothing is left of its run."""
     (tmp_path / "own.py").write_text(OWN)
     words = [f"{tmp_path / 'own.py'}:Coloured", f"{tmp_path / 'own.py'}:Net"]
-    made = benchmark_networks(words, settings(npz), out=tmp_path / "c", display=QUIET)
+    made = benchmark_networks(words, settings(npz), out=tmp_path / "c", observer=QUIET)
     coloured, net = made.entries
     assert (coloured.name, net.name) == ("own.py:Coloured", "own.py:Net")
     assert "needs 3 channels" in coloured.problem and coloured.folders == ()
@@ -179,7 +179,7 @@ def test_images_that_do_not_fit_are_said_in_the_row(npz, tmp_path):
 
 def test_a_loss_that_is_no_number_is_said_in_the_row(npz, tmp_path):
     made = benchmark_networks(
-        ["simple_cnn", "deeper_cnn"], settings(npz, lr=1e30), out=tmp_path / "c", display=QUIET
+        ["simple_cnn", "deeper_cnn"], settings(npz, lr=1e30), out=tmp_path / "c", observer=QUIET
     )
     assert all("the loss became" in entry.problem for entry in made.entries)
     assert made.notes == () and (tmp_path / "c" / "comparison.png").is_file()
@@ -192,18 +192,18 @@ def test_ctrl_c_keeps_what_was_reached_and_the_contest_goes_on(npz, tmp_path, mo
             module,
             "train_run",
             lambda config, **words: (
-                Run(Path("x"), "interrupted", {})
+                Run(Path("x"), RunMetrics("interrupted"))
                 if config.model.name == "deeper_cnn"
                 else real(config, **words)
             ),
         )
         words = ["simple_cnn", "deeper_cnn", "lenet5"]
-        made = benchmark_networks(words, settings(npz), out=tmp_path / "c", display=QUIET)
+        made = benchmark_networks(words, settings(npz), out=tmp_path / "c", observer=QUIET)
     assert made.interrupted and made.failed == ()
     assert [len(entry.folders) for entry in made.entries] == [1, 0, 0]
     assert json.loads((tmp_path / "c" / "comparison.json").read_text())["interrupted"] is True
     assert (tmp_path / "c" / "comparison.png").is_file()
-    whole = benchmark_networks(words, settings(npz), out=tmp_path / "c", display=QUIET)
+    whole = benchmark_networks(words, settings(npz), out=tmp_path / "c", observer=QUIET)
     assert not whole.interrupted and [len(entry.folders) for entry in whole.entries] == [1, 1, 1]
     assert whole.entries[0].folders == made.entries[0].folders
 
@@ -215,14 +215,16 @@ def test_a_kill_before_the_first_run_is_over_is_gone_on_with(npz, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(module, "train_run", killed)
         with pytest.raises(SystemExit):
-            benchmark_networks(["simple_cnn", "deeper_cnn"], settings(npz), out=tmp_path / "c", display=QUIET)
-    made = benchmark_networks(["simple_cnn", "deeper_cnn"], settings(npz), out=tmp_path / "c", display=QUIET)
+            benchmark_networks(
+                ["simple_cnn", "deeper_cnn"], settings(npz), out=tmp_path / "c", observer=QUIET
+            )
+    made = benchmark_networks(["simple_cnn", "deeper_cnn"], settings(npz), out=tmp_path / "c", observer=QUIET)
     assert made.folder == tmp_path / "c" and made.failed == ()
 
 
 def test_a_network_named_twice_counts_once(npz, tmp_path):
     with pytest.raises(UserError, match="1 network was named; give two or more"):
-        benchmark_networks(["simple_cnn", "simple_cnn"], settings(npz), out=tmp_path / "c", display=QUIET)
+        benchmark_networks(["simple_cnn", "simple_cnn"], settings(npz), out=tmp_path / "c", observer=QUIET)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ def test_what_is_wrong_is_said_before_anything_is_trained(
     (tmp_path / "own.py").write_text(OWN)
     words = [model.format(own=tmp_path / "own.py", folder=tmp_path) for model in models]
     with pytest.raises(UserError, match=message):
-        benchmark_networks(words, settings(npz).merge(changes), out=tmp_path / "c", display=QUIET)
+        benchmark_networks(words, settings(npz).merge(changes), out=tmp_path / "c", observer=QUIET)
     assert not (tmp_path / "c").exists()
 
 

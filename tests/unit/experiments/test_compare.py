@@ -40,7 +40,7 @@ def run(
     (folder / "metrics.json").write_text(json.dumps(metrics))
     Bundle(
         weights={"w": np.zeros(2, np.float32)},
-        model={},
+        model={"name": "small_cnn", "options": {}, "input_shape": [1, 8, 8], "classes": 1},
         preprocess={},
         classes=("a",),
         provenance={"data": {"fingerprint": data}, "hardware": {"cpu": cpu, "cores": 2}},
@@ -70,12 +70,12 @@ def test_seeds_become_mean_and_standard_deviation(tmp_path):
     runs = [run(tmp_path / f"r{s}", v, seed=s) for s, v in enumerate(values)]
     (group,) = compare(runs).groups
     assert group.seeds == (0, 1, 2)
-    spread = group.figures["test_accuracy"]
-    assert (spread.n, spread.mean, spread.sd) == pytest.approx((3, 0.93, statistics.stdev(values)))
+    mean_std = group.figures["test_accuracy"]
+    assert (mean_std.n, mean_std.mean, mean_std.sd) == pytest.approx((3, 0.93, statistics.stdev(values)))
     assert "93.00 ± 2.00 (n=3)" in shown(compare(runs))
 
 
-def test_the_order_is_that_of_the_question_and_no_run_is_called_best(tmp_path):
+def test_the_order_is_that_of_the_arguments_and_no_run_is_called_best(tmp_path):
     worse, better = run(tmp_path / "worse", 0.1, lr=0.2), run(tmp_path / "better", 0.9, lr=0.1)
     for order in ([worse, better], [better, worse]):
         c = compare(order)
@@ -104,13 +104,13 @@ def test_a_run_that_has_only_begun_is_read(tmp_path):
     assert (record.figures, record.data, record.hardware) == ({}, None, None)
 
 
-def test_different_data_and_hardware_are_said(tmp_path):
+def test_different_data_and_hardware_are_noted(tmp_path):
     c = compare([run(tmp_path / "a", 0.9), run(tmp_path / "b", 0.9, seed=1, data="g", cpu="other chip")])
     assert any("different data" in note for note in c.notes)
     assert any("different hardware" in note for note in c.notes)
 
 
-def test_a_folder_given_twice_counts_once(tmp_path):
+def test_a_folder_that_is_named_twice_counts_once(tmp_path):
     a = run(tmp_path / "a", 0.9)
     (group,) = compare([a, str(a), tmp_path / "." / "a"]).groups
     assert group.folders == (a,)
@@ -132,7 +132,7 @@ def test_everything_is_json(tmp_path):
     assert value["groups"][0]["figures"]["parameters"] == {"n": 1, "mean": 1000.0, "sd": None}
 
 
-def test_hostile_folders(tmp_path):
+def test_folders_that_are_no_runs(tmp_path):
     with pytest.raises(UserError, match="compare needs run folders"):
         compare([])
     with pytest.raises(UserError, match="there is no run folder"):

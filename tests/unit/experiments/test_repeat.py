@@ -8,12 +8,13 @@ import pytest
 import small_data
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.experiments import repeat as module
+from convscope.experiments.compare import MeanStd
 from convscope.experiments.repeat import Repeated, repeat
-from convscope.training.finalise import Run
+from convscope.training.finalise import Run, RunMetrics
 
-QUIET = Display(quiet=True)
+QUIET = Silent()
 
 
 def config(npz):
@@ -21,15 +22,15 @@ def config(npz):
 
 
 def fake(status, accuracy):
-    return Run(Path("x"), status, {"test": {"top1": accuracy}} if accuracy else {})
+    return Run(Path("x"), RunMetrics(status, test={"top1": accuracy} if accuracy else None))
 
 
-def test_the_spread_is_that_of_the_runs_that_ended():
+def test_mean_and_deviation_are_those_of_the_runs_that_ended():
     runs = Repeated((fake("finished", 0.5), fake("finished", 0.7), fake("interrupted", None)))
-    assert runs.spread() == (pytest.approx(0.6), pytest.approx(statistics.stdev([0.5, 0.7])))
-    assert Repeated((fake("finished", 0.5),)).spread() == (0.5, 0.0)
+    assert runs.mean_std() == MeanStd(2, pytest.approx(0.6), pytest.approx(statistics.stdev([0.5, 0.7])))
+    assert Repeated((fake("finished", 0.5),)).mean_std() == MeanStd(1, 0.5, None)
     with pytest.raises(UserError, match="no run has test figures yet"):
-        Repeated((fake("interrupted", None),)).spread()
+        Repeated((fake("interrupted", None),)).mean_std()
 
 
 def test_fewer_than_one_seed_is_refused(npz):
@@ -50,9 +51,9 @@ def test_a_series_that_was_stopped_goes_on(npz, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(module, "train_run", stops_in_the_second)
         with pytest.raises(KeyboardInterrupt):
-            repeat(config(npz), 3, out=tmp_path / "run", display=QUIET)
+            repeat(config(npz), 3, out=tmp_path / "run", observer=QUIET)
     first = (tmp_path / "run" / "bundle.safetensors").stat().st_mtime_ns
-    done = repeat(config(npz), 3, out=tmp_path / "run", resume=True, display=QUIET)
+    done = repeat(config(npz), 3, out=tmp_path / "run", resume=True, observer=QUIET)
     assert [run.folder.name for run in done.runs] == ["run", "run-2", "run-3"]
     assert [run.folder.joinpath("config.json").read_text().count('"seed": ') for run in done.runs] == [
         1,
@@ -60,8 +61,8 @@ def test_a_series_that_was_stopped_goes_on(npz, tmp_path, monkeypatch):
         1,
     ]
     assert (tmp_path / "run" / "bundle.safetensors").stat().st_mtime_ns == first
-    again = repeat(config(npz), 3, out=tmp_path / "run", resume=True, display=QUIET)
-    assert again.spread() == done.spread() and len(list(tmp_path.iterdir())) == 3
+    again = repeat(config(npz), 3, out=tmp_path / "run", resume=True, observer=QUIET)
+    assert again.mean_std() == done.mean_std() and len(list(tmp_path.iterdir())) == 3
 
 
 def test_an_interrupted_run_ends_the_series(npz, monkeypatch):

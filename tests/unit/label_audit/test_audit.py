@@ -15,7 +15,7 @@ import photographs
 import small_data
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.label_audit import audit as module
 from convscope.label_audit import out_of_fold
 from convscope.label_audit.audit import EPOCHS, check_labels, find_label_issues
@@ -50,7 +50,7 @@ def planted_photographs(root: Path) -> Path:
 
 def check(data, out=None, config=QUICK, **words):
     config = config.merge({"data": {"source": str(data)}})
-    return check_labels(config, out=out, folds=words.pop("folds", 3), display=Display(quiet=True), **words)
+    return check_labels(config, out=out, folds=words.pop("folds", 3), observer=Silent(), **words)
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +69,16 @@ def photos(tmp_path_factory):
 
 
 def test_planted_errors_are_on_top(found):
-    assert {row.position for row in found.doubtful[:5]} == set(WRONG)
-    assert all(row.name == f"train#{row.position}" for row in found.doubtful)
+    assert {row.position for row in found.issues[:5]} == set(WRONG)
+    assert all(row.name == f"train#{row.position}" for row in found.issues)
     _, truth = small_data.pictures(180)
-    assert all(row.suggested == small_data.CLASSES[truth[row.position]] for row in found.doubtful[:5])
-    assert found.accuracy > 0.8 and 0.02 < found.wrong_share < 0.15
+    assert all(row.suggested == small_data.CLASSES[truth[row.position]] for row in found.issues[:5])
+    assert found.accuracy > 0.8 and 0.02 < found.wrong_fraction < 0.15
 
 
 def test_one_picture_with_two_labels_is_certain_and_listed_once(found):
     assert [(sorted(c.names), c.suggested) for c in found.conflicts] == [(["train#0", "train#20"], "ant")]
-    assert not {0, 20} & {row.position for row in found.doubtful}
+    assert not {0, 20} & {row.position for row in found.issues}
 
 
 def test_what_is_left_on_disk(found):
@@ -91,12 +91,12 @@ def test_what_is_left_on_disk(found):
     }
     assert {p.name for p in found.folder.iterdir()} == names
     told = json.loads((found.folder / "labels.json").read_text())
-    assert told["doubtful"][0]["name"] == found.doubtful[0].name
+    assert told["issues"][0]["name"] == found.issues[0].name
     assert {"settings", "data", "seed", "command", "hardware", "versions", "joint"} <= told.keys() | told[
         "settings"
     ].keys()
     rows = list(csv.DictReader((found.folder / "labels.csv").read_text().splitlines()))
-    assert len(rows) == 2 + len(found.doubtful) and rows[0]["conflict"] == "1" and rows[2]["conflict"] == ""
+    assert len(rows) == 2 + len(found.issues) and rows[0]["conflict"] == "1" and rows[2]["conflict"] == ""
     with Image.open(found.folder / "labels.png") as picture:
         assert picture.width > 1000
 
@@ -111,7 +111,7 @@ def test_photographs_get_a_head_by_default(photos, tmp_path):
     config = RunConfig.from_dict({"data": {"size": 72}, "train": {"threads": 1, "precision": "float32"}})
     found = check(photos, tmp_path / "out", config)
     assert [sorted(c.names) for c in found.conflicts] == [["stripes/copy.png", "waves/005.png"]]
-    assert {"waves/000.png", "checks/013.png"} <= {row.name for row in found.doubtful[:4]}
+    assert {"waves/000.png", "checks/013.png"} <= {row.name for row in found.issues[:4]}
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())["settings"]
     assert settings["transfer.mode"] == "probe" and settings["train.epochs"] == 40
 
@@ -127,9 +127,9 @@ def test_a_network_from_scratch_gets_few_epochs_unless_they_are_said(found, data
 
 
 def test_the_same_question_is_not_computed_twice(found, data, monkeypatch):
-    monkeypatch.setattr(out_of_fold, "_learner", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(out_of_fold, "_learn", lambda *a, **k: pytest.fail("trained again"))
     again = check(data, found.folder)
-    assert again.folder == found.folder and again.doubtful == found.doubtful
+    assert again.folder == found.folder and again.issues == found.issues
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ def test_changed_data_are_another_question(tmp_path):
     check(data, tmp_path / "out")
     small_data.write_npz(data)
     clean = check(data, tmp_path / "out")
-    assert clean.folder.name == "out-2" and len(clean.doubtful) < 5 and clean.conflicts == ()
+    assert clean.folder.name == "out-2" and len(clean.issues) < 5 and clean.conflicts == ()
 
 
 def test_it_goes_on_after_a_kill(data, found, tmp_path, monkeypatch):
-    real, calls = out_of_fold.fit, []
+    real, calls = out_of_fold._learn, []
 
     def killed(*arguments):
         calls.append(1)
@@ -167,19 +167,19 @@ def test_it_goes_on_after_a_kill(data, found, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(out_of_fold, "fit", killed)
+    monkeypatch.setattr(out_of_fold, "_learn", killed)
     with pytest.raises(KeyboardInterrupt):
         check(data, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"settings.json", "fold_1.npz", "fold_2.npz"}
     report = check(data, tmp_path / "out")
-    assert len(calls) == 4 and report.doubtful == found.doubtful
+    assert len(calls) == 4 and report.issues == found.issues
     assert (report.folder / "labels.csv").read_bytes() == (found.folder / "labels.csv").read_bytes()
 
 
 def test_the_public_function(data, found):
     words = {"config": QUICK, "folds": 3, "out": found.folder, "quiet": True}
     report = convscope.find_label_issues(data, **words)
-    assert report.folder == found.folder and report.doubtful == found.doubtful
+    assert report.folder == found.folder and report.issues == found.issues
     assert find_label_issues(data, **words, seed=9).folder != found.folder
 
 
@@ -194,11 +194,11 @@ def test_data_without_trouble_leave_no_sheet(tmp_path, monkeypatch):
     monkeypatch.setattr(
         module,
         "out_of_fold",
-        lambda config, prepared, *a, **k: 9 * np.eye(3, dtype=np.float32)[prepared.train.targets],
+        lambda plan, *_: 9 * np.eye(3, dtype=np.float32)[plan.data.train.targets],
     )
     data = small_data.write_npz(tmp_path / "small_data.npz")
     report = check(data, tmp_path / "out")
-    assert report.doubtful == () and report.conflicts == () and report.wrong_share == 0
+    assert report.issues == () and report.conflicts == () and report.wrong_fraction == 0
     assert (
         not (report.folder / "labels.png").exists()
         and (report.folder / "labels.csv").read_text().count("\n") == 1
@@ -215,10 +215,10 @@ def test_images_that_cannot_be_read_are_left_out(photos, tmp_path):
 
 def test_settings_that_have_no_part_in_it_are_named(data, tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr(Display, "say", lambda self, text, style=None: lines.append(text))
+    monkeypatch.setattr(Silent, "say", lambda self, text, style=None: lines.append(text))
     check(data, tmp_path / "out", QUICK.merge({"data": {"share": 0.5}, "train": {"epochs": 1}}))
     assert (
-        "note: nothing comes of data.train_fraction, data.quarantine: every image that can be read is looked at"
+        "note: data.train_fraction, data.quarantine: no effect, since every image that can be read is checked"
         in lines
     )
 
@@ -226,8 +226,8 @@ def test_settings_that_have_no_part_in_it_are_named(data, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"folds": 1}, "cannot be fold_of into 1 folds; give 2 to 90"),
-        ({"folds": 91}, "cannot be fold_of into 91 folds"),
+        ({"folds": 1}, "cannot be divided into 1 folds; give 2 to 90"),
+        ({"folds": 91}, "cannot be divided into 91 folds"),
         ({"top": 0}, "--top 0 was given"),
         ({"top": 500}, "labels.csv has all of them"),
         ({"split": "validation"}, "has no split 'validation'; it has: train"),
@@ -262,7 +262,7 @@ def test_the_three_pictures_of_trashnet_that_stand_in_two_classes(tmp_path, monk
     monkeypatch.setattr(
         module,
         "out_of_fold",
-        lambda config, prepared, *a, **k: np.zeros((len(prepared.train), 6), np.float32),
+        lambda plan, *_: np.zeros((len(plan.data.train), 6), np.float32),
     )
     config = RunConfig.from_dict({"data": {"size": 16}, "transfer": {"mode": "scratch"}})
     found = {

@@ -14,8 +14,8 @@ from convscope.label_audit.confident_learning import confident_learning
 
 
 def by_the_paper(p, labels, classes):
-    """Section 3 of the paper with exact fractions and plain loops: thresholds, joint, and who both rules
-    choose.
+    """Section 3 of the paper with exact fractions and plain loops: thresholds, joint, and the
+    images that both rules choose.
 
     With what the module says it adds: no threshold below 1/K, ties for the label, undecided classes on the
     diagonal, and nobody for whom the label is as likely. Halves are rounded to the even number.
@@ -60,7 +60,7 @@ def chosen_by_both(p, labels, wanted):
 
 
 @st.composite
-def answers(draw):
+def predictions(draw):
     """Probabilities in sixteenths, so that ties and equal thresholds are common and exact in binary."""
     classes, count = draw(st.integers(2, 5)), draw(st.integers(0, 14))
     rows = []
@@ -72,7 +72,7 @@ def answers(draw):
 
 
 def simulated(count, classes, wrong, *, seed=0):
-    """Answers of a good network (right in 97 % and more), and labels of which the share `wrong` was changed.
+    """Predictions of a good network (97 % right and more), and labels of which a fraction `wrong` is changed.
 
     A network trained on such labels learns the noise as well, so it gives every class a little of what was
     changed.
@@ -89,30 +89,30 @@ def simulated(count, classes, wrong, *, seed=0):
 
 @pytest.mark.slow
 @settings(max_examples=200)
-@given(answers())
+@given(predictions())
 def test_as_written_from_the_paper(drawn):
     p, labels = drawn
-    trouble = confident_learning(p, labels)
+    found = confident_learning(p, labels)
     thresholds, confident, joint, chosen = by_the_paper(p, labels.tolist(), p.shape[1])
-    assert np.allclose(trouble.thresholds, thresholds)
-    assert trouble.confident_joint.tolist() == confident
-    assert np.allclose(trouble.joint, joint)
-    assert {s.position: s.suggested for s in trouble.issues} == chosen
+    assert np.allclose(found.thresholds, thresholds)
+    assert found.confident_joint.tolist() == confident
+    assert np.allclose(found.joint, joint)
+    assert {s.position: s.suggested for s in found.issues} == chosen
 
 
-@given(answers())
+@given(predictions())
 def test_what_always_holds(drawn):
     p, labels = drawn
-    trouble = confident_learning(p, labels)
-    assert trouble.joint.sum() == pytest.approx(1 if len(p) else 0)
-    assert np.allclose(trouble.joint.sum(axis=1), np.bincount(labels, minlength=p.shape[1]) / max(1, len(p)))
-    assert -1e-9 <= trouble.wrong_share <= 1
-    assert sum(row.issues for row in trouble.per_class) == len(trouble.issues)
-    assert sum(row.wrong_share * row.images for row in trouble.per_class) == pytest.approx(
-        trouble.wrong_share * len(p)
+    found = confident_learning(p, labels)
+    assert found.joint.sum() == pytest.approx(1 if len(p) else 0)
+    assert np.allclose(found.joint.sum(axis=1), np.bincount(labels, minlength=p.shape[1]) / max(1, len(p)))
+    assert -1e-9 <= found.wrong_fraction <= 1
+    assert sum(row.issues for row in found.per_class) == len(found.issues)
+    assert sum(row.wrong_fraction * row.images for row in found.per_class) == pytest.approx(
+        found.wrong_fraction * len(p)
     )
-    assert [s.p_label for s in trouble.issues] == sorted(s.p_label for s in trouble.issues)
-    for s in trouble.issues:
+    assert [s.p_label for s in found.issues] == sorted(s.p_label for s in found.issues)
+    for s in found.issues:
         assert s.label == labels[s.position] != s.suggested and s.p_suggested > s.p_label
         assert (s.p_label, s.p_suggested) == (p[s.position, s.label], p[s.position, s.suggested])
 
@@ -128,78 +128,74 @@ def test_the_order_of_the_images_decides_nothing():
 @pytest.mark.parametrize("classes", [2, 3, 10, 100])
 def test_planted_errors_are_found(classes):
     p, labels, wrong = simulated(4000, classes, 0.05)
-    trouble = confident_learning(p, labels)
-    found = np.array([s.position for s in trouble.issues])
-    assert np.isin(wrong, found).mean() > 0.75  # recall
-    assert np.isin(found[: len(wrong)], wrong).mean() > 0.85  # precision where the list is worst
-    assert np.isin(found, wrong).mean() > 0.6
+    found = confident_learning(p, labels)
+    listed = np.array([s.position for s in found.issues])
+    assert np.isin(wrong, listed).mean() > 0.75  # recall
+    assert np.isin(listed[: len(wrong)], wrong).mean() > 0.85  # precision where the list is worst
+    assert np.isin(listed, wrong).mean() > 0.6
 
 
-def test_the_share_of_wrong_labels_is_estimated():
+def test_the_fraction_of_wrong_labels_is_estimated():
     for wrong in (0.05, 0.1, 0.2):
         p, labels, where = simulated(8000, 5, wrong)
-        assert confident_learning(p, labels).wrong_share == pytest.approx(len(where) / 8000, abs=0.03)
+        assert confident_learning(p, labels).wrong_fraction == pytest.approx(len(where) / 8000, abs=0.03)
 
 
-def test_where_no_label_is_wrong_few_are_in_doubt():
+def test_where_no_label_is_wrong_there_are_few_issues():
     p, labels, _ = simulated(4000, 10, 0.0)
-    trouble = confident_learning(p, labels)
-    assert len(trouble.issues) < 0.03 * 4000 and trouble.wrong_share < 0.03
+    found = confident_learning(p, labels)
+    assert len(found.issues) < 0.03 * 4000 and found.wrong_fraction < 0.03
     sure = confident_learning(np.eye(10)[labels], labels)
-    assert sure.issues == () and sure.wrong_share == 0
+    assert sure.issues == () and sure.wrong_fraction == 0
 
 
 def test_the_class_that_wrong_labels_come_from_is_named():
     p, labels, _ = simulated(3000, 3, 0.0)
-    labels = np.where(
-        (labels == 2) & (np.arange(3000) % 4 == 0), 0, labels
-    )  # a quarter of class 2 is called 0
+    labels = np.where((labels == 2) & (np.arange(3000) % 4 == 0), 0, labels)  # a quarter of class 2
     rows = confident_learning(p, labels).per_class
-    assert rows[0].likeliest == 2 and rows[0].wrong_share == pytest.approx(0.2, abs=0.04)
-    assert rows[1].wrong_share < 0.04
+    assert rows[0].likeliest == 2 and rows[0].wrong_fraction == pytest.approx(0.2, abs=0.04)
+    assert rows[1].wrong_fraction < 0.04
 
 
-def test_a_class_that_networks_are_less_sure_of_is_not_all_suspicious():
+def test_a_class_of_low_confidence_is_not_all_issues():
     """Its images get 0.55 for class 0, which is more than for their own and too little for one of class 0."""
     p = np.array([[0.9, 0.1]] * 8 + [[0.55, 0.45]] * 8)
     labels = np.array([0] * 8 + [1] * 8)
-    trouble = confident_learning(p, labels)
-    assert trouble.issues == () and np.allclose(trouble.thresholds, [0.9, 0.5])
+    found = confident_learning(p, labels)
+    assert found.issues == () and np.allclose(found.thresholds, [0.9, 0.5])
 
 
 def test_a_class_that_was_not_learnt_is_suggested_to_nobody():
-    """One image of class 2, of which the networks that were asked had seen none: its threshold alone would be
-    0.001.
-    """
+    """One image of class 2, and networks that saw none of it: its threshold alone would be 0.001."""
     p = np.array([[0.7, 0.298, 0.002]] * 5 + [[0.9, 0.098, 0.002]] * 5 + [[0.1, 0.899, 0.001]] * 10)
     labels = np.array([0] * 10 + [1] * 9 + [2])
-    trouble = confident_learning(p, labels)
-    assert trouble.thresholds[2] == pytest.approx(1 / 3)
-    assert [(s.position, s.suggested) for s in trouble.issues] == [(19, 1)]
+    found = confident_learning(p, labels)
+    assert found.thresholds[2] == pytest.approx(1 / 3)
+    assert [(s.position, s.suggested) for s in found.issues] == [(19, 1)]
 
 
-def test_classes_without_images_and_classes_that_are_never_answered():
+def test_classes_without_images_and_classes_that_are_never_predicted():
     p = np.array([[0.8, 0.2, 0.0, 0.0], [0.7, 0.3, 0.0, 0.0], [0.6, 0.4, 0.0, 0.0]])
-    trouble = confident_learning(p, np.array([0, 0, 3]))
-    assert trouble.thresholds[1] == trouble.thresholds[2] == np.inf
-    assert [row.images for row in trouble.per_class] == [2, 0, 0, 1]
-    assert trouble.per_class[1].wrong_share == 0 and trouble.per_class[1].likeliest is None
+    found = confident_learning(p, np.array([0, 0, 3]))
+    assert found.thresholds[1] == found.thresholds[2] == np.inf
+    assert [row.images for row in found.per_class] == [2, 0, 0, 1]
+    assert found.per_class[1].wrong_fraction == 0 and found.per_class[1].likeliest is None
 
 
 @pytest.mark.parametrize("classes", [2, 7])
 def test_no_image_and_one_image(classes):
     nothing = confident_learning(np.empty((0, classes)), np.empty(0, np.int64))
-    assert nothing.issues == () and nothing.wrong_share == 0 and len(nothing.per_class) == classes
+    assert nothing.issues == () and nothing.wrong_fraction == 0 and len(nothing.per_class) == classes
     one = confident_learning(np.full((1, classes), 1 / classes), np.array([1]))
-    assert one.issues == () and one.wrong_share == 0
+    assert one.issues == () and one.wrong_fraction == 0
 
 
-def test_equal_answers_keep_their_label_and_their_order():
+def test_equal_probabilities_keep_label_and_order():
     p = np.full((6, 2), 0.5)
     assert confident_learning(p, np.array([0, 1, 0, 1, 0, 1])).issues == ()
     p = np.array([[0.1, 0.9]] * 30)
-    trouble = confident_learning(p, np.array([0] * 3 + [1] * 27))
-    assert [s.position for s in trouble.issues] == [0, 1, 2]
+    found = confident_learning(p, np.array([0] * 3 + [1] * 27))
+    assert [s.position for s in found.issues] == [0, 1, 2]
 
 
 def test_rounding_does_not_push_an_image_below_its_own_mean():

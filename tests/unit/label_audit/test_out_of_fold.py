@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,17 +12,17 @@ import photographs
 import small_data
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
+from convscope.data.prepare_data import PreparedData, measured
 from convscope.data.preparing.prepared_split import prepare_split
-from convscope.data.preparing.preprocess import Preprocess
 from convscope.label_audit import out_of_fold as module
 from convscope.label_audit.out_of_fold import assign_folds, out_of_fold
-from convscope.training.defaults import settle
-from convscope.training.prepare_data import PreparedData, with_statistics
-from convscope.training.pytorch.assemble import choose_compute
-from convscope.training.train import open_data
+from convscope.training.engine import training_engine
+from convscope.training.prepare_run import resolve_run
+from convscope.training.pytorch import engine as engine_module
+from convscope.training.pytorch import session as session_module
+from watching import Watching
 
-QUIET = Display(quiet=True)
 TINY = small_data.settings(epochs=1)
 
 
@@ -66,7 +67,7 @@ def test_groups_of_images_that_are_not_here_do_no_harm():
 @pytest.mark.parametrize(("count", "folds"), [(10, 1), (10, 0), (10, 6), (3, 2), (0, 5)])
 def test_folds_that_cannot_be_dealt(count, folds):
     with pytest.raises(
-        UserError, match=f"{count} images cannot be fold_of into {folds} folds; (give 2|that takes 4)"
+        UserError, match=f"{count} images cannot be divided into {folds} folds; (give 2|that takes 4)"
     ):
         fold_of([0] * count, folds)
 
@@ -80,14 +81,12 @@ def test_images_that_all_show_the_same():
 
 
 def setting(config):
-    """The settled configuration, where it starts and all images of the training split."""
-    source, choice = open_data(config, QUIET)
-    config = settle(config, choice, source)
-    shape = Preprocess(choice.channels, choice.height, choice.width)
-    part = prepare_split(source.open("train"), shape)
-    preprocess = with_statistics(shape, part, config.data, weights=choice.start.weights)
-    prepared = PreparedData(source, preprocess, part, part, lambda: part, source.open("train").classes)
-    return config, prepared, choice.start
+    """The plan for all images of the training split; its folder is replaced."""
+    run = resolve_run(config, observer=Silent())
+    split = prepare_split(run.source.open("train"), run.preprocess)
+    preprocess = measured(run.preprocess, split, run.config.data)
+    data = PreparedData(run.source, preprocess, split, split, lambda: split, run.names)
+    return run.plan(data, Path(), Silent())
 
 
 @pytest.fixture(scope="module")
@@ -101,17 +100,13 @@ def photos(tmp_path_factory):
     return setting(photographs.config(folder, train={"epochs": 8}))
 
 
-def answer(made, fold_of, folder):
-    config, prepared, start = made
+def answer(plan, fold_of, folder):
     folder.mkdir(exist_ok=True)
-    compute = choose_compute(config, None, QUIET)
-    return out_of_fold(
-        config, prepared, start, fold_of=fold_of, compute=compute, folder=folder, display=QUIET
-    )
+    return out_of_fold(replace(plan, folder=folder), training_engine("torch"), fold_of)
 
 
 def thirds(made):
-    part = made[1].train
+    part = made.data.train
     return assign_folds(part.targets, part.names, folds=3, seed=0, groups={})
 
 
@@ -127,14 +122,14 @@ def answered(request, tmp_path_factory):
 def test_every_image_is_answered_for(answered):
     made, _, logits, folder = answered
     assert (
-        logits.shape == (len(made[1].train), 3) and logits.dtype == np.float32 and np.isfinite(logits).all()
+        logits.shape == (len(made.data.train), 3) and logits.dtype == np.float32 and np.isfinite(logits).all()
     )
     assert sorted(p.name for p in folder.iterdir()) == ["fold_1.npz", "fold_2.npz", "fold_3.npz"]
 
 
 def test_a_head_knows_photographs_that_it_never_saw(photos, tmp_path):
     logits = answer(photos, thirds(photos), tmp_path / "a")
-    assert (logits.argmax(axis=1) == photos[1].train.targets).mean() > 0.8
+    assert (logits.argmax(axis=1) == photos.data.train.targets).mean() > 0.8
 
 
 @pytest.mark.slow
@@ -149,13 +144,12 @@ def test_the_labels_of_a_fold_do_not_move_its_own_answers(answered, tmp_path):
     are not.
     """
     made, fold_of, logits, _ = answered
-    config, prepared, start = made
-    labels = prepared.train.whole.targets.copy()
-    rows = prepared.train.rows[fold_of == 0]
+    train = made.data.train
+    labels = train.whole.targets.copy()
+    rows = train.rows[fold_of == 0]
     labels[rows] = (labels[rows] + 1) % 3
-    whole = replace(prepared.train.whole, targets=labels)
-    other = replace(prepared, train=replace(prepared.train, whole=whole))
-    changed = answer((config, other, start), fold_of, tmp_path / "changed")
+    other = replace(train, whole=replace(train.whole, targets=labels))
+    changed = answer(replace(made, data=replace(made.data, train=other)), fold_of, tmp_path / "changed")
     assert np.array_equal(changed[fold_of == 0], logits[fold_of == 0])
     for fold in (1, 2):
         assert not np.array_equal(changed[fold_of == fold], logits[fold_of == fold])
@@ -164,22 +158,20 @@ def test_the_labels_of_a_fold_do_not_move_its_own_answers(answered, tmp_path):
 @pytest.mark.slow
 def test_the_pixels_of_a_fold_do_not_move_the_answers_for_it_through_training(small, tmp_path):
     """Half of fold 0 is made black; the other half of it is answered as before."""
-    config, prepared, start = small
+    train = small.data.train
     fold_of = thirds(small)
     before = answer(small, fold_of, tmp_path / "before")
-    images = prepared.train.whole.images.copy()
+    images = train.whole.images.copy()
     black, kept = np.flatnonzero(fold_of == 0)[::2], np.flatnonzero(fold_of == 0)[1::2]
-    images[prepared.train.rows[black]] = 0
-    other = replace(
-        prepared, train=replace(prepared.train, whole=replace(prepared.train.whole, images=images))
-    )
-    after = answer((config, other, start), fold_of, tmp_path / "after")
+    images[train.rows[black]] = 0
+    other = replace(train, whole=replace(train.whole, images=images))
+    after = answer(replace(small, data=replace(small.data, train=other)), fold_of, tmp_path / "after")
     assert np.allclose(after[kept], before[kept], atol=1e-5) and not np.allclose(after[black], before[black])
 
 
 def test_finished_folds_are_not_trained_again(answered, monkeypatch):
     made, fold_of, logits, folder = answered
-    monkeypatch.setattr(module, "_learner", lambda *a, **k: pytest.fail("a fold was trained again"))
+    monkeypatch.setattr(module, "_learn", lambda *a, **k: pytest.fail("a fold was trained again"))
     assert np.array_equal(answer(made, fold_of, folder), logits)
 
 
@@ -192,10 +184,13 @@ def test_a_fold_that_is_gone_or_damaged_is_trained_again_alone(small, tmp_path, 
     logits = answer(small, fold_of, tmp_path)
     damage(tmp_path / "fold_2.npz")
     trained = []
-    real = module._learn_network
-    monkeypatch.setattr(module, "_learn_network", lambda *a: trained.append(a[-1].held) or real(*a))
+    real = module._learn
+    monkeypatch.setattr(
+        module, "_learn", lambda plan, start: trained.append(plan.data.validation.rows) or real(plan, start)
+    )
     assert np.array_equal(answer(small, fold_of, tmp_path), logits)
-    assert [held.tolist() for held in trained] == [np.flatnonzero(fold_of == 1).tolist()]
+    held = small.data.train.rows[fold_of == 1]
+    assert [rows.tolist() for rows in trained] == [held.tolist()]
 
 
 @pytest.mark.slow
@@ -206,7 +201,7 @@ def test_folds_that_were_dealt_otherwise_are_not_taken_over(small, tmp_path):
 
 
 def test_ctrl_c_keeps_what_is_finished_and_nothing_else(small, tmp_path, monkeypatch):
-    real, calls = module.fit, []
+    real, calls = session_module.fit, []
 
     def stopped(*arguments):
         calls.append(1)
@@ -214,23 +209,24 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_else(small, tmp_path, monkeyp
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(module, "fit", stopped)
+    monkeypatch.setattr(session_module, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         answer(small, thirds(small), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["fold_1.npz"]
 
 
 def test_the_features_of_photographs_are_computed_once(photos, tmp_path, monkeypatch):
-    real, calls = module.features_of, []
-    monkeypatch.setattr(module, "features_of", lambda *a, **k: calls.append(len(a[1])) or real(*a, **k))
+    real, calls = engine_module.features_of, []
+    monkeypatch.setattr(
+        engine_module, "features_of", lambda *a, **k: calls.append(len(a[1])) or real(*a, **k)
+    )
     answer(photos, thirds(photos), tmp_path)
-    assert calls == [len(photos[1].train)]
+    assert calls == [len(photos.data.train)]
 
 
 @pytest.mark.slow
 def test_averaged_weights_are_those_that_answer(small, tmp_path):
-    config, prepared, start = small
-    averaged = (config.merge({"train": {"ema": 0.9}}), prepared, start)
+    averaged = replace(small, config=replace(small.config, train=replace(small.config.train, ema=0.9)))
     a, b = answer(small, thirds(small), tmp_path / "a"), answer(averaged, thirds(small), tmp_path / "b")
     assert not np.array_equal(a, b)
 
@@ -246,23 +242,17 @@ def test_fine_tuning_and_both_numbers_of_channels(tmp_path, channels):
     assert logits.shape == (18, 3) and np.isfinite(logits).all()
 
 
-def test_progress_runs_over_all_folds_and_says_nothing_else(capsys):
-    seen = []
-
-    class Watched(Display):
-        def work(self, what, done, total):
-            seen.append((what, done, total))
-
-    outer = Watched()
+def test_progress_runs_over_all_folds_and_says_nothing_else():
+    outer = Watching()
     for fold in range(2):
-        display = module._FoldDisplay(outer, fold, 2)
-        display.say("device: cpu")
+        observer = module._FoldObserver(outer, fold, 2)
+        observer.say("device: cpu")
         for epoch in range(2):
             for batch in (0, 9):
-                display.step((epoch, batch), (2, 10), {})
-    assert [done for _, done, _ in seen] == [0, 9, 10, 19, 20, 29, 30, 39]
-    assert {(what, total) for what, _, total in seen} == {("fold 1/2", 40), ("fold 2/2", 40)}
-    assert capsys.readouterr().out == ""
+                observer.step((epoch, batch), (2, 10), {})
+    assert [done for _, done, _ in outer.work] == [0, 9, 10, 19, 20, 29, 30, 39]
+    assert {(what, total) for what, _, total in outer.work} == {("fold 1/2", 40), ("fold 2/2", 40)}
+    assert outer.lines == []
 
 
 def test_a_class_that_only_one_fold_has(tmp_path):
@@ -275,6 +265,6 @@ def test_a_class_that_only_one_fold_has(tmp_path):
     np.savez(path, x_train=images, y_train=labels, classes=np.array(small_data.CLASSES))
     made = setting(RunConfig.from_dict(TINY).merge({"data": {"source": str(path)}}))
     for imbalance in ("none", "weights", "sampler"):
-        config = made[0].merge({"train": {"imbalance": imbalance}})
-        logits = answer((config, *made[1:]), thirds(made), tmp_path / imbalance)
+        config = replace(made.config, train=replace(made.config.train, imbalance=imbalance))
+        logits = answer(replace(made, config=config), thirds(made), tmp_path / imbalance)
         assert logits.shape == (30, 3) and np.isfinite(logits).all()
