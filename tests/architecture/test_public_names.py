@@ -42,3 +42,9 @@ def test_each_name_is_there_typed_and_documented(name: str) -> None:
 def test_an_unknown_name_says_what_there_is() -> None:
     with pytest.raises(AttributeError, match=r"public names: .*train"):
         convscope.trian  # noqa: B018
+
+
+def test_an_older_name_still_works_and_names_the_newer_one() -> None:
+    with pytest.warns(DeprecationWarning, match=r"find_label_errors is now convscope\.find_label_issues"):
+        assert convscope.find_label_errors is convscope.find_label_issues
+    assert "find_label_errors" not in dir(convscope)
