@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convscope.models.pytorch.zoo import networks
+from convscope.models.variants.registry import variants
 
 # Those left out differ from one that is here in nothing but how often or how wide a block is.
 ALIKE = {
@@ -12,6 +12,6 @@ ALIKE = {
     *("densenet161", "densenet169", "densenet201"),
     *("shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
 }
-DISTINCT = [name for name in networks if name not in ALIKE]
+DISTINCT = [name for name in variants if name not in ALIKE]
 # The first of each family: for what depends on the kind of network and costs seconds.
-A_FAMILY = list({networks[name].family: name for name in reversed(DISTINCT)}.values())[::-1]
+A_FAMILY = list({variants[name].family: name for name in reversed(DISTINCT)}.values())[::-1]

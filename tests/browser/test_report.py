@@ -9,7 +9,7 @@ import pytest
 
 import small_data
 from convscope.core.config import RunConfig
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.report.write import write_report
 from convscope.training.train import train_run
 
@@ -31,10 +31,13 @@ ROOMY = """() => ({
   }).map((e) => e.outerHTML.slice(0, 80)),
 })"""
 SOUND = """() => ({
-  unnamed: [...document.querySelectorAll('img:not([alt]), img[alt=""], svg[role=img]:not([aria-label])')].length,
+  unnamed: [...document.querySelectorAll('img:not([alt]), img[alt=""], svg[role=img]:not([aria-label])')]
+    .length,
   broken: [...document.images].filter((i) => i.complete && !i.naturalWidth).length,
-  twice: [...document.querySelectorAll('[id]')].map((e) => e.id).filter((id, n, all) => all.indexOf(id) !== n),
-  astray: [...document.querySelectorAll('a')].map((a) => a.getAttribute('href') || a.getAttribute('xlink:href'))
+  twice: [...document.querySelectorAll('[id]')].map((e) => e.id)
+    .filter((id, n, all) => all.indexOf(id) !== n),
+  astray: [...document.querySelectorAll('a')]
+    .map((a) => a.getAttribute('href') || a.getAttribute('xlink:href'))
     .filter((link) => !link || !link.startsWith('#') || !document.getElementById(link.slice(1))),
   headings: [...document.querySelectorAll('h2')].map((e) => e.textContent),
 })"""
@@ -59,7 +62,7 @@ def page_file(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     data = with_wrong_labels(small_data.write_npz(root / "data.npz", classes=HOSTILE))
     config = RunConfig.from_dict(small_data.settings()).merge({"data": {"source": str(data)}})
-    run = train_run(config, out=root / "run", display=Display(quiet=True))
+    run = train_run(config, out=root / "run", observer=Silent())
     return write_report(run.folder).path
 
 

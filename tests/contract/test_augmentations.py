@@ -60,7 +60,7 @@ def test_another_state_gives_other_images(name):
     assert name in NEVER_CHANGE_ANYTHING or any(not torch.equal(results[0], other) for other in results[1:])
 
 
-def test_every_image_has_its_own_draw(name):
+def test_every_image_has_its_own_parameters(name):
     x = batch(1, 3, 32, 32).expand(64, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     kinds = len(torch.unique(run(name, x).flatten(1), dim=0))
     least = {"none": 1, "flip": 2, "vertical_flip": 2, "greyscale": 2}.get(name, 10)

@@ -16,14 +16,11 @@ import torch
 from convscope.cli import app
 from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
-from convscope.core.run.display import Display
+from convscope.core.run.progress import Silent
 from convscope.data.source import NAMES
 from convscope.recipes import recipes
-from convscope.training.defaults import settle
-from convscope.training.prepare_data import prepare_data
+from convscope.training.prepare_run import prepare_run
 from convscope.training.pytorch.loop import set_rate
-from convscope.training.pytorch.single_step import take_step
-from convscope.training.train import open_data, start_or_resume
 
 every = pytest.mark.parametrize("name", list(recipes))
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,19 +36,15 @@ def test_it_takes_two_steps(name, tmp_path):
     np.savez(tmp_path / "stand_in.npz", images=images, labels=labels)
     # On the CPU and one thread, so that two runs agree; everything else is the recipe's.
     stand_in = {"data": {"source": str(tmp_path / "stand_in.npz")}, "train": {"device": "cpu", "threads": 1}}
-    quiet = Display(quiet=True)
     weights = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
-        made = config.merge(stand_in)
-        source, choice = open_data(made, quiet)
-        made = settle(made, choice, source)
-        prepared = prepare_data(source, choice, made.data, seed=made.seed, folder=folder, display=quiet)
-        session = start_or_resume(made, prepared, choice.start, folder=folder, display=quiet)
+        session = prepare_run(config.merge(stand_in), folder, observer=Silent())
         job, state = session.job, session.state
-        rate = set_rate(state, made.train, len(job.loader))
+        batches = len(job.loader)
+        rate = set_rate(state, job.config, batches)
         before = {key: value.clone() for key, value in state.network.named_parameters()}
-        losses = [take_step(job, state, next(job.loader.epoch(epoch)), rate=rate) for epoch in range(2)]
+        losses = [session.trial(rate, epoch * batches) for epoch in range(2)]
         assert np.isfinite(losses).all()
         after = dict(state.network.named_parameters())
         assert all(not torch.equal(value, after[key]) for key, value in before.items() if value.ndim > 1)

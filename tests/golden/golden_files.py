@@ -1,9 +1,9 @@
 """Golden files: text of what the program says and writes, compared word by word and number by number.
 
 A file under `recorded/` is what was found when somebody last accepted it. What changes by nature (dates,
-seconds, rates, hardware, versions, temporary paths) is a placeholder before it is compared or kept. Numbers may
-differ a little, since other processors add up in another order; see `Tolerance`. To accept what is found now, run
-`COMMAND` and read the diff.
+seconds, rates, hardware, versions, temporary paths) is a placeholder before it is compared or kept. Numbers
+may differ a little, since other processors add up in another order; see `Tolerance`. To accept what is found
+now, run `COMMAND` and read the diff.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ COMMAND = f"{SWITCH}=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest tests/golden
 class Tolerance:
     """What two numbers may differ by: a share of the larger one, or as such, whichever is more.
 
-    Ten times what was measured between AVX-512, AVX2 and SSE4.1 (`ATEN_CPU_CAPABILITY`, `ONEDNN_MAX_CPU_ISA`) for
-    runs of a few gentle steps.
+    Ten times what was measured between AVX-512, AVX2 and SSE4.1 (`ATEN_CPU_CAPABILITY`,
+    `ONEDNN_MAX_CPU_ISA`) for runs of a few gentle steps.
     """
 
     relative: float = 5e-4

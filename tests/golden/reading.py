@@ -15,6 +15,8 @@ RATES = (
     (r"[\d,.]+(?= images/s)", "<rate>"),
     (r"(?<=seconds of training).*|(?<=images a second).*", " <times>"),
     (r"(?m)^((?:simple_cnn|my_net\.py:Net) .*?)(\s+[\d.,]+){3}$", r"\1 <times>"),
+    (r"(?m)^system \w+, machine .*$", "<hardware>"),
+    (r"(?m)^python \d+\.\d+\.\d+, .*$", "<versions>"),
     (r"\b[0-9a-f]{64}\b", "<sha256>"),
     (r"\b[0-9a-f]{16}(?=/)", "<fingerprint>"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00)?( UTC)?", "<date>"),

@@ -67,14 +67,14 @@ WALK = {
     "evaluate_other_data": "evaluate A --data other.npz",
     "evaluate_json": "evaluate O --model my_net.py:Net --split train --json",
     "evaluate_report": "evaluate A --report --out R",
-    "evaluate_head": "evaluate H --robustness",
+    "evaluate_head": "evaluate H",
     "predict": "predict H photos/checks/000.png photos/waves",
     "predict_csv": (
         "predict H photos/checks/000.png photos/waves/torn.png photos/stripes/001.png --format csv"
     ),
     "predict_json": "predict H photos/checks/000.png photos/waves/torn.png --top 2 --format json",
     "explain": "explain A photos/checks/000.png photos/waves/torn.png photos/stripes/001.png",
-    "explain_all": "explain A photos/checks/000.png photos/stripes/001.png --method all --out X",
+    "explain_all": "explain A photos/checks/000.png --method all --out X",
     "explain_auto": "explain A photos/checks/000.png --method auto --class cow --out Y --json",
     "explain_filters": "explain A --show filters",
     "explain_maps": "explain A --show maps",

@@ -51,6 +51,8 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers without fresh weights: only names and shapes are asked for."""
     for kind in (nn.Conv2d, nn.Linear, nn.BatchNorm2d):
         monkeypatch.setattr(kind, "reset_parameters", lambda layer: None)
+    for name in ("normal_", "trunc_normal_", "zeros_", "ones_", "constant_"):
+        monkeypatch.setattr(nn.init, name, lambda tensor, *values, **settings: tensor)
 
 
 def test_names_and_shapes_of_all_weights(unset: None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from convscope.data.pytorch.augmentation import colour, enhance, geometry, tone, warp
+from convscope.data.pytorch.augmentation import colour, geometry, photometric, warp
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
 
 SIZES = [(32, 32), (28, 28), (17, 23), (5, 8), (3, 3), (1, 1), (2, 7)]
@@ -87,25 +87,33 @@ FACTORS = torch.tensor([0.0, 0.3, 1.0, 1.5, 1.99])
 
 
 def test_brightness(tv, x):
-    check(x, enhance.brightness(x, FACTORS), lambda im, i: tv.adjust_brightness(im, float(FACTORS[i])))
+    check(x, photometric.brightness(x, FACTORS), lambda im, i: tv.adjust_brightness(im, float(FACTORS[i])))
 
 
 def test_contrast_truncates_the_mean_less(tv, x):
     # torchvision truncates the grey picture before it takes the mean: half a level, times |1 − factor|.
-    check(x, enhance.contrast(x, FACTORS), lambda im, i: tv.adjust_contrast(im, float(FACTORS[i])), levels=1)
+    check(
+        x, photometric.contrast(x, FACTORS), lambda im, i: tv.adjust_contrast(im, float(FACTORS[i])), levels=1
+    )
 
 
 def test_saturation_truncates_once(tv, x):
     # torchvision truncates the grey picture and again the blend.
     check(
-        x, enhance.saturation(x, FACTORS), lambda im, i: tv.adjust_saturation(im, float(FACTORS[i])), levels=1
+        x,
+        photometric.saturation(x, FACTORS),
+        lambda im, i: tv.adjust_saturation(im, float(FACTORS[i])),
+        levels=1,
     )
 
 
 def test_sharpness(tv, x):
     # The same blend, summed in another order, then truncated.
     check(
-        x, enhance.sharpness(x, FACTORS), lambda im, i: tv.adjust_sharpness(im, float(FACTORS[i])), levels=1
+        x,
+        photometric.sharpness(x, FACTORS),
+        lambda im, i: tv.adjust_sharpness(im, float(FACTORS[i])),
+        levels=1,
     )
 
 
@@ -156,25 +164,25 @@ def test_greyscale(tv, x):
 
 def test_posterize(tv, x):
     bits = torch.tensor([0, 1, 4, 7, 8])
-    check(x, tone.posterize(x, bits), lambda im, i: tv.posterize(im, int(bits[i])))
+    check(x, photometric.posterize(x, bits), lambda im, i: tv.posterize(im, int(bits[i])))
 
 
 def test_solarize(tv, x):
     threshold = torch.tensor([0.0, 77.0, 100.5, 254.9, 255.0])
-    check(x, tone.solarize(x, threshold), lambda im, i: tv.solarize(im, float(threshold[i])))
+    check(x, photometric.solarize(x, threshold), lambda im, i: tv.solarize(im, float(threshold[i])))
 
 
 def test_invert(tv, x):
-    check(x, tone.invert(x), lambda im, i: tv.invert(im))
+    check(x, photometric.invert(x), lambda im, i: tv.invert(im))
 
 
 def test_equalize(tv, x):
-    check(x, tone.equalize(x), lambda im, i: tv.equalize(im))
+    check(x, photometric.equalize(x), lambda im, i: tv.equalize(im))
 
 
 def test_autocontrast(tv, x):
     # torchvision divides by a rounded unit, which turns some 255 into 254.
-    check(x, tone.autocontrast(x), lambda im, i: tv.autocontrast(im), levels=1)
+    check(x, photometric.autocontrast(x), lambda im, i: tv.autocontrast(im), levels=1)
 
 
 def test_rotate(tv, x):

@@ -7,6 +7,7 @@ a difference.
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from convscope.data.preparing.preprocess import Preprocess
 from convscope.explanation.attribution import cam
 from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.pytorch.capture import capture, find_module
+from convscope.explanation.pytorch.capture import find_module
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision
 from convscope.models.pytorch.zoo import create
@@ -54,7 +55,7 @@ def oracle():
         yield pytorch_grad_cam
 
 
-def settled(name, shape):
+def prepared(name, shape):
     """A network in float64 whose norms have seen a batch, so that its logits are of the order of 1."""
     torch.manual_seed(0)
     network = create(name, input_shape=shape, classes=5).double().eval()
@@ -72,33 +73,36 @@ def case(request):
     """A name, what is looked into, three images that differ all over, and a class for each."""
     name = request.param
     channels, height, width = shape = NETWORKS[name][0]
-    network = settled(name, shape)
+    network = prepared(name, shape)
     preprocess = Preprocess(channels, height, width, "crop", (0.4,) * channels, (0.3,) * channels)
     predictor = TorchPredictor(network, preprocess, tuple("abcde"))
     images = np.random.default_rng(0).integers(0, 256, (3, height, width, channels), np.uint8)
-    explained_model = ExplainedModel(predictor, preprocess, network)
-    logits = network(explained_model.inputs(images)).detach()
+    model = ExplainedModel.of(predictor)
+    logits = network(tensors(model, images)).detach()
     assert 0.05 < logits.std() < 50 and logits.dtype == torch.float64
-    return name, explained_model, images, np.array([0, 3, 4])
+    return name, model, images, np.array([0, 3, 4])
 
 
-def at_layer(explained_model, layer):
-    return ExplainedModel(
-        explained_model.predictor, explained_model.preprocess, explained_model.network, layer
-    )
+def tensors(model, images):
+    """What both programs get."""
+    return torch.from_numpy(model.inputs(images)).double()
 
 
-def their_map(oracle, explained_model, layer, data, *, kind):
+def at_layer(model, layer):
+    return replace(model, layer=layer)
+
+
+def their_map(oracle, model, layer, data, *, kind):
     """What their method makes of its layer before it scales it, N×h×w."""
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     images, targets = data
-    network = copy.deepcopy(explained_model.network)
+    network = copy.deepcopy(model.predictor.network)
     raw = []
     with getattr(oracle, kind)(network, [find_module(network, layer)]) as method:
         within = method.get_cam_image
         method.get_cam_image = lambda *a, **k: raw.append(within(*a, **k)) or raw[-1]
-        method(explained_model.inputs(images), [ClassifierOutputTarget(int(k)) for k in targets])
+        method(tensors(model, images), [ClassifierOutputTarget(int(k)) for k in targets])
     return raw[0]
 
 
@@ -110,31 +114,24 @@ def distance(found, expected):
 
 @pytest.mark.parametrize("name", ["grad_cam", "grad_cam_plus_plus", "layer_cam"])
 def test_the_maps_of_gradients_are_theirs(oracle, case, name):
-    network, explained_model, images, targets = case
-    found = methods[name].compute(explained_model, images, targets)
-    expected = their_map(
-        oracle, explained_model, explained_model.shown_layer, (images, targets), kind=THEIRS[name]
-    )
+    network, model, images, targets = case
+    found = methods[name].compute(model, images, targets)
+    expected = their_map(oracle, model, model.shown_layer, (images, targets), kind=THEIRS[name])
     assert distance(found, expected) <= EXACT and np.ptp(expected) > 0
     # Another layer, another class, and gradients that belong to other maps must be seen.
     if (network, name) != ("small_cnn", "layer_cam"):  # max(∂y/∂A, 0) · A is the same before and after a ReLU
-        elsewhere = methods[name].compute(at_layer(explained_model, NETWORKS[network][2]), images, targets)
+        elsewhere = methods[name].compute(at_layer(model, NETWORKS[network][2]), images, targets)
         assert distance(elsewhere, expected) > FAR
-    assert distance(methods[name].compute(explained_model, images, (targets + 1) % 5), expected) > FAR
-    passed = capture(
-        explained_model.network,
-        explained_model.inputs(images),
-        torch.from_numpy(targets),
-        layer=explained_model.shown_layer,
-    )
-    permuted = getattr(cam, name)(passed.maps.numpy(), passed.gradients.flip(1).numpy())
+    assert distance(methods[name].compute(model, images, (targets + 1) % 5), expected) > FAR
+    passed = model.inside().layer_gradients(model.inputs(images), targets, model.shown_layer)
+    permuted = getattr(cam, name)(passed.feature_maps, passed.gradients[:, ::-1])
     assert distance(permuted, expected) > FAR
 
 
 def test_score_cam_is_theirs(oracle, case):
-    network, explained_model, images, targets = case
+    network, model, images, targets = case
     layer, images, targets = NETWORKS[network][1], images[:2], targets[:2]
-    ours = at_layer(explained_model, layer)
+    ours = at_layer(model, layer)
     found = methods["score_cam"].compute(ours, images, targets)
     expected = their_map(oracle, ours, layer, (images, targets), kind="ScoreCAM")
     assert distance(found, expected) <= ROUNDED
@@ -144,14 +141,12 @@ def test_score_cam_is_theirs(oracle, case):
 
 
 def test_eigen_cam_is_theirs_up_to_its_sign(oracle, case):
-    network, explained_model, images, targets = case
-    found = methods["eigen_cam"].compute(explained_model, images, targets)
-    expected = their_map(
-        oracle, explained_model, explained_model.shown_layer, (images, targets), kind="EigenCAM"
-    )
+    network, model, images, targets = case
+    found = methods["eigen_cam"].compute(model, images, targets)
+    expected = their_map(oracle, model, model.shown_layer, (images, targets), kind="EigenCAM")
     sign = np.sign((found * expected).sum(axis=(1, 2), keepdims=True))
     assert distance(found, sign * expected) <= ROUNDED
-    elsewhere = methods["eigen_cam"].compute(at_layer(explained_model, NETWORKS[network][2]), images, targets)
+    elsewhere = methods["eigen_cam"].compute(at_layer(model, NETWORKS[network][2]), images, targets)
     assert min(distance(elsewhere, expected), distance(-elsewhere, expected)) > FAR
 
 
@@ -159,14 +154,12 @@ def test_grad_cam_is_that_of_captum(case):
     allow_torchvision()
     from captum.attr import LayerGradCam
 
-    _, explained_model, images, targets = case
-    network = copy.deepcopy(explained_model.network)
-    theirs = LayerGradCam(network, find_module(network, explained_model.shown_layer))
+    _, model, images, targets = case
+    network = copy.deepcopy(model.predictor.network)
+    theirs = LayerGradCam(network, find_module(network, model.shown_layer))
     expected = (
-        theirs.attribute(explained_model.inputs(images), target=torch.from_numpy(targets))
-        .detach()
-        .numpy()[:, 0]
+        theirs.attribute(tensors(model, images), target=torch.from_numpy(targets)).detach().numpy()[:, 0]
     )
-    found = methods["grad_cam"].compute(explained_model, images, targets)
+    found = methods["grad_cam"].compute(model, images, targets)
     assert distance(found, expected) <= EXACT
-    assert distance(methods["grad_cam"].compute(explained_model, images[::-1], targets), expected) > FAR
+    assert distance(methods["grad_cam"].compute(model, images[::-1], targets), expected) > FAR

@@ -69,7 +69,7 @@ def test_the_bundled_set_is_what_torchvision_reads(tmp_path, datasets):
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
-def test_shares_by_class_are_those_of_scikit_learn(fraction):
+def test_fractions_by_class_are_those_of_scikit_learn(fraction):
     from sklearn.model_selection import StratifiedShuffleSplit
 
     labels = np.repeat(np.arange(4), [200, 100, 40, 20])

@@ -10,16 +10,18 @@ import torch
 from torch import nn
 
 from convscope.data.preparing.preprocess import Preprocess
+from convscope.explanation.attribution import gradients, integrated
+from convscope.explanation.attribution.gradients import unit_noise
 from convscope.explanation.attribution.occlusion import occlusion
 from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.pytorch.gradients import input_gradient
-from convscope.explanation.pytorch.guided import guided_gradient
-from convscope.explanation.pytorch.integrated import integrated_gradients
-from convscope.explanation.pytorch.smooth import smooth_gradient, unit_noise
 from convscope.models.pytorch.predictor import TorchPredictor
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision
 from convscope.models.pytorch.zoo import create
+from on_torch import on_torch
+
+input_gradient, smooth_gradient = on_torch(gradients.input_gradient), on_torch(gradients.smooth_gradient)
+integrated_gradients = on_torch(integrated.integrated_gradients)
 
 EXACT = 1e-9  # max|Δ| / max|reference|: what differs is the order of float64 sums
 ROUNDED = 1e-6  # captum keeps the lengths of steps and the sums of occlusion in float32
@@ -44,7 +46,7 @@ def captum():
     return captum.attr
 
 
-def settled(name, shape):
+def prepared(name, shape):
     """A network in float64 whose norms have seen a batch and whose biases are not 0, and three images with
     targets.
     """
@@ -68,7 +70,7 @@ def settled(name, shape):
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def case(request):
-    return settled(request.param, NETWORKS[request.param])
+    return prepared(request.param, NETWORKS[request.param])
 
 
 def distance(ours, theirs):
@@ -90,8 +92,8 @@ def test_saliency(case, captum):
 
 def test_gradient_x_input(case, captum):
     network, x, targets = case
-    gradients = input_gradient(network, x, targets)
-    held(x * gradients, captum.InputXGradient(network).attribute(x, target=targets), x.abs() * gradients)
+    found = input_gradient(network, x, targets)
+    held(x * found, captum.InputXGradient(network).attribute(x, target=targets), x.abs() * found)
 
 
 @pytest.mark.parametrize(("steps", "given"), [(4, False), (9, True)])
@@ -110,9 +112,9 @@ def test_integrated_gradients(case, captum, steps, given):
 
 def test_smooth_grad(case, captum, monkeypatch):
     network, x, targets = case
-    noise = unit_noise(x.shape[1:], 6, seed=4)
+    noise = torch.from_numpy(unit_noise(x.shape[1:], 6, seed=4))
     monkeypatch.setattr(torch, "normal", lambda mean, std: mean + std * noise)
-    ours = smooth_gradient(network, x, targets, copies=6, spread=0.2, seed=4)
+    ours = smooth_gradient(network, x, targets, copies=6, noise=0.2, seed=4)
     tunnel = captum.NoiseTunnel(captum.Saliency(network))
     theirs = torch.cat(
         [
@@ -127,13 +129,13 @@ def test_smooth_grad(case, captum, monkeypatch):
             for one, target in zip(x, targets, strict=True)
         ]
     )
-    held(ours, theirs, smooth_gradient(network, x, targets, copies=6, spread=0.2, seed=5))
+    held(ours, theirs, smooth_gradient(network, x, targets, copies=6, noise=0.2, seed=5))
 
 
 @pytest.mark.parametrize("name", GUIDED)
 def test_guided_backprop(name, captum):
-    network, x, targets = settled(name, GUIDED[name])
-    ours, plain = guided_gradient(network, x, targets), input_gradient(network, x, targets)
+    network, x, targets = prepared(name, GUIDED[name])
+    ours, plain = (input_gradient(network, x, targets, guided=guided) for guided in (True, False))
     held(ours, captum.GuidedBackprop(network).attribute(x, target=targets), plain)
 
 
@@ -156,7 +158,8 @@ def test_guided_backprop_of_functions_is_that_of_layers(captum):
     x, targets = torch.randn(3, 2, 8, 8, dtype=torch.float64), torch.tensor([0, 3, 1])
     functions = Functions(layers)
     theirs = captum.GuidedBackprop(layers).attribute(x, target=targets)
-    held(guided_gradient(functions, x, targets), theirs, input_gradient(functions, x, targets))
+    ours, plain = (input_gradient(functions, x, targets, guided=guided) for guided in (True, False))
+    held(ours, theirs, plain)
 
 
 class Answers:
@@ -197,14 +200,14 @@ def test_occlusion(captum, shape, window, stride):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_occlusion_of_networks(name, captum):
     channels, height, width = NETWORKS[name]
-    network, _, targets = settled(name, NETWORKS[name])
+    network, _, targets = prepared(name, NETWORKS[name])
     preprocess = Preprocess(channels, height, width, mean=(0.5,) * channels, std=(0.25,) * channels)
-    explained_model = ExplainedModel.of(TorchPredictor(network.float(), preprocess, tuple("abcde")))
+    model = ExplainedModel.of(TorchPredictor(network.float(), preprocess, tuple("abcde")))
     images = np.random.default_rng(2).integers(0, 256, (3, height, width, channels), np.uint8)
-    ours = methods["occlusion"].compute(explained_model, images, targets.numpy())
+    ours = methods["occlusion"].compute(model, images, targets.numpy())
     window = round(min(height, width) / 6)
     options = {"fill": [128] * channels, "window": window, "stride": window // 2}
-    theirs = by_captum(captum, explained_model.predictor, images, targets.numpy(), **options)
+    theirs = by_captum(captum, model.predictor, images, targets.numpy(), **options)
     # Logits are float32 here, and a fall is a small difference of two of them.
     assert distance(torch.from_numpy(ours), theirs[:, 0]) <= 1e-4
 

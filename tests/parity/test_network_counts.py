@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
-from convscope.models.pytorch.zoo import networks
+from convscope.models.variants.registry import variants
 
 # The names that torchvision has, too; they are the same ones.
 TORCHVISION = [
@@ -25,7 +25,7 @@ EXTRA = {name: {"aux_logits": False, "init_weights": False} for name in ("google
 
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_counts_equal_torchvision(name):
-    spec = networks[name].spec
+    spec = variants[name].spec
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         net = import_torchvision().models.get_model(name, weights=None, **EXTRA.get(name, {})).eval()
         net(torch.zeros(1, *spec.input_shape))

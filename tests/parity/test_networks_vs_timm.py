@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convscope.models.pytorch.load_weights import load_weights
 from convscope.models.pytorch.torchvision_cpu import allow_torchvision
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create, key_maps_of
+from convscope.models.variants.registry import variants
 
 BOUND = 1e-6  # max|Δ| / max|reference|, in float64; what differs is the order of sums
 SIDE = 96
@@ -40,7 +41,7 @@ MAKE = {
     "efficientnet_b0": named("efficientnet_b0"),
     "convnext_tiny": named("convnext_tiny"),
 }
-every = pytest.mark.parametrize("name", [name for name in MAKE if name in networks])
+every = pytest.mark.parametrize("name", [name for name in MAKE if name in variants])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def seen(net, x):
 
 @every
 def test_counts_equal_those_of_timm(name, timm):
-    spec = networks[name].spec
+    spec = variants[name].spec
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         net = MAKE[name](timm).eval()
         net(torch.zeros(1, *spec.input_shape))
@@ -83,8 +84,8 @@ def test_the_same_weights_give_the_same_logits(name, timm):
     x = torch.randn(4, 3, SIDE, SIDE, dtype=torch.float64)
     theirs = seen(MAKE[name](timm), x)
     ours = create(name, input_shape=(3, SIDE, SIDE), classes=1000).double().eval()
-    fit = load_weights(ours, theirs.state_dict(), networks[name].key_maps)
-    assert fit.whole, str(fit)
+    report = load_weights(ours, theirs.state_dict(), key_maps_of(name))
+    assert report.whole, str(report)
     x = x[:2]
     with torch.no_grad():
         expected = theirs(x)

@@ -8,7 +8,8 @@ from torch import nn
 
 from convscope.models.pytorch.load_weights import load_weights
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create, key_maps_of
+from convscope.models.variants.registry import variants
 
 BOUND = 1e-6  # max|Δ| / max|reference|, in float64; what differs is the order of sums
 
@@ -71,12 +72,12 @@ def ours(name, weights, x):
     with torch.device("meta"):
         net = create(name, input_shape=tuple(x.shape[1:]), classes=1000).double().eval()
     net.to_empty(device="cpu")
-    fit = load_weights(net, weights, networks[name].key_maps)
-    assert fit.whole, str(fit)
+    report = load_weights(net, weights, key_maps_of(name))
+    assert report.whole, str(report)
     return net
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name in networks])
+@pytest.mark.parametrize("name", [name for name in NAMES if name in variants])
 def test_the_same_weights_give_the_same_logits(torchvision, name):
     side = side_of(name)
     count = (
@@ -106,12 +107,12 @@ AUXILIARY = {
 
 
 @pytest.mark.parametrize("name", list(AUXILIARY))
-def test_auxiliary_heads_see_the_same_maps_and_answer_the_same(torchvision, name):
+def test_auxiliary_heads_see_the_same_maps_and_give_the_same_logits(torchvision, name):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, side_of(name), side_of(name), dtype=torch.float64, generator=generator)
     theirs = reference(torchvision, name, x)
     net = create(name).double().eval()
-    assert load_weights(net, theirs.state_dict(), networks[name].key_maps).whole
+    assert load_weights(net, theirs.state_dict(), key_maps_of(name)).whole
     seen = {}
     for _, layer, *_ in AUXILIARY[name]:
         getattr(theirs, layer).register_forward_hook(

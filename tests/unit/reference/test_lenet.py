@@ -6,7 +6,7 @@ import torch
 
 import beside_torch as beside
 from convscope.data.source import open_source
-from convscope.models.pytorch.build import build
+from convscope.models.pytorch.engine import build
 from convscope.reference.arrays import ShapeError
 from convscope.reference.lenet import lenet5
 from convscope.reference.losses.cross_entropy import cross_entropy_backward
