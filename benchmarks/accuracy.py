@@ -34,8 +34,8 @@ def main(name: str, path: str | None) -> None:
         config = config.merge({"data": {"source": path}})
     with tempfile.TemporaryDirectory() as folder:
         runs = repeat(config, SEEDS, out=Path(folder) / "run").runs
-    accuracy = [run.metrics["test"]["top1"] for run in runs]
-    seconds = [run.metrics["seconds"] for run in runs]
+    accuracy = [run.metrics.test["top1"] for run in runs]
+    seconds = [run.metrics.seconds for run in runs]
     mean, deviation = statistics.fmean(accuracy), statistics.stdev(accuracy)
     what, reach = GOALS[name]
     times = f"{min(seconds):.0f}–{max(seconds):.0f} s of training a seed, {torch.get_num_threads()} threads"

@@ -2,8 +2,8 @@
 
     GOMP_SPINCOUNT=10000 python benchmarks/augmentation.py   # a minute; benchmarks/results/augmentation.json
 
-Both start from 3×32×32 uint8 pictures in memory and end in normalised float32. Ours takes a batch at a time,
-torchvision one picture at a time as in a usual data set (its pictures already tensors, no collation counted).
+Both start from 3×32×32 uint8 images in memory and end in normalised float32. Ours takes a batch at a time,
+torchvision one image at a time as in a usual data set (its images already tensors, no collation counted).
 The two take turns, so that whatever else the machine does falls on both; a figure is the median over the
 rounds. The variable is what `convscope train` sets: threads that spin longer make two of them many times
 slower beside other work.
@@ -38,7 +38,7 @@ OURS = {
 
 
 def theirs() -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
-    """The same policies as chains of torchvision transforms of one picture."""
+    """The same policies as chains of torchvision transforms of one image."""
     import_torchvision()
     from torchvision.transforms import v2
 

@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from convscope.core.bundle import Bundle
 from convscope.core.config import RunConfig
-from convscope.core.run.display import Display
-from convscope.inference.load import classifier_of
-from convscope.inference.predict_split import predict_split
-from convscope.inference.run_data import open_prepared
-from convscope.tasks.classification.calibration import calibration
-from convscope.tasks.classification.metrics import classification_metrics, cross_entropy
+from convscope.core.run.progress import Lines
+from convscope.inference.opened_run import open_run
+from convscope.tasks.classification.metrics import cross_entropy
+from convscope.tasks.classification.task import CLASSIFICATION
+from convscope.tasks.task import fold
 from convscope.training.train import train_run
 from record import record
 
@@ -35,16 +32,17 @@ HALVED_ABOVE, NOT_WORSE_BY = 0.03, 0.003
 
 
 def measure(run: Path) -> dict[str, Any]:
-    """Figures of the test split with temperature 1 and with that of the run; the test split had no part in
-    either.
-    """
-    bundle = Bundle.load(run)
-    name, _, part = open_prepared(bundle, run, split="test")
-    logits = predict_split(classifier_of(bundle), part)
-    plain = replace(bundle.decision, temperature=1.0)
-    before, after = (calibration(logits, part.targets, decision) for decision in (plain, bundle.decision))
+    """Figures of the test split, which had no part in either temperature: 1, and that of the run."""
+    opened = open_run(run)
+    bundle = opened.bundle
+    name, _, part = opened.images("test")
+    result = fold(CLASSIFICATION.evaluation(bundle.classes), opened.predictor, part).result(
+        part, bundle.decision
+    )
+    before, after = result.uncalibrated, result.calibration
     losses = [
-        cross_entropy(logits.astype(float) / t, part.targets) for t in (1.0, bundle.decision.temperature)
+        cross_entropy(result.logits.astype(float) / t, result.labels)
+        for t in (1.0, bundle.decision.temperature)
     ]
     reached = after.ece <= (before.ece / 2 if before.ece > HALVED_ABOVE else before.ece + NOT_WORSE_BY)
     return {
@@ -52,7 +50,7 @@ def measure(run: Path) -> dict[str, Any]:
         "data": name,
         "model": bundle.model["name"],
         "images": len(part),
-        "accuracy": classification_metrics(logits, part.targets, bundle.classes).top1,
+        "accuracy": result.metrics.top1,
         "temperature": bundle.decision.temperature,
         "ece_before": before.ece,
         "ece_after": after.ece,
@@ -69,7 +67,7 @@ def main(data: str, *runs: str) -> None:
         paths = [Path(run) for run in runs]
         if not paths:
             config = RunConfig.from_dict(OVERFIT).merge({"data": {"source": data}})
-            paths = [train_run(config, out=Path(folder) / "overfit", display=Display()).folder]
+            paths = [train_run(config, out=Path(folder) / "overfit", observer=Lines()).folder]
         rows = [measure(path) for path in paths]
     first = rows[0]
     headline = [

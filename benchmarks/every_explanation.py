@@ -27,13 +27,12 @@ from torch import nn
 from convscope.core.errors import ConvscopeError
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.explanation.attribute import explain_images
-from convscope.explanation.attribution import occlusion, rise
+from convscope.explanation.attribution import class_activation, gradients, integrated, occlusion, rise
 from convscope.explanation.explained_model import ExplainedModel
 from convscope.explanation.methods import methods
-from convscope.explanation.pytorch import class_activation, integrated, smooth
-from convscope.explanation.pytorch.capture import maps_of
 from convscope.models.pytorch.predictor import TorchPredictor
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create
+from convscope.models.variants.registry import variants
 from record import record
 
 CLASSES = tuple("abcdefghij")
@@ -43,19 +42,18 @@ SHAPES = ((28, 28, 1), (64, 64, 3))
 def ask_less_often() -> None:
     """Fewer maps, masks, windows, copies and steps."""
 
-    def first_maps(*given: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        maps, logits = maps_of(*given, **named)
-        return maps[:, :16], logits
+    def first_maps(*args: Any) -> np.ndarray:
+        return layer_maps(*args)[:, :16]
 
     def halves(predictor: Any, images: Any, targets: Any, *, fill: Any) -> Any:
         half = images.shape[1] // 2
         return windows(predictor, images, targets, fill=fill, window=half, stride=half)
 
-    windows = occlusion.occlusion
+    layer_maps, windows = class_activation.layer_maps, occlusion.occlusion
     occlusion.occlusion = halves
-    class_activation.maps_of = first_maps
+    class_activation.layer_maps = first_maps
     rise.rise = partial(rise.rise, masks=50)
-    smooth.smooth_gradient = partial(smooth.smooth_gradient, copies=4)
+    gradients.smooth_gradient = partial(gradients.smooth_gradient, copies=4)
     integrated.STEPS, integrated.MOST_STEPS = 8, 32
 
 
@@ -64,27 +62,27 @@ def fresh(name: str, shape: tuple[int, int, int]) -> tuple[ExplainedModel, np.nd
     height, width, channels = shape
     torch.manual_seed(0)
     network = create(name, input_shape=(channels, height, width), classes=len(CLASSES)).eval()
-    explained_model = ExplainedModel.of(TorchPredictor(network, Preprocess(channels, height, width), CLASSES))
+    model = ExplainedModel.of(TorchPredictor(network, Preprocess(channels, height, width), CLASSES))
     images = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None
             layer.train()
     with torch.no_grad():
-        network(explained_model.inputs(images))
+        network(torch.from_numpy(model.inputs(images)))
     network.eval()
-    return explained_model, images[:1]
+    return model, images[:1]
 
 
-def outcome(explained_model: ExplainedModel, images: np.ndarray, name: str) -> str:
+def outcome(model: ExplainedModel, images: np.ndarray, name: str) -> str:
     """In a word or two what came of a method: map, refused: WHY or failed: WHY."""
-    best = explained_model.predictor.predict(images).argmax(axis=1)
+    best = model.predictor.predict(images).argmax(axis=1)
     told = []
     try:
         for targets in (best, (best + 1) % len(CLASSES)):
-            found = explain_images(explained_model, images, methods[name], targets=targets)
-            if found.maps.shape != images.shape[:3] or not np.isfinite(found.maps).all():
-                return f"failed: a map {found.maps.shape} that is not finite, or not of the image's size"
+            found = explain_images(model, images, methods[name], targets=targets)
+            if found.heat_maps.shape != images.shape[:3] or not np.isfinite(found.heat_maps).all():
+                return f"failed: a map {found.heat_maps.shape} that is not finite, or not of the image's size"
             told += [reason for reason in found.refused if reason]
     except ConvscopeError as refusal:
         told.append(str(refusal))
@@ -99,10 +97,10 @@ def main(names: list[str]) -> None:
     warnings.simplefilter("error")
     table: dict[str, dict[str, str]] = {}
     start = time.perf_counter()
-    for name in names or list(networks):
+    for name in names or list(variants):
         for shape in SHAPES:
-            explained_model, images = fresh(name, shape)
-            row = {method: outcome(explained_model, images, method) for method in methods}
+            model, images = fresh(name, shape)
+            row = {method: outcome(model, images, method) for method in methods}
             table[f"{name} {'×'.join(map(str, shape))}"] = row
             said = {method: cell for method, cell in row.items() if cell != "map"}
             print(f"{time.perf_counter() - start:7.0f} s  {name} {shape}  {said or 'all maps'}", flush=True)
@@ -114,7 +112,7 @@ def main(names: list[str]) -> None:
     if names:
         return
     headline = {
-        "what": f"{len(networks)} networks × {len(methods)} methods, 28×28×1 and 64×64×3",
+        "what": f"{len(variants)} networks × {len(methods)} methods, 28×28×1 and 64×64×3",
         "measured": f"{cells['map']:,} cells with maps, {cells['refused']} refused in words, "
         f"{cells['failed']} failed",
         "reach": "no crash, no NaN",

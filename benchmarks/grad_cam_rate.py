@@ -52,17 +52,17 @@ def works(name: str, shape: tuple[int, int, int]) -> dict[str, Work]:
     preprocess = Preprocess(channels, height, width)
     network = create(name, input_shape=shape, classes=10)
     theirs = copy.deepcopy(network).eval()
-    explained_model = ExplainedModel.of(TorchPredictor(network, preprocess, tuple("abcdefghij")))
-    method = GradCAM(theirs, [find_module(theirs, explained_model.shown_layer)])
+    model = ExplainedModel.of(TorchPredictor(network, preprocess, tuple("abcdefghij")))
+    method = GradCAM(theirs, [find_module(theirs, model.shown_layer)])
     images = np.random.default_rng(0).integers(0, 256, (BATCH, height, width, channels), np.uint8)
     x = torch.from_numpy(preprocess.normalise(images))
     targets = np.arange(BATCH) % 10
     chosen = [ClassifierOutputTarget(int(k)) for k in targets]
     ours = methods["grad_cam"]
     return {
-        "ours_given": lambda: explain_images(explained_model, images, ours, targets=targets).maps,
+        "ours_given": lambda: explain_images(model, images, ours, targets=targets).heat_maps,
         "theirs_given": lambda: method(x, chosen),
-        "ours_predicted": lambda: explain_images(explained_model, images, ours).maps,
+        "ours_predicted": lambda: explain_images(model, images, ours).heat_maps,
         "theirs_predicted": lambda: method(x, None),
     }
 

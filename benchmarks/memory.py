@@ -1,7 +1,6 @@
 """Peak memory as a folder of photographs grows: of preparing it, and of the whole `convscope train`.
 
-    python benchmarks/memory.py [COUNT ...]        default: 1000 20000; some minutes on two cores, 8 GB of
-    disk
+    python benchmarks/memory.py [COUNT ...]   default: 1000 20000; some minutes on two cores, 8 GB of disk
 
 For each count a folder of 224×224 JPEGs is made, and two fresh processes are measured:
 
@@ -31,7 +30,7 @@ SIDE, CLASSES, BATCH = 224, 4, 64
 
 
 def make_folder_of_jpegs(root: Path, count: int) -> None:
-    """Pictures that all differ, from a few pixels of noise enlarged: JPEGs of about 10 kB, quick to make."""
+    """Images that all differ, from a few pixels of noise enlarged: JPEGs of about 10 kB, quick to make."""
     rng = np.random.default_rng(0)
     for name in range(CLASSES):
         (root / f"class{name}").mkdir(parents=True)
@@ -51,16 +50,16 @@ def anonymous_bytes(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
-def peak_of(words: list[str], environment: dict[str, str]) -> tuple[float, float]:
+def peak_of(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """The highest RssAnon in MB of a command, sampled every 10 ms, and its seconds."""
     began = time.perf_counter()
-    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     highest = 0
     while process.poll() is None:
         highest = max(highest, anonymous_bytes(process.pid))
         time.sleep(0.01)
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)} ended with {process.returncode}")
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     return round(highest / 1e6, 1), round(time.perf_counter() - began, 1)
 
 
@@ -86,9 +85,9 @@ def measured(count: int) -> dict[str, float]:
         environment = {**os.environ, "CONVSCOPE_CACHE": f"{base}/cache"}
         alone, seconds = peak_of([sys.executable, __file__, "--prepare", str(folder)], environment)
         main = "import sys; from convscope.cli import main; sys.exit(main())"
-        words = [sys.executable, "-c", main, "train", str(folder), "--out", f"{base}/run", "--epochs", "1"]
-        words += ["--model", "simple_cnn", "--set", f"data.size={SIDE}", "--set", "train.lr=0.001"]
-        training, training_seconds = peak_of(words, environment)
+        command = [sys.executable, "-c", main, "train", str(folder), "--out", f"{base}/run", "--epochs", "1"]
+        command += ["--model", "simple_cnn", "--set", f"data.size={SIDE}", "--set", "train.lr=0.001"]
+        training, training_seconds = peak_of(command, environment)
         return {
             "images": count,
             "prepare_peak_mb": alone,
@@ -98,9 +97,9 @@ def measured(count: int) -> dict[str, float]:
         }
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Measure each count and write the results."""
-    rows = [measured(int(word)) for word in words or ["1000", "20000"]]
+    rows = [measured(int(count)) for count in arguments or ["1000", "20000"]]
     ratios = {
         kind: round(rows[-1][f"{kind}_peak_mb"] / rows[0][f"{kind}_peak_mb"], 3)
         for kind in ("prepare", "train")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.data.dataset import ArrayDataset
-from convscope.data.preparing.statistics import channel_statistics
+from convscope.data.preparing.prepared_split import channel_statistics
 from convscope.data.source import open_source
 from convscope.reference.lenet import lenet5
 from convscope.reference.training.optimizers import sgd

@@ -35,8 +35,7 @@ from convscope.core.config import RunConfig
 from convscope.core.errors import UserError
 from convscope.explanation.attribute import explain_images
 from convscope.explanation.explained_model import ExplainedModel
-from convscope.explanation.method import Method
-from convscope.explanation.methods import methods
+from convscope.explanation.methods import Method, methods
 from record import record
 
 CLASSES = ("rows", "columns", "rising", "falling", "checks", "nothing")
@@ -101,21 +100,19 @@ def chance(corners: NDArray[np.int64]) -> float:
     return float((sides.prod(axis=1) / SIDE**2).mean())
 
 
-def pointed(
-    explained_model: ExplainedModel, method: Method, test: tuple[NDArray[Any], ...]
-) -> dict[str, Any]:
+def pointed(model: ExplainedModel, method: Method, test: tuple[NDArray[Any], ...]) -> dict[str, Any]:
     """How often a method hits, in all and by class, how often it gives no map, and its milliseconds an
     image."""
     images, labels, corners = test
     start = time.perf_counter()
     try:
-        found = explain_images(explained_model, images, method)
+        found = explain_images(model, images, method)
     except UserError as refusal:
         return {"refused": str(refusal)}
     seconds = time.perf_counter() - start
     refused = np.array([reason is not None for reason in found.refused])
-    hit = hits(found.maps, corners) & ~refused
-    cells = uniform_filter(found.maps, (1, CELL, CELL))
+    hit = hits(found.heat_maps, corners) & ~refused
+    cells = uniform_filter(found.heat_maps, (1, CELL, CELL))
     return {
         "hit": round(float(hit.mean()), 4),
         "hit_by_cells": round(float((hits(cells, corners) & ~refused).mean()), 4),
@@ -128,22 +125,22 @@ def pointed(
 def measured(channels: int) -> dict[str, Any]:
     """The table of one kind of images."""
     with tempfile.TemporaryDirectory() as folder:
-        explained_model, seconds = trained(Path(folder), channels)
+        model, seconds = trained(Path(folder), channels)
     images, labels, corners = pictures(TESTED, channels=channels, seed=1)
-    right = explained_model.predictor.predict(images).argmax(axis=1) == labels
+    right = model.predictor.predict(images).argmax(axis=1) == labels
     shown = right & (labels != CLASSES.index("nothing"))
     test = (images[shown], labels[shown], corners[shown])
     if shown.sum() < LEAST:
         raise SystemExit(f"only {shown.sum()} squares were answered rightly; {LEAST} are needed")
     table = {}
     for name in methods:
-        table[name] = pointed(explained_model, methods[name], test)
+        table[name] = pointed(model, methods[name], test)
         print(f"{channels} channel(s)  {name:22} {table[name]}", flush=True)
     return {
         "channels": channels,
         "accuracy": round(float(right.mean()), 4),
         "images": int(shown.sum()),
-        "layer": explained_model.shown_layer,
+        "layer": model.shown_layer,
         "chance": round(chance(test[2]), 4),
         "training_seconds": round(seconds, 1),
         "methods": table,

@@ -14,30 +14,31 @@ from convscope.data.preparing.prepared_split import prepare_split
 from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.source import open_source
 from convscope.inference.predict_split import predict_split
+from convscope.models.pretrained import IMAGENET_MEAN, IMAGENET_STD
 from convscope.models.pytorch.load_weights import load_weights
 from convscope.models.pytorch.predictor import TorchPredictor
-from convscope.models.pytorch.pretrained import IMAGENET_MEAN, IMAGENET_STD
 from convscope.models.pytorch.weight_file import read_tensors
-from convscope.models.pytorch.zoo import create, networks
+from convscope.models.pytorch.zoo import create, key_maps_of
 from convscope.tasks.classification.metrics import top_k_accuracy
 
 
 def main(weights: str, data: str) -> None:
     network = create("resnet20")
-    fit = load_weights(network, read_tensors(weights), networks["resnet20"].key_maps)
+    report = load_weights(network, read_tensors(weights), key_maps_of("resnet20"))
     preprocess = Preprocess(3, 32, 32, "crop", IMAGENET_MEAN, IMAGENET_STD)
     test = open_source(data).open("test")
-    part = prepare_split(test, preprocess)
-    logits = predict_split(TorchPredictor(network, preprocess, test.classes), part)
-    accuracy = top_k_accuracy(logits, part.targets, 1)
-    print(f"{accuracy:.2%} of {len(part):,} images; {fit}")
+    split = prepare_split(test, preprocess)
+    logits = predict_split(TorchPredictor(network, preprocess, test.classes), split)
+    accuracy = top_k_accuracy(logits, split.targets, 1)
+    print(f"{accuracy:.2%} of {len(split):,} images; {report}")
     line = {
         "what": "published CIFAR-10 ResNet-20 weights, loaded by name into `resnet20`, exact test set",
-        "measured": f"{accuracy:.2%} of {len(part):,} images",
+        "measured": f"{accuracy:.2%} of {len(split):,} images",
         "reach": "91.7 %",
     }
     record.record(
-        "published_weights", {"accuracy": accuracy, "images": len(part), "fit": str(fit), "headline": [line]}
+        "published_weights",
+        {"accuracy": accuracy, "images": len(split), "fit": str(report), "headline": [line]},
     )
 
 

@@ -1,4 +1,4 @@
-"""Seconds to start: `convscope --help` and `import convscope`, whole processes, the median of 15.
+"""Seconds to start `convscope --help` and `import convscope`: whole processes, the median of 15.
 
     python benchmarks/startup.py
 
@@ -17,10 +17,10 @@ from record import record
 ROUNDS = 15
 
 
-def seconds(words: list[str]) -> float:
+def seconds(arguments: list[str]) -> float:
     """The wall-clock time of one process."""
     start = time.perf_counter()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
@@ -35,7 +35,7 @@ def main() -> None:
             "import sys; from convscope.cli import main; sys.exit(main(['--help']))",
         ],
     }
-    rounds = [{name: seconds(words) for name, words in cases.items()} for _ in range(ROUNDS)]
+    rounds = [{name: seconds(arguments) for name, arguments in cases.items()} for _ in range(ROUNDS)]
     median = {name: round(statistics.median(r[name] for r in rounds), 4) for name in cases}
     imported = round(median["import"] - median["nothing"], 4)
     headline = [

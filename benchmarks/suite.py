@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    """Run the suite once and write how long it took and what it said last."""
+    """Run the suite once, and write its seconds and its last line."""
     start = time.perf_counter()
     done = subprocess.run(["make", "test"], cwd=ROOT, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start

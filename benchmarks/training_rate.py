@@ -25,18 +25,19 @@ from torch import nn
 
 from convscope.cli import STARTED_WITH
 from convscope.core.config import RunConfig
-from convscope.core.run.display import Display
 from convscope.core.run.history import read_history
+from convscope.core.run.progress import Silent
 from convscope.data.dataset import ArrayDataset
+from convscope.data.prepare_data import PreparedData
 from convscope.data.preparing.prepared_split import prepare_split
 from convscope.data.preparing.preprocess import Preprocess
-from convscope.models.pytorch.build import build
-from convscope.models.pytorch.device import seed_everything
+from convscope.data.source import open_source
 from convscope.models.pytorch.torchvision_cpu import import_torchvision
+from convscope.models.variants.registry import variants
+from convscope.tasks.task import task_named
+from convscope.training.engine import Initialisation, Plan, training_engine
 from convscope.training.interrupt import Interrupt
-from convscope.training.prepare_data import PreparedData
-from convscope.training.pytorch.assemble import assemble, choose_compute
-from convscope.training.pytorch.loop import fit
+from convscope.training.resolve import ImageSample, resolve
 from record import record
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
@@ -51,29 +52,25 @@ def random_set(count: int) -> ArrayDataset:
 
 
 def ours(images: ArrayDataset) -> float:
-    """Images a second of one epoch, as the loop of `convscope train` reports it: validation and files are
-    left out.
-    """
-    config = RunConfig.from_dict({"train": {"epochs": 1, "lr": 0.01, "batch_size": BATCH}})
-    display = Display(quiet=True)
-    part = prepare_split(images, Preprocess(3, 32, 32, "crop", MEAN, STD))
-    tiny = prepare_split(random_set(64), Preprocess(3, 32, 32, "crop", MEAN, STD))
-    prepared = PreparedData(
-        None,
-        part.whole and Preprocess(3, 32, 32, "crop", MEAN, STD),
-        part,
-        tiny,
-        lambda: tiny,
-        images.classes,
-    )
-    seed_everything(0)
-    network = build("small_cnn", input_shape=(3, 32, 32), classes=10)
+    """Images a second of one epoch, as `convscope train` reports it: validation and files are left out."""
+    asked = RunConfig.from_dict({"train": {"epochs": 1, "lr": 0.01, "batch_size": BATCH}})
+    sample = ImageSample(len(images), frozenset({(32, 32)}), grey=False)
+    source, spec = open_source("fashion_mnist"), variants["small_cnn"].spec
+    config = resolve(asked, sample, Initialisation(), source=source, spec=spec)
+    preprocess = Preprocess(3, 32, 32, "crop", MEAN, STD)
+    train, tiny = (prepare_split(part, preprocess) for part in (images, random_set(64)))
+    data = PreparedData(source, preprocess, train, tiny, lambda: tiny, images.classes)
     with tempfile.TemporaryDirectory() as folder:
-        compute = choose_compute(config, None, display)
-        job, state = assemble(
-            config, prepared, network, compute=compute, folder=Path(folder), display=display
+        plan = Plan(
+            config=config,
+            task=task_named(config.task),
+            data=data,
+            spec=spec.with_changes(input_shape=config.input_shape, classes=10),
+            initialisation=Initialisation(),
+            folder=Path(folder),
+            observer=Silent(),
         )
-        fit(job, state, Interrupt())
+        training_engine(config.engine).start(plan).fit(Interrupt())
         return float(read_history(Path(folder) / "history.jsonl")[0]["images_per_second"])
 
 

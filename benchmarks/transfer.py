@@ -41,7 +41,7 @@ def scratch_by_default(data: str, out: Path) -> list[float]:
     """
     config = RunConfig.from_dict({"data": {"source": data, "share": 0.1}, "transfer": {"mode": "scratch"}})
     return [
-        run.metrics["test"]["top1"]
+        run.metrics.test["top1"]
         for run in repeat(config, 3, out=out / "scratch_10_default", resume=True).runs
     ]
 

@@ -36,11 +36,11 @@ from convscope.data.preparing.preprocess import Preprocess
 from convscope.data.source import open_source
 from convscope.explanation.explained_model import ExplainedModel
 from convscope.inference.classifier import Classifier
-from convscope.inference.load import classifier_of
+from convscope.inference.load import predictor_of
 from convscope.inference.predict_split import predict_split
 from convscope.inference.run_data import open_prepared
+from convscope.tasks.classification.calibration import fit_temperature
 from convscope.tasks.classification.selective import risk_coverage
-from convscope.tasks.classification.temperature import fit_temperature
 from record import record
 
 COVERAGE = 0.95
@@ -51,7 +51,7 @@ Scored: TypeAlias = tuple[Numbers, Numbers, Numbers]
 
 def from_logits(validation: Numbers, labels: NDArray[np.int64]) -> dict[str, Callable[[Numbers], Numbers]]:
     """Scores of logits N×K, larger is surer; what they know comes from validation images."""
-    temperature = fit_temperature(validation.astype(np.float32), labels).temperature
+    temperature = fit_temperature(validation.astype(np.float32), labels)
     probabilities = Decision(temperature).probabilities
 
     def gen(z: Numbers) -> Numbers:
@@ -109,12 +109,12 @@ def mahalanobis(classifier: Classifier, validation: PreparedSplit, *others: Prep
     """Minus the squared distance of mean features from the nearest class, in units of the spread within
     classes.
     """
-    explained_model = ExplainedModel.of(classifier)
+    model = ExplainedModel.of(classifier)
 
     def features(part: PreparedSplit) -> Numbers:
         with torch.inference_mode():
             maps = (
-                list(classifier.predictor.network.features(explained_model.inputs(x)).values())[-1]
+                list(classifier.predictor.network.features(torch.from_numpy(model.inputs(x))).values())[-1]
                 for x in part.batches(256)
             )
             return np.concatenate([one.mean(dim=(2, 3)).numpy() for one in maps]).astype(np.float64)
@@ -133,20 +133,20 @@ def mahalanobis(classifier: Classifier, validation: PreparedSplit, *others: Prep
 def measure(run: Path, digits: str) -> list[dict[str, Any]]:
     """A row for each score."""
     bundle = Bundle.load(run)
-    classifier = classifier_of(bundle, device="cpu")
+    classifier = predictor_of(bundle, device="cpu")
     parts = [open_prepared(bundle, run, split=split)[2] for split in ("validation", "test")]
     parts.append(prepare_split(open_source(digits).open("test"), Preprocess.from_dict(bundle.preprocess)))
     validation, test, foreign = (predict_split(classifier, part).astype(np.float64) for part in parts)
     scored: dict[str, Scored] = {
         name: (score(validation), score(test), score(foreign))
-        for name, score in from_logits(validation, parts[0].labels).items()
+        for name, score in from_logits(validation, parts[0].targets).items()
     }
     for name, values in (
         ("likeness", likeness(validation, test, foreign)),
         ("Mahalanobis (features)", mahalanobis(classifier, *parts)),
     ):
         scored[name] = (values[0], values[1], values[2])
-    right = test.argmax(axis=1) == parts[1].labels
+    right = test.argmax(axis=1) == parts[1].targets
     return [{"run": run.name, "score": name, **figures(values, right)} for name, values in scored.items()]
 
 

@@ -1,13 +1,13 @@
 """How many planted wrong labels `convscope labels` finds, and what it says of data as they are.
 
-    python benchmarks/label_trouble.py TRASHNET OUT [EPOCHS …]
+    python benchmarks/label_issues.py TRASHNET OUT [EPOCHS …]
 
-Of Fashion-MNIST (60,000 training images) and TrashNet (its training split), 5 % of the labels are changed to
+In Fashion-MNIST (60,000 training images) and TrashNet (its training split), 5 % of the labels are changed to
 another class, all others equally likely, by seed 0. Every command is the default one, on one thread. A
-planted label counts as found where it is among the labels in doubt or in a conflict; what else is listed
-counts as a false alarm, though labels that were wrong before are among it. With EPOCHS, Fashion-MNIST is
-looked at with each of them as well. Goes on in OUT where it was stopped; minutes are only right when it was
-not. They are of processor time, scan and pictures included.
+planted label counts as found where it is among the label issues or in a conflict; what else is listed counts
+as a false alarm, though labels that were wrong before are among it. With EPOCHS, Fashion-MNIST is checked
+with each of them as well. A second call goes on in OUT where the first was stopped; its minutes are too few.
+Minutes are processor time, with scan and sheet.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from convscope.label_audit.audit import find_label_issues
 from convscope.label_audit.label_report import LabelReport
 from record import record
 
-SHARE = 0.05
+FRACTION = 0.05
 ONE_THREAD = RunConfig().merge({"train": {"threads": 1}})
 
 
 def flip(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Labels of which 5 % are another class, and where."""
     random = generator(0, "flip")
-    where = np.sort(random.permutation(len(labels))[: round(SHARE * len(labels))])
+    where = np.sort(random.permutation(len(labels))[: round(FRACTION * len(labels))])
     flipped = labels.copy()
     flipped[where] = (labels[where] + random.integers(1, classes, len(where))) % classes
     return flipped, where
@@ -54,9 +54,7 @@ def flipped_fashion(out: Path) -> tuple[Path, np.ndarray]:
 
 
 def flipped_trashnet(source: str, out: Path) -> tuple[Path, np.ndarray]:
-    """The training split of TrashNet as files and a CSV table with planted labels, and the positions of
-    these.
-    """
+    """TrashNet's training split as files and a CSV table with planted labels, and the positions of these."""
     train = open_source(source).open("train")
     assert isinstance(train, EncodedDataset)
     labels, where = flip(np.asarray(train.targets), len(train.classes))
@@ -71,28 +69,28 @@ def flipped_trashnet(source: str, out: Path) -> tuple[Path, np.ndarray]:
     return folder / "table.csv", where
 
 
-def look(data: str | Path, folder: Path, **train: Any) -> tuple[LabelReport, float]:
+def audit(data: str | Path, folder: Path, **train: Any) -> tuple[LabelReport, float]:
     """The default check, and the seconds of processor time that it took, whatever else the machine did."""
-    began = time.process_time()
+    start = time.process_time()
     report = find_label_issues(data, config=ONE_THREAD.merge({"train": train}), out=folder)
-    return report, time.process_time() - began
+    return report, time.process_time() - start
 
 
 def described(report: LabelReport, seconds: float) -> dict[str, Any]:
-    """What was found, without a word on whether it is true."""
+    """The figures of a report, whether true or not."""
     return {
         "images": report.images,
         "processor_minutes": round(seconds / 60, 1),
         "out_of_fold_accuracy": round(report.accuracy, 4),
-        "labels_in_doubt": len(report.doubtful),
+        "label_issues": len(report.issues),
         "conflicts": [list(conflict.names) for conflict in report.conflicts],
-        "estimated_wrong_share": round(report.wrong_share, 4),
+        "estimated_wrong_fraction": round(report.wrong_fraction, 4),
     }
 
 
 def scored(report: LabelReport, planted: np.ndarray) -> dict[str, float]:
     """Precision and recall of the listed images, and precision of the first n where n labels were planted."""
-    listed = [row.position for row in report.doubtful]
+    listed = [issue.position for issue in report.issues]
     conflicting = [p for conflict in report.conflicts for p in conflict.positions if p is not None]
     found = int(np.isin(planted, [*conflicting, *listed]).sum())
     return {
@@ -124,12 +122,12 @@ def main(trashnet: str, out: str, *epochs: str) -> None:
     ]
     for name, data, planted, train in cases:
         folder = place / name.replace(" ", "_").replace(",", "").replace("%", "percent")
-        report, seconds = look(data, folder, **train)
+        report, seconds = audit(data, folder, **train)
         rows.append(
             {"case": name} | described(report, seconds) | ({} if planted is None else scored(report, planted))
         )
         print(rows[-1], flush=True)
-    record("label_trouble", {"rows": rows})
+    record("label_issues", {"rows": rows})
 
 
 if __name__ == "__main__":
