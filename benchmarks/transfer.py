@@ -4,7 +4,7 @@
 
 First the recipe transfer_vs_scratch (18 runs, goes on in OUT where it was stopped), then a tenth of the
 images from scratch with every default, then the default command once, as a process of its own with an empty
-cache: decoding, scan, features, head, test and pictures included.
+cache: decoding, scan, features, probe, test and plots included.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ PROGRAM = "import sys; from convscope.cli import main; sys.exit(main())"
 def seconds_by_default(data: str) -> float:
     """Wall time of `convscope train DATA` with nothing cached."""
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        words = [sys.executable, "-c", PROGRAM, "train", data, "--out", f"{folder}/run"]
-        subprocess.run(words, check=True, env=os.environ | {"CONVSCOPE_CACHE": f"{folder}/cache"})
-        return time.perf_counter() - began
+        start = time.perf_counter()
+        command = [sys.executable, "-c", PROGRAM, "train", data, "--out", f"{folder}/run"]
+        subprocess.run(command, check=True, env=os.environ | {"CONVSCOPE_CACHE": f"{folder}/cache"})
+        return time.perf_counter() - start
 
 
 def scratch_by_default(data: str, out: Path) -> list[float]:
-    """Test accuracies of three seeds from scratch with a tenth of the images and every default, such as 12
-    epochs.
-    """
-    config = RunConfig.from_dict({"data": {"source": data, "share": 0.1}, "transfer": {"mode": "scratch"}})
+    """Test accuracies of three seeds from scratch, a tenth of the images and every default (12 epochs)."""
+    config = RunConfig.from_dict(
+        {"data": {"source": data, "train_fraction": 0.1}, "transfer": {"mode": "scratch"}}
+    )
     return [
         run.metrics.test["top1"]
         for run in repeat(config, 3, out=out / "scratch_10_default", resume=True).runs
@@ -49,23 +49,23 @@ def scratch_by_default(data: str, out: Path) -> list[float]:
 def main(data: str, out: str) -> None:
     """Measure and record."""
     rows = transfer_vs_scratch(data, out=Path(out))
-    means = {(row.way, row.share): row.mean for row in rows}
+    means = {(row.mode, row.fraction): row.mean for row in rows}
     plain = scratch_by_default(data, Path(out))
     seconds = seconds_by_default(data)
-    head, trained = means["head", 0.1], means["scratch", 0.1]
+    probe, trained = means["probe", 0.1], means["scratch", 0.1]
     usual = statistics.fmean(plain)
     headline = [
         {
-            "what": "a head on SqueezeNet's features, TrashNet, `convscope train` with nothing cached",
-            "measured": f"{seconds:.0f} s, {means['head', 1.0]:.1%} (n = 3), {threads()} threads",
+            "what": "a linear probe on SqueezeNet, TrashNet, `convscope train` with nothing cached",
+            "measured": f"{seconds:.0f} s, {means['probe', 1.0]:.1%} (n = 3), {threads()} threads",
             "reach": "≤ 120 s",
         },
         {
-            "what": "the same head beside scratch, with a tenth of the images",
+            "what": "the same probe beside scratch, with a tenth of the images",
             "measured": (
-                f"{100 * (head - usual):.1f} points more than scratch by default, {head:.1%} and "
+                f"{100 * (probe - usual):.1f} points more than scratch by default, {probe:.1%} and "
                 f"{usual:.1%}; "
-                f"{100 * (head - trained):.1f} more than scratch given five times the epochs, {trained:.1%} "
+                f"{100 * (probe - trained):.1f} more than scratch given five times the epochs, {trained:.1%} "
                 f"(n = 3)"
             ),
             "reach": "≥ 15 points",

@@ -1,6 +1,4 @@
-"""Several networks on one data set under one budget: trained from scratch, then measured, each an ordinary
-run.
-"""
+"""Trains several networks on one data set under one budget, each as an ordinary run, and measures them."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from convscope.core.config import ModelConfig, RunConfig
-from convscope.core.errors import ShapeError, UserError, unknown_name
+from convscope.core.errors import ShapeError, UserError
 from convscope.core.provenance import command, hardware, now, versions
 from convscope.core.resolved_config import ResolvedConfig
 from convscope.core.run.folder import ARTIFACTS, run_name
@@ -29,6 +27,7 @@ from convscope.experiments.compare import MeanStd, compare
 from convscope.experiments.measure import conditions, measure
 from convscope.models.references import is_custom_model
 from convscope.models.variants.registry import variants
+from convscope.training.engine import training_engine
 from convscope.training.prepare_run import ResolvedRun, resolve_run
 from convscope.training.train import train_run
 
@@ -41,18 +40,23 @@ def benchmark_networks(
     out: Path | None = None,
     observer: Observer | None = None,
 ) -> Benchmark:
-    """Train each of `models` from scratch with the same settings and epochs, measure it, and write table and
-    picture.
+    """Train networks from scratch with the same settings and epochs, measure them, write table and chart.
 
-    `models`: names of `convscope summary` or "my_net.py:Net", two or more. `config`: data and settings, which
-    are settled once and hold for all; its seed is the first of `seeds`. `out`: the folder for everything,
-    else `artifacts/compare_<data>`. A benchmark of the same settings and data that is there already goes on:
-    finished runs in it are not trained again. One of other settings is left alone, and the new one goes to
-    `<out>-2`, ….
+    A benchmark of the same settings and data that is there already goes on: finished runs in it are not
+    trained again. One of other settings is left alone, and the new one goes to `<out>-2`, ….
 
-    What goes wrong with one network (its loss is no number, the images are too small for it) is noted as its
-    `problem`; Ctrl-C ends the benchmark with what was reached, and `interrupted` says so. Raises UserError
-    for wrong names and settings, before anything is trained.
+    What goes wrong with one network (its loss becomes NaN, the images are too small for it) is noted as its
+    `problem`; Ctrl-C ends the benchmark with what was reached, and `interrupted` says so.
+
+    Args:
+        models: names of `convscope summary` or "my_net.py:Net", two or more.
+        config: data and settings, which are resolved once and hold for all; its seed is the first one.
+        seeds: how often each network is trained, 1 or more.
+        out: the folder, else `artifacts/compare_<data>`.
+        observer: is told how it goes.
+
+    Raises:
+        UserError: for wrong names and settings, before anything is trained.
 
     >>> config = RunConfig.from_dict({"train": {"epochs": 1}})
     >>> benchmark = benchmark_networks(["lenet5", "simple_cnn"], config)  # doctest: +SKIP
@@ -60,11 +64,13 @@ def benchmark_networks(
     MeanStd(n=1, mean=0.836, sd=None)
     """
     named = list(dict.fromkeys(models))
-    check_question(named, config := config or RunConfig(), seeds)
-    observer = observer or Lines()
-    run, shared = resolve_once(config, observer)
-    # Before any training: a mistake in the last file would show only after hours.
-    check_custom(named, run)
+    config, observer = config or RunConfig(), observer or Lines()
+    _check_request(named, config, seeds)
+    config = config.merge({"transfer": {"mode": "scratch"}})
+    # Before any training: a mistake in the last name would show only after hours.
+    _check_names(named, config)
+    run, shared = _resolve_once(config, observer)
+    _check_custom(named, run)
     source = run.source
     key = benchmark_key(shared, named, source.fingerprint())
     folder = benchmark_folder(out or ARTIFACTS / run_name("compare", source.name), key)
@@ -79,21 +85,20 @@ def benchmark_networks(
             BenchmarkEntry(name, model) for name, model in zip(short_names(named), named, strict=True)
         ),
     )
-    return run_entries(benchmark, shared, source, seeds=seeds, observer=observer)
+    return _run_entries(benchmark, shared, source, seeds=seeds, observer=observer)
 
 
-def run_entries(
+def _run_entries(
     benchmark: Benchmark, shared: RunConfig, source: Source, *, seeds: int, observer: Observer
 ) -> Benchmark:
     """Train and measure the entries in their order; what is reached is on disk after every run."""
     # Before the first run: a later command finds the folder even after a kill.
     write_report(benchmark)
     try:
-        for place, entry in enumerate(benchmark.entries, 1):
-            observer.say(f"\n{entry.name} ({place} of {len(benchmark.entries)})")
-            for newest in _enter(
-                entry, shared, source, folder=benchmark.folder, seeds=seeds, observer=observer
-            ):
+        for number, entry in enumerate(benchmark.entries, 1):
+            observer.say(f"\n{entry.name} ({number} of {len(benchmark.entries)})")
+            runs = _run_entry(entry, shared, source, folder=benchmark.folder, seeds=seeds, observer=observer)
+            for newest in runs:
                 benchmark = benchmark.with_entry(newest)
                 write_report(benchmark)
     except KeyboardInterrupt:
@@ -102,18 +107,17 @@ def run_entries(
     folders = [folder for entry in benchmark.entries for folder in entry.folders]
     benchmark = replace(benchmark, notes=compare(folders).notes if folders else ())
     write_report(benchmark)
-    benchmark_figure(
-        benchmark.entries, benchmark.folder / PICTURE_FILE, title=f"{benchmark.data}: {benchmark.budget}"
-    )
+    title = f"{benchmark.data}: {benchmark.budget}"
+    benchmark_figure(benchmark.entries, benchmark.folder / PICTURE_FILE, title=title)
     return benchmark
 
 
-def check_question(models: Sequence[str], config: RunConfig, seeds: int) -> None:
+def _check_request(models: Sequence[str], config: RunConfig, seeds: int) -> None:
     """Raise UserError for what can be seen to be wrong before the data is opened."""
     if len(models) < 2:
         raise UserError(
             f"{len(models)} network was named; give two or more, such as: compare lenet5 small_cnn --data "
-            f"fashion_mnist"
+            "fashion_mnist"
         )
     if seeds < 1:
         raise UserError(f"--seeds {seeds} was given; give 1 or more")
@@ -125,41 +129,43 @@ def check_question(models: Sequence[str], config: RunConfig, seeds: int) -> None
     if config.transfer.pretrained or config.transfer.mode not in (None, "scratch"):
         raise UserError(
             "trained weights were asked for, and networks are compared from scratch; train a run with each, "
-            "and then "
-            "compare the runs without --data"
+            "and then compare the runs without --data"
         )
+
+
+def _check_names(models: Sequence[str], config: RunConfig) -> None:
+    """Raise UserError for a network that the engine does not have, before an hour of training another one."""
+    engine = training_engine(config.engine)
     for model in models:
-        if not is_custom_model(model) and model not in variants:
-            raise _no_network(model)
+        custom = is_custom_model(model)
+        # A path that exists is most likely a run folder.
+        if not custom and model not in variants and Path(model).exists():
+            raise UserError(
+                f"{model} is no network; leave --data out to set runs side by side, or name networks"
+            )
+        engine.initialise(replace(config, model=ModelConfig(model)), photographs=False, custom=custom)
 
 
-def _no_network(name: str) -> UserError:
-    # A path that exists is most likely a run folder.
-    if Path(name).exists():
-        return UserError(f"{name} is no network; leave --data out to set runs side by side, or name networks")
-    return unknown_name("network", name, variants)
-
-
-def resolve_once(config: RunConfig, observer: Observer) -> tuple[ResolvedRun, RunConfig]:
+def _resolve_once(config: RunConfig, observer: Observer) -> tuple[ResolvedRun, RunConfig]:
     """What the data decide, and the configuration that all networks share, apart from their names.
 
     The learning rate stays open unless it is given: each network is trained at the one that its spec names.
     """
-    run = resolve_run(config.merge({"transfer": {"mode": "scratch"}}), observer=observer)
+    run = resolve_run(config, observer=observer)
     shared = RunConfig.from_dict(run.config.to_dict())
     return run, shared.merge({"train": {"lr": config.train.lr}})
 
 
-def check_custom(models: Sequence[str], run: ResolvedRun) -> None:
-    """Run the files of custom models: UserError for a wrong file or class; a wrong shape is said later."""
+def _check_custom(models: Sequence[str], run: ResolvedRun) -> None:
+    """Run the files of custom models, and raise UserError for a wrong file or class."""
     for model in filter(is_custom_model, models):
+        # What does not fit the images is the problem of one entry, and shows in its row.
         with suppress(ShapeError):
             run.engine.build(replace(run.spec, name=model, options={}), run.initialisation, model)
 
 
 def short_names(models: Sequence[str]) -> list[str]:
-    """What people call the networks: of a file the name without its folder, unless two would be called the
-    same.
+    """The names of networks for people: files without their folder, unless two would have the same name.
 
     >>> short_names(["lenet5", "nets/a.py:Net"]), short_names(["x/a.py:Net", "y/a.py:Net"])
     (['lenet5', 'a.py:Net'], ['x/a.py:Net', 'y/a.py:Net'])
@@ -168,7 +174,7 @@ def short_names(models: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(models) else list(models)
 
 
-def _enter(
+def _run_entry(
     entry: BenchmarkEntry, shared: RunConfig, source: Source, *, folder: Path, seeds: int, observer: Observer
 ) -> Iterator[BenchmarkEntry]:
     """The entry after each of its runs, measured once; where one goes wrong, with the problem."""
@@ -189,8 +195,9 @@ def _enter(
             figures = {**compare(folders).groups[0].figures, **measured}
             entry = replace(entry, folders=folders, figures=figures)
             yield entry
-    except Exception as problem:  # whatever the code of a network raises must not cost the others their turn
-        # A wrong setting would stop every network; a wrong image size concerns this one alone.
+    except Exception as problem:
+        # What the code of one network raises must not cost the others their turn. A wrong setting would stop
+        # every network; a wrong image size concerns this one alone.
         if isinstance(problem, UserError) and not isinstance(problem, ShapeError):
             raise
         # The first line alone: errors of torch may have many, and the report has room for one.

@@ -27,10 +27,11 @@ from convscope.training.engine import training_engine
 
 # Five calls of 1 ms could all fall into one pause of the system; half a second holds 500 of them.
 REPEATS, SECONDS = 5, 0.5
+"""At least so many calls and so long: a network for small images predicts a batch in a millisecond."""
 
 
 def measure(folder: Path, config: RunConfig, source: Source, *, observer: Observer) -> dict[str, MeanStd]:
-    """macs, for an image, and throughput, on a batch of test images, of a finished run.
+    """The work for an image, and the throughput on a batch of test images, of a finished run.
 
     Args:
         folder: of the run.
@@ -38,7 +39,8 @@ def measure(folder: Path, config: RunConfig, source: Source, *, observer: Observ
         source: its data.
         observer: is told how far the test images are.
 
-    Threads are as `conditions` set them.
+    Returns:
+        MACs by "macs" and images a second by "throughput", with the threads that `conditions` set.
     """
     bundle = Bundle.load(folder)
     name = config.model.name or ""

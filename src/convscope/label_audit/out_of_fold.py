@@ -1,8 +1,8 @@
-"""What networks predict for images they were not trained on: each is held out once, with its duplicates.
+"""Out-of-fold predictions: each image is predicted by a network that saw neither it nor a duplicate of it.
 
-The images are assigned to k folds. For each fold a network learns from the other folds, as `convscope train`
-would have it learn, and predicts this one. A head on trained features costs the features once, and then k
-heads of seconds.
+The images are assigned to k folds. For each fold a network is trained on the others, as `convscope train`
+would train it, and predicts this one. A linear probe needs the features of all images once, and then k probes
+of seconds.
 """
 
 from __future__ import annotations
@@ -62,17 +62,16 @@ def assign_folds(
         raise UserError(f"{len(labels)} images cannot be divided into {folds} folds; {most}")
     # Above all group numbers: an image without duplicates is a group of its own.
     free = 1 + max(groups.values(), default=0)
-    units = np.array([groups.get(name, free + place) for place, name in enumerate(names)], np.int64)
+    units = np.array([groups.get(name, free + i) for i, name in enumerate(names)], np.int64)
     # The last fold is what the others leave, images alone in their class included.
     fold_of = np.full(len(labels), folds - 1)
     rest = np.arange(len(labels))
     for fold in range(folds - 1):
         seeds = (seed, FOLD_STREAM, fold)
         # 1/5, 1/4, 1/3, 1/2 of what is left are five folds of equal size.
-        kept, taken = stratified_split(
-            labels[rest], fraction=1 / (folds - fold), seed=seeds, groups=units[rest]
-        )
-        fold_of[rest[taken]], rest = fold, rest[kept]
+        fraction = 1 / (folds - fold)
+        kept, held = stratified_split(labels[rest], fraction=fraction, seed=seeds, groups=units[rest])
+        fold_of[rest[held]], rest = fold, rest[kept]
     if len(np.unique(fold_of)) < 2:
         raise UserError(f"nearly all of {len(labels)} images show the same; nothing is left to learn from")
     return fold_of
@@ -81,12 +80,12 @@ def assign_folds(
 def out_of_fold(plan: Plan, engine: TrainingEngine, fold_of: Indices) -> Logits:
     """Predict each image with a network trained on the folds that it is not in.
 
-    The weights are those of the last epoch: choosing the best on the held-out images would be choosing by
-    labels that are in doubt. The logits of each fold are written to the plan's folder as `fold_<number>.npz`
+    The weights are those of the last epoch: the best epoch would be chosen by the very labels that are
+    checked. The logits of each fold are written to the plan's folder as `fold_<number>.npz`
     in one step, and a fold whose file is there is not trained again.
 
     Args:
-        plan: `data.train` are the N images; the rest of the data is not looked at.
+        plan: `data.train` are the N images; the rest of the data is not read.
         engine: trains, and computes once what the folds share.
         fold_of: N, as `assign_folds` gives it.
 
@@ -99,25 +98,23 @@ def out_of_fold(plan: Plan, engine: TrainingEngine, fold_of: Indices) -> Logits:
     start: Callable[[Plan], TrainingSession] | None = None
     for number in range(folds):
         held = np.flatnonzero(fold_of == number)
-        place = plan.folder / f"fold_{number + 1}.npz"
+        file = plan.folder / f"fold_{number + 1}.npz"
         # A large group of duplicates may leave a fold empty.
         if not held.size:
             continue
-        known = _load_cached(place, held)
+        known = _load_cached(file, held)
         if known is None:
             # Not before a fold is missing: for a linear probe this passes all images through the network.
             start = start or engine.sessions(plan)
             kept = np.flatnonzero(fold_of != number)
-            fold = replace(
-                plan, data=_of_fold(data, kept, held), observer=_FoldObserver(observer, number, folds)
-            )
-            known = _learn(fold, start)
-            _keep(place, held, known)
+            own = _FoldObserver(observer, number, folds)
+            known = _predict(replace(plan, data=_of_fold(data, kept, held), observer=own), start)
+            _save(file, held, known)
         logits[held] = known
     return logits
 
 
-def _learn(plan: Plan, start: Callable[[Plan], TrainingSession]) -> Logits:
+def _predict(plan: Plan, start: Callable[[Plan], TrainingSession]) -> Logits:
     """Train on the training images of a fold, and predict those that were held out."""
     # Only the logits are kept: the checkpoints of k networks would fill the disk to no use.
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +125,7 @@ def _learn(plan: Plan, start: Callable[[Plan], TrainingSession]) -> Logits:
 
 
 class _FoldObserver(Silent):
-    """Shows the steps of one fold as a part of all of them, and keeps to itself what a run would say."""
+    """Shows the steps of one fold as a part of all of them, and nothing of what a run says."""
 
     def __init__(self, outer: Observer, fold: int, folds: int) -> None:
         self._outer, self._fold, self._folds = outer, fold, folds
@@ -150,20 +147,20 @@ def _of_fold(data: PreparedData, kept: Indices, held: Indices) -> PreparedData:
     return replace(data, train=part(kept), validation=held_out, test=lambda: held_out)
 
 
-def _keep(place: Path, held: Indices, logits: Logits) -> None:
+def _save(path: Path, held: Indices, logits: Logits) -> None:
     file = BytesIO()
     # The positions too: a file from other folds must not pass for this fold.
     np.savez(file, held=held, logits=logits)
-    write_bytes(place, file.getvalue())
+    write_bytes(path, file.getvalue())
 
 
-def _load_cached(place: Path, held: Indices) -> Logits | None:
-    """The answers that were kept for these very images; None where there are none that can be read."""
+def _load_cached(path: Path, held: Indices) -> Logits | None:
+    """The logits of these very images; None where the file is missing, damaged or of other images."""
     try:
         # A pickled array could run code when it is read.
-        with np.load(place, allow_pickle=False) as kept:
-            logits: Logits = kept["logits"]
-            return logits if np.array_equal(kept["held"], held) else None
+        with np.load(path, allow_pickle=False) as arrays:
+            logits: Logits = arrays["logits"]
+            return logits if np.array_equal(arrays["held"], held) else None
     # An empty file gives EOFError, a truncated one BadZipFile; in both cases the fold is trained again.
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

@@ -1,19 +1,18 @@
-"""What are trained weights worth? Scratch, a head and fine-tuning, with all and with a tenth of the training
-images.
+"""What are trained weights worth? Scratch, a linear probe and fine-tuning, with all images and with a tenth.
 
 command   python -m convscope.recipes.transfer_vs_scratch PHOTOS
-minutes   about 75 of training on one thread beside other work; a head alone takes 20 seconds on two
+minutes   about 75 of training on one thread beside other work; a probe alone takes 20 seconds on two
 hardware  Intel Xeon with AMX, bfloat16
 score     TrashNet, test accuracy, n = 3 (benchmarks/results/transfer.json):
 
               of 1,817 images       all             182
               scratch          71.4 ± 1.0 %    61.0 ± 3.2 %
-              head             84.8 ± 1.2 %    72.4 ± 1.8 %
+              probe            84.8 ± 1.2 %    72.4 ± 1.8 %
               finetune         86.4 ± 0.4 %    74.0 ± 1.1 %
 
-Scratch is `deeper_cnn`, the network for photographs where no weights are wanted; head and fine-tuning start
+Scratch is `deeper_cnn`, the network for photographs where no weights are wanted; probe and fine-tuning start
 from SqueezeNet 1.0. With a tenth of the images scratch and fine-tuning see each five times as often, so that
-no way is short of steps. Leaves a run folder for each of the 18 runs, `transfer.png`, `transfer.md` and
+no mode is short of steps. Leaves a run folder for each of the 18 runs, `transfer.png`, `transfer.md` and
 `transfer.json`; started again, it goes on where it was stopped.
 """
 
@@ -27,126 +26,122 @@ from typing import Any
 
 from convscope.core.atomic import make_folder, write_bytes, write_json
 from convscope.core.config import RunConfig
-from convscope.core.plotting import BLUE, GREY, ORANGE
+from convscope.core.plotting import BLUE, GREY, ORANGE, new_figure, save_figure
 from convscope.core.run.progress import Lines
 from convscope.experiments.repeat import repeat
 
-WAYS = ("scratch", "probe", "finetune")
-SHARES = (1.0, 0.1)
+MODES = ("scratch", "probe", "finetune")
+FRACTIONS = (1.0, 0.1)
 EPOCHS = {("scratch", 1.0): 12, ("scratch", 0.1): 60, ("finetune", 1.0): 4, ("finetune", 0.1): 20}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way with one share of the images: test accuracies by seed, mean, deviation, and mean seconds of
-    training.
-    """
+    """One mode with a fraction of the `images`: test accuracies by seed, and mean `seconds` of training."""
 
-    way: str
-    share: float
+    mode: str
+    fraction: float
     images: int
     accuracies: tuple[float, ...]
     mean: float
     sd: float
     seconds: float
 
+    @property
+    def cell(self) -> str:
+        """Mean ± standard deviation, for people."""
+        return f"{self.mean:.1%} ± {self.sd:.1%}"
+
 
 def transfer_vs_scratch(
     data: str | Path, *, out: Path | str, seeds: int = 3, changes: dict[str, Any] | None = None
 ) -> list[Row]:
-    """Train all runs (`changes`: further settings for each of them), write picture and tables to `out`.
+    """Train all runs, write chart and tables; runs that are finished are not trained again.
 
-    Raises what training raises; runs that are finished are not trained again.
+    Args:
+        data: photographs, as for `train`.
+        out: the folder for everything.
+        seeds: runs of each mode and fraction.
+        changes: further settings of every run, nested.
     """
     folder = make_folder(Path(out))
     rows = [
-        _row(data, way, share, folder=folder, seeds=seeds, changes=changes or {})
-        for share in SHARES
-        for way in WAYS
+        _row(data, mode, fraction, folder=folder, seeds=seeds, changes=changes or {})
+        for fraction in FRACTIONS
+        for mode in MODES
     ]
     write_json(folder / "transfer.json", [asdict(row) for row in rows])
     write_bytes(folder / "transfer.md", table(rows).encode())
-    picture(rows, folder / "transfer.png")
+    chart(rows, folder / "transfer.png")
     return rows
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, a line for each way."""
+    """The rows as a Markdown table, a line for each mode."""
     lines = [
-        "| way | " + " | ".join(f"{share:.0%} of the images" for share in SHARES) + " |",
-        "| --- |" + " --: |" * len(SHARES),
+        "| mode | " + " | ".join(f"{fraction:.0%} of the images" for fraction in FRACTIONS) + " |",
+        "| --- |" + " --: |" * len(FRACTIONS),
     ]
-    for way in WAYS:
-        cells = [_cell(row) for share in SHARES for row in rows if (row.way, row.share) == (way, share)]
-        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+    cells = {(row.mode, row.fraction): row.cell for row in rows}
+    lines += [f"| {mode} | " + " | ".join(cells[mode, f] for f in FRACTIONS) + " |" for mode in MODES]
     return "\n".join(lines) + "\n"
 
 
-def picture(rows: Sequence[Row], path: Path) -> Path:
-    """Bars of mean accuracy with the deviation over seeds as whiskers; each seed is a dot."""
-    from io import BytesIO
+def chart(rows: Sequence[Row], path: Path) -> Path:
+    """Bars of mean accuracy with the deviation over seeds as whiskers; each seed is a dot.
 
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), dpi=150, layout="constrained")
+    Args:
+        rows: every mode with every fraction.
+        path: of the PNG file.
+    """
+    figure = new_figure(7, 4)
     axes = figure.subplots()
-    for number, (share, colour) in enumerate(zip(SHARES, (BLUE, ORANGE), strict=True)):
-        some = [row for row in rows if row.share == share]
-        places = [WAYS.index(row.way) + 0.4 * (number - 0.5) for row in some]
-        label = f"{share:.0%} of the training images ({some[0].images:,})"
+    for number, (fraction, colour) in enumerate(zip(FRACTIONS, (BLUE, ORANGE), strict=True)):
+        some = [row for row in rows if row.fraction == fraction]
+        at = [MODES.index(row.mode) + 0.4 * (number - 0.5) for row in some]
+        label = f"{fraction:.0%} of the training images ({some[0].images:,})"
         means, deviations = [100 * row.mean for row in some], [100 * row.sd for row in some]
-        axes.bar(places, means, 0.36, yerr=deviations, color=colour, ecolor=GREY, capsize=4, label=label)
-        for place, row in zip(places, some, strict=True):
-            axes.plot(
-                [place] * len(row.accuracies), [100 * a for a in row.accuracies], ".", color="black", ms=4
-            )
-            axes.text(
-                place,
-                100 * (row.mean - row.sd) - 2,
-                f"{100 * row.mean:.1f}",
-                ha="center",
-                va="top",
-                color="white",
-            )
-    axes.set_xticks(range(len(WAYS)), WAYS)
+        axes.bar(at, means, 0.36, yerr=deviations, color=colour, ecolor=GREY, capsize=4, label=label)
+        for x, row in zip(at, some, strict=True):
+            seeds = [100 * accuracy for accuracy in row.accuracies]
+            axes.plot([x] * len(seeds), seeds, ".", color="black", ms=4)
+            # Below the whisker, inside the bar, where nothing else is drawn.
+            text, y = f"{100 * row.mean:.1f}", 100 * (row.mean - row.sd) - 2
+            axes.text(x, y, text, ha="center", va="top", color="white")
+    axes.set_xticks(range(len(MODES)), MODES)
     axes.set_ylim(0, 100)
     axes.set_ylabel("test accuracy, %")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    png = BytesIO()
-    figure.savefig(png, format="png")
-    write_bytes(path, png.getvalue())
-    return path
+    return save_figure(figure, path)
 
 
 def _row(
-    data: str | Path, way: str, share: float, *, folder: Path, seeds: int, changes: dict[str, Any]
+    data: str | Path, mode: str, fraction: float, *, folder: Path, seeds: int, changes: dict[str, Any]
 ) -> Row:
     config = RunConfig.from_dict(
-        {"data": {"source": str(data), "train_fraction": share}, "transfer": {"mode": way}}
+        {"data": {"source": str(data), "train_fraction": fraction}, "transfer": {"mode": mode}}
     )
-    config = config.merge({"train": {"epochs": EPOCHS.get((way, share))}}).merge(changes)
+    config = config.merge({"train": {"epochs": EPOCHS.get((mode, fraction))}}).merge(changes)
     with Lines() as observer:
-        observer.say(f"\n{way} with {share:.0%} of the training images")
-        runs = repeat(
-            config, seeds, out=folder / f"{way}_{share:.0%}".rstrip("%"), resume=True, observer=observer
-        ).runs
+        observer.say(f"\n{mode} with {fraction:.0%} of the training images")
+        out = folder / f"{mode}_{100 * fraction:.0f}"
+        repeated = repeat(config, seeds, out=out, resume=True, observer=observer)
+    runs = repeated.runs
     accuracies = tuple(run.metrics.test["top1"] for run in runs if run.metrics.test is not None)
+    # Ctrl-C ends a series early, and is then meant for the whole experiment.
     if len(accuracies) < seeds:
         raise KeyboardInterrupt
+    accuracy = repeated.mean_std()
     return Row(
-        way=way,
-        share=share,
+        mode=mode,
+        fraction=fraction,
         images=runs[0].metrics.images["train"],
         accuracies=accuracies,
-        mean=statistics.fmean(accuracies),
-        sd=statistics.stdev(accuracies) if seeds > 1 else 0.0,
+        mean=accuracy.mean,
+        sd=accuracy.sd or 0.0,
         seconds=statistics.fmean(run.metrics.seconds for run in runs),
     )
-
-
-def _cell(row: Row) -> str:
-    return f"{row.mean:.1%} ± {row.sd:.1%}"
 
 
 def main() -> None:
@@ -155,10 +150,8 @@ def main() -> None:
 
     if len(sys.argv) < 2:
         sys.exit("give the photographs: python -m convscope.recipes.transfer_vs_scratch PHOTOS [OUT]")
-    rows = transfer_vs_scratch(
-        sys.argv[1], out=sys.argv[2] if len(sys.argv) > 2 else "artifacts/transfer_vs_scratch"
-    )
-    sys.stdout.write(table(rows))
+    out = sys.argv[2] if len(sys.argv) > 2 else "artifacts/transfer_vs_scratch"
+    sys.stdout.write(table(transfer_vs_scratch(sys.argv[1], out=out)))
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def test_a_network_from_scratch_gets_few_epochs_unless_they_are_said(found, data
 
 
 def test_the_same_question_is_not_computed_twice(found, data, monkeypatch):
-    monkeypatch.setattr(out_of_fold, "_learn", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(out_of_fold, "_predict", lambda *a, **k: pytest.fail("trained again"))
     again = check(data, found.folder)
     assert again.folder == found.folder and again.issues == found.issues
 
@@ -159,7 +159,7 @@ def test_changed_data_are_another_question(tmp_path):
 
 
 def test_it_goes_on_after_a_kill(data, found, tmp_path, monkeypatch):
-    real, calls = out_of_fold._learn, []
+    real, calls = out_of_fold._predict, []
 
     def killed(*arguments):
         calls.append(1)
@@ -167,7 +167,7 @@ def test_it_goes_on_after_a_kill(data, found, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(out_of_fold, "_learn", killed)
+    monkeypatch.setattr(out_of_fold, "_predict", killed)
     with pytest.raises(KeyboardInterrupt):
         check(data, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"settings.json", "fold_1.npz", "fold_2.npz"}

@@ -171,7 +171,7 @@ def test_the_pixels_of_a_fold_do_not_move_the_answers_for_it_through_training(sm
 
 def test_finished_folds_are_not_trained_again(answered, monkeypatch):
     made, fold_of, logits, folder = answered
-    monkeypatch.setattr(module, "_learn", lambda *a, **k: pytest.fail("a fold was trained again"))
+    monkeypatch.setattr(module, "_predict", lambda *a, **k: pytest.fail("a fold was trained again"))
     assert np.array_equal(answer(made, fold_of, folder), logits)
 
 
@@ -184,9 +184,9 @@ def test_a_fold_that_is_gone_or_damaged_is_trained_again_alone(small, tmp_path, 
     logits = answer(small, fold_of, tmp_path)
     damage(tmp_path / "fold_2.npz")
     trained = []
-    real = module._learn
+    real = module._predict
     monkeypatch.setattr(
-        module, "_learn", lambda plan, start: trained.append(plan.data.validation.rows) or real(plan, start)
+        module, "_predict", lambda plan, start: trained.append(plan.data.validation.rows) or real(plan, start)
     )
     assert np.array_equal(answer(small, fold_of, tmp_path), logits)
     held = small.data.train.rows[fold_of == 1]
