@@ -44,32 +44,32 @@ def test_whatever_happens_is_one_line_and_a_code(monkeypatch, capsys, problem, c
 @pytest.mark.parametrize("problem", [UserError("x"), ZeroDivisionError("x")])
 def test_debug_shows_the_traceback_wherever_it_stands(monkeypatch, problem):
     monkeypatch.setattr(cli, "app", app_that_raises(problem))
-    for words in (["--debug", "train"], ["train", "--debug"]):
+    for arguments in (["--debug", "train"], ["train", "--debug"]):
         with pytest.raises(type(problem)):
-            main(words)
+            main(arguments)
 
 
 def test_help_and_version(capsys):
     assert main(["--version"]) == 0 and capsys.readouterr().out.startswith("convscope ")
-    for words in (["--help"], *([verb, "--help"] for verb in cli.COMMANDS)):
-        assert main(words) == 0
+    for arguments in (["--help"], *([verb, "--help"] for verb in cli.COMMANDS)):
+        assert main(arguments) == 0
         assert "Usage: convscope" in capsys.readouterr().out
 
 
-def _help(capsys, *words):
-    main([*words, "--help"])
+def _help(capsys, *arguments):
+    main([*arguments, "--help"])
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_the_help_of_a_verb_says_all_that_its_docstring_says(capsys):
-    for verb, told in {
+def test_the_help_of_a_verb_is_its_whole_docstring(capsys):
+    for verb, part in {
         "explain": "Deletion: how sure it stays",
         "labels": "Nothing is changed or deleted.",
         "compare": "Networks: parameters, accuracy and speed",
     }.items():
-        words = _help(capsys, verb)
-        assert told in words
-        assert "default: ()" not in words and "default: False" not in words
+        text = _help(capsys, verb)
+        assert part in text
+        assert "default: ()" not in text and "default: False" not in text
     assert "[default: 40]" in _help(capsys, "labels")
     assert "Find images whose labels are probably wrong, by" in _help(capsys)
 
@@ -87,9 +87,9 @@ def environment(**more):
 
 @pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error():
-    for words in (["summary"], ["summary", "--json"]):
+    for arguments in (["summary"], ["summary", "--json"]):
         with subprocess.Popen(
-            [*START, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+            [*START, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
         ) as p:
             p.stdout.close()
             assert (p.wait(), p.stderr.read()) == (0, b"")
@@ -97,8 +97,10 @@ def test_a_reader_that_goes_away_is_no_error():
 
 @pytest.mark.slow
 def test_a_terminal_without_these_signs_gets_others():
-    words = [*START, "summary", "small_cnn"]
-    done = subprocess.run(words, capture_output=True, env=environment(PYTHONIOENCODING="ascii"), check=False)
+    arguments = [*START, "summary", "small_cnn"]
+    done = subprocess.run(
+        arguments, capture_output=True, env=environment(PYTHONIOENCODING="ascii"), check=False
+    )
     assert done.returncode == 0 and b"\\xd7" in done.stdout
 
 
@@ -106,7 +108,7 @@ def test_a_terminal_without_these_signs_gets_others():
 def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
     data = small_data.write_npz(tmp_path / "small_data.npz", train=600)
     out = tmp_path / "run"
-    words = [
+    arguments = [
         *START,
         "train",
         str(data),
@@ -117,17 +119,17 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(tmp_path):
         "--set",
         "train.precision=float32",
     ]
-    words += ["--model", "simple_cnn", "--set", "data.quarantine=none", "--set", "train.batch_size=64"]
+    arguments += ["--model", "simple_cnn", "--set", "data.quarantine=none", "--set", "train.batch_size=64"]
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     ) as process:
         until = time.monotonic() + 60
         while not (out / "history.jsonl").exists() and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        said, error = process.communicate(timeout=60)
+        output, error = process.communicate(timeout=60)
     assert process.returncode == 130 and error == b"error: stopped by Ctrl-C\n"
-    assert b"stopped with validation accuracy" in said
+    assert b"stopped with validation accuracy" in output
     assert (out / "bundle.safetensors").is_file() and not list(Path(out).glob(".*"))
 
 

@@ -47,7 +47,9 @@ class LabelOptions:
     """Decides every random choice: the same seed finds the same labels on the same machine."""
 
     out: Path | None = None
-    """The folder. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took that."""
+    """The folder for everything. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took
+    that.
+    """
 
     config: Path | None = None
     """A TOML file with sections data, model, transfer, augment and train."""
@@ -121,7 +123,7 @@ def _show(report: LabelReport, screen: Console) -> None:
         f"{counted(len(report.issues), 'more label issue')}; "
         f"by estimate {report.wrong_fraction:.1%} of all labels are wrong",
         f"networks that never saw an image predicted its label for {report.accuracy:.1%}; the less that is, "
-        "the more of the label issues are images that are only hard",
+        "the more of the label issues are only hard",
     ]
     if report.conflicts or report.issues:
         lines += [

@@ -1,4 +1,4 @@
-"""What commands share in talking to a person: where answers go, and the words to type next."""
+"""What commands share in talking to a person: where output goes, and how to type the next command."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ def current_names(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def counted(count: int, what: str) -> str:
-    """So many of something, in words that agree.
+    """A number and what it counts, in the singular or plural.
+
+    Args:
+        count: 0 or more.
+        what: in the singular.
 
     >>> counted(1, "image"), counted(1_200, "image")
     ('1 image', '1,200 images')
@@ -87,8 +91,8 @@ def predictions_table(predictions: Iterable[Prediction], *, top: int = 3) -> Tab
         if row.error is not None:
             table.add_row(Text(row.name), Text(row.error, style="red"), "", "")
             continue
-        shown, rest = (UNKNOWN, row.top[:top]) if row.unknown else (row.label or "", row.top[1:top])
-        then = ", ".join(f"{label} {probability:.1%}" for label, probability in rest)
+        label, rest = (UNKNOWN, row.top[:top]) if row.unknown else (row.label or "", row.top[1:top])
+        then = ", ".join(f"{name} {value:.1%}" for name, value in rest)
         probability = "" if row.unknown else f"{row.probability:.1%}"
-        table.add_row(Text(row.name), Text(shown), probability, Text(then))
+        table.add_row(Text(row.name), Text(label), probability, Text(then))
     return table

@@ -26,7 +26,7 @@ QUICK = [
 
 @pytest.fixture(scope="module")
 def run(npz, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hostile") / "run"
+    folder = tmp_path_factory.mktemp("mistakes") / "run"
     assert main(["train", str(npz), "--out", str(folder), "--set", "data.quarantine=none", *QUICK]) == 0
     return folder
 
@@ -34,20 +34,22 @@ def run(npz, tmp_path_factory):
 def test_predict_fails_where_no_file_is_an_image(run, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("hello")
     assert main(["predict", str(run), str(tmp_path / "text.jpg")]) == 1
-    shown = capsys.readouterr()
-    assert "not an image" in shown.out and shown.err.count("\n") == 1 and "none of the 1 files" in shown.err
+    output = capsys.readouterr()
+    assert (
+        "not an image" in output.out and output.err.count("\n") == 1 and "none of the 1 files" in output.err
+    )
     Image.new("L", (12, 12)).save(tmp_path / "good.png")
     assert main(["predict", str(run), str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize("top", ["0", "-1"])
-def test_predict_refuses_no_answers(run, tmp_path, capsys, top):
+def test_predict_refuses_to_print_no_class(run, tmp_path, capsys, top):
     Image.new("L", (12, 12)).save(tmp_path / "good.png")
     assert main(["predict", str(run), str(tmp_path), f"--top={top}"]) == 2
     assert "give 1 or more" in capsys.readouterr().err
 
 
-def test_scan_mentions_what_it_did_not_look_at(tmp_path, capsys):
+def test_scan_names_what_it_did_not_read(tmp_path, capsys):
     folder = small_data.write_folder(tmp_path / "photos", count=6)
     (folder / "ant" / ".ipynb_checkpoints").mkdir()
     assert main(["scan", str(folder)]) == 0
@@ -62,8 +64,8 @@ def test_a_file_name_that_is_no_utf8_does_not_stop_training(tmp_path, monkeypatc
         (folder / "ant" / "000.png").rename(folder / "ant" / os.fsdecode(b"caf\xe9.png"))
     except OSError:
         pytest.skip("this file system takes UTF-8 names alone")
-    words = ["train", str(folder), "--out", str(tmp_path / "run"), *QUICK]
-    assert main(words) == 0
+    arguments = ["train", str(folder), "--out", str(tmp_path / "run"), *QUICK]
+    assert main(arguments) == 0
     assert main(["evaluate", str(tmp_path / "run")]) == 0
 
 

@@ -24,44 +24,44 @@ def out(tmp_path_factory):
 
 
 @pytest.fixture
-def said(npz, out, capsys, monkeypatch):
+def invoke(npz, out, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
-    def type_in(*words, to=out, quick=QUICK):
+    def call(*arguments, to=out, quick=QUICK):
         code = main(
-            ["compare", *map(str, words), *quick, "--data", str(npz), *(["--out", str(to)] if to else [])]
+            ["compare", *map(str, arguments), *quick, "--data", str(npz), *(["--out", str(to)] if to else [])]
         )
         return code, *capsys.readouterr()
 
-    return type_in
+    return call
 
 
-def test_a_table_and_where_the_picture_is(said, out):
-    code, shown, err = said("simple_cnn", "lenet5", "--seeds", 2)
+def test_a_table_and_where_the_chart_is(invoke, out):
+    code, output, err = invoke("simple_cnn", "lenet5", "--seeds", 2)
     assert (code, err) == (0, "")
-    table = shown[shown.index("\nnetwork ") :]
+    table = output[output.index("\nnetwork ") :]
     for part in ("simple_cnn", "lenet5", "±", "budget: 12×12×1, 1 epoch from scratch, 2 seeds", "1 thread"):
         assert part in table
-    assert shown.splitlines()[-1] == f"picture: {out / 'comparison.png'}"
+    assert output.splitlines()[-1] == f"picture: {out / 'comparison.png'}"
     assert (out / "comparison.png").is_file()
 
 
-def test_options_may_stand_before_the_names(said):
-    code, shown, _ = said("--seeds", 2, "--set", "train.momentum=0.9", "simple_cnn", "lenet5")
-    assert code == 0 and shown.count("nothing was trained") == 4
+def test_options_may_stand_before_the_names(invoke):
+    code, output, _ = invoke("--seeds", 2, "--set", "train.momentum=0.9", "simple_cnn", "lenet5")
+    assert code == 0 and output.count("nothing was trained") == 4
 
 
-def test_json_and_nothing_else(said):
-    code, shown, err = said("simple_cnn", "lenet5", "--json")
-    assert (code, err) == (0, "") and [e["name"] for e in json.loads(shown)["entries"]] == [
+def test_json_and_nothing_else(invoke):
+    code, output, err = invoke("simple_cnn", "lenet5", "--json")
+    assert (code, err) == (0, "") and [e["name"] for e in json.loads(output)["entries"]] == [
         "simple_cnn",
         "lenet5",
     ]
 
 
-def test_without_a_folder_it_goes_below_artifacts(said, tmp_path, monkeypatch):
+def test_without_a_folder_it_goes_below_artifacts(invoke, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert said("simple_cnn", "lenet5", to=None)[0] == 0
+    assert invoke("simple_cnn", "lenet5", to=None)[0] == 0
     assert {p.name for p in (tmp_path / "artifacts" / "compare_small_data").iterdir()} == {
         "comparison.json",
         "comparison.png",
@@ -70,8 +70,8 @@ def test_without_a_folder_it_goes_below_artifacts(said, tmp_path, monkeypatch):
     }
 
 
-def test_the_runs_are_runs_that_can_be_set_side_by_side(said, out, capsys):
-    said("simple_cnn", "lenet5")
+def test_the_runs_are_runs_that_can_be_set_side_by_side(invoke, out, capsys):
+    invoke("simple_cnn", "lenet5")
     capsys.readouterr()
     assert (
         main(["compare", str(out / "torch_simple_cnn_small_data"), str(out / "torch_lenet5_small_data")]) == 0
@@ -79,28 +79,30 @@ def test_the_runs_are_runs_that_can_be_set_side_by_side(said, out, capsys):
     assert "model.name" in capsys.readouterr().out
 
 
-def test_a_failure_is_in_the_table_and_in_the_exit_code(said, tmp_path):
+def test_a_failure_is_in_the_table_and_in_the_exit_code(invoke, tmp_path):
     (tmp_path / "own.py").write_text(
         "from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n"
         "        super().__init__(nn.Flatten(), nn.Linear(9, 3))\n"
     )
-    code, shown, err = said(f"{tmp_path / 'own.py'}:Net", "simple_cnn")
+    code, output, err = invoke(f"{tmp_path / 'own.py'}:Net", "simple_cnn")
     assert code == 1 and err == "error: 1 of 2 networks failed: own.py:Net; the others are kept\n"
-    assert "own.py:Net failed: " in shown and "needs 9 numbers an image" in shown and "simple_cnn  " in shown
+    assert (
+        "own.py:Net failed: " in output and "needs 9 numbers an image" in output and "simple_cnn  " in output
+    )
 
 
-def test_ctrl_c_says_how_to_go_on(said, monkeypatch):
+def test_ctrl_c_says_how_to_go_on(invoke, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "train_run", stop)
-    code, shown, err = said("simple_cnn", "lenet5")
+    code, output, err = invoke("simple_cnn", "lenet5")
     assert code == 130 and err == "error: stopped by Ctrl-C\n"
-    assert shown.splitlines()[-1] == "stopped; the same command goes on from here"
+    assert output.splitlines()[-1] == "stopped; the same command goes on from here"
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["simple_cnn", "--data", "{npz}"], "1 network was named; give two or more"),
         (["simple_cnn", "smal_cnn", "--data", "{npz}"], "did you mean 'small_cnn'"),
@@ -117,9 +119,9 @@ def test_ctrl_c_says_how_to_go_on(said, monkeypatch):
         (["simple_cnn", "lenet5", "--data", "{npz}", "--epochs", "0"], "train.epochs was given 0"),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(npz, tmp_path, capsys, monkeypatch, words, message):
+def test_a_mistake_is_one_line_and_leaves_nothing(npz, tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert main(["compare", *(word.format(npz=npz) for word in words)]) == 2
+    assert main(["compare", *(argument.format(npz=npz) for argument in arguments)]) == 2
     err = capsys.readouterr().err
     assert message in err and err.startswith("error: ") and err.count("\n") == 1
     assert not (tmp_path / "artifacts").exists()

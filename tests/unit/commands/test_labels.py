@@ -26,7 +26,7 @@ QUICK = [
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("verb")
     images, labels = small_data.pictures(180)
     labels[[3, 50]] = (labels[[3, 50]] + 1) % 3
@@ -41,21 +41,28 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def said(place, capsys, monkeypatch):
+def invoke(folder, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
-    def type_in(*words):
+    def call(*arguments):
         code = main(
-            ["labels", str(place / "small_data.npz"), *map(str, words), *QUICK, "--out", str(place / "out")]
+            [
+                "labels",
+                str(folder / "small_data.npz"),
+                *map(str, arguments),
+                *QUICK,
+                "--out",
+                str(folder / "out"),
+            ]
         )
         return code, *capsys.readouterr()
 
-    return type_in
+    return call
 
 
 @pytest.mark.slow
-def test_tables_the_estimate_and_what_to_do(said, place):
-    code, shown, err = said()
+def test_tables_the_estimate_and_what_to_do(invoke, folder):
+    code, output, err = invoke()
     assert (code, err) == (0, "")
     for part in (
         "one picture, several labels: at least one is wrong",
@@ -64,37 +71,37 @@ def test_tables_the_estimate_and_what_to_do(said, place):
         "[bold]bee",
         "small_data, train, 180 images: 1 picture under several labels, ",
         "by estimate",
-        f"look at them: {place / 'out' / 'labels.png'}, all: {place / 'out' / 'labels.csv'}",
+        f"look at them: {folder / 'out' / 'labels.png'}, all: {folder / 'out' / 'labels.csv'}",
         "nothing was changed; where a label is wrong, write the data anew",
     ):
-        assert part in shown
-    assert shown.index("train#0: ant") < shown.index("train#3") and "train#50" in shown
-    table = shown[shown.index("one picture") : shown.index("small_data, train")]
+        assert part in output
+    assert output.index("train#0: ant") < output.index("train#3") and "train#50" in output
+    table = output[output.index("one picture") : output.index("small_data, train")]
     assert max(map(len, table.splitlines())) <= 80
 
 
 @pytest.mark.slow
-def test_json_and_nothing_else(said):
-    said()
-    code, shown, err = said("--json")
+def test_json_and_nothing_else(invoke):
+    invoke()
+    code, output, err = invoke("--json")
     assert (code, err) == (0, "")
-    assert {row["name"] for row in json.loads(shown)["issues"]} >= {"train#3", "train#50"}
+    assert {row["name"] for row in json.loads(output)["issues"]} >= {"train#3", "train#50"}
 
 
 @pytest.mark.slow
-def test_options_win_over_the_file_and_set_over_options(said, place):
-    file = place / "experiment.toml"
+def test_options_win_over_the_file_and_set_over_options(invoke, folder):
+    file = folder / "experiment.toml"
     file.write_text("seed = 4\n[train]\nmomentum = 0.5\n")
-    code, shown, _ = said(
+    code, output, _ = invoke(
         "--config", file, "--seed", 6, "--set", "train.momentum=0.6", "--mode", "scratch", "--json"
     )
-    settings = json.loads(shown)["settings"]
+    settings = json.loads(output)["settings"]
     assert code == 0 and (settings["seed"], settings["train.momentum"]) == (6, 0.6)
     assert (settings["model.name"], settings["transfer.mode"]) == ("simple_cnn", "scratch")
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["--top", "0"], "--top 0"),
         (["--split", "validation"], "has no split 'validation'"),
@@ -102,8 +109,8 @@ def test_options_win_over_the_file_and_set_over_options(said, place):
         (["--set", "train.lrr=1"], "did you mean 'train.lr'"),
     ],
 )
-def test_mistakes_are_one_line(said, words, message):
-    code, _, err = said(*words)
+def test_mistakes_are_one_line(invoke, arguments, message):
+    code, _, err = invoke(*arguments)
     assert code == 2 and message in err and err.count("\n") == 1
 
 

@@ -1,6 +1,4 @@
-"""Every verb over one tiny run, in this process: what it prints, and that --json prints JSON and nothing
-else.
-"""
+"""Every verb over one small run, in this process: what it prints, and that --json prints JSON alone."""
 
 from __future__ import annotations
 
@@ -32,20 +30,20 @@ def run(npz, tmp_path_factory):
 
 
 @pytest.fixture
-def said(capsys, monkeypatch):
+def invoke(capsys, monkeypatch):
     """Type a command; its exit code and what it wrote to both streams."""
     monkeypatch.setenv("COLUMNS", "200")  # long paths stay on one line, however narrow the terminal is
 
-    def type_in(*words):
+    def call(*arguments):
         capsys.readouterr()
-        code = main([str(word) for word in words])
+        code = main([str(argument) for argument in arguments])
         return code, *capsys.readouterr()
 
-    return type_in
+    return call
 
 
-def test_train_ends_with_accuracy_folder_and_the_next_command(npz, tmp_path, said):
-    code, out, err = said("train", npz, "--out", tmp_path / "run", "--epochs", 1, *QUICK)
+def test_train_ends_with_accuracy_folder_and_the_next_command(npz, tmp_path, invoke):
+    code, out, err = invoke("train", npz, "--out", tmp_path / "run", "--epochs", 1, *QUICK)
     assert code == 0 and err == ""
     *_, accuracy, unknown, folder, following = out.splitlines()
     assert accuracy.startswith("test accuracy ") and folder == f"run folder    {tmp_path / 'run'}"
@@ -56,18 +54,28 @@ def test_train_ends_with_accuracy_folder_and_the_next_command(npz, tmp_path, sai
     assert "device: cpu" in out and "epoch   1/1" in out and "network: simple_cnn on 12×12×1" in out
 
 
-def test_train_says_nothing_of_unknown_where_every_answer_stands(npz, tmp_path, said):
-    words = ["train", npz, "--out", tmp_path / "run", "--epochs", 1, "--set", "decision.coverage=1", *QUICK]
-    code, out, _ = said(*words)
+def test_train_is_silent_on_unknown_where_every_prediction_stands(npz, tmp_path, invoke):
+    arguments = [
+        "train",
+        npz,
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        1,
+        "--set",
+        "decision.coverage=1",
+        *QUICK,
+    ]
+    code, out, _ = invoke(*arguments)
     assert code == 0 and "unknown" not in out
 
 
-def test_several_seeds_give_mean_and_deviation(npz, tmp_path, said):
-    words = ["train", npz, "--out", tmp_path / "run", "--epochs", 1, "--seeds", 2, *QUICK]
-    _, out, _ = said(*words)
+def test_several_seeds_give_mean_and_deviation(npz, tmp_path, invoke):
+    arguments = ["train", npz, "--out", tmp_path / "run", "--epochs", 1, "--seeds", 2, *QUICK]
+    _, out, _ = invoke(*arguments)
     assert "\n2 seeds: test accuracy " in out and "± " in out
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["run", "run-2"]
-    code, again, _ = said(*words, "--resume")
+    code, again, _ = invoke(*arguments, "--resume")
     assert (
         code == 0
         and again.splitlines()[-1] == out.splitlines()[-1]
@@ -75,12 +83,14 @@ def test_several_seeds_give_mean_and_deviation(npz, tmp_path, said):
     )
 
 
-def test_the_order_of_precedence(npz, tmp_path, said):
+def test_the_order_of_precedence(npz, tmp_path, invoke):
     """Recipe, then file, then options, then --set; each is seen in what it alone sets last."""
     file = tmp_path / "a.toml"
     file.write_text("seed = 5\n[train]\nepochs = 7\nlr = 0.7\nbatch_size = 30\n")
-    words = ["--recipe", "cifar10_small_cnn", "--config", file, "--epochs", 1, "--set", "train.lr=0.02"]
-    code, _, err = said("train", npz, *words, "--out", tmp_path / "run", "--set", "data.quarantine=none")
+    arguments = ["--recipe", "cifar10_small_cnn", "--config", file, "--epochs", 1, "--set", "train.lr=0.02"]
+    code, _, err = invoke(
+        "train", npz, *arguments, "--out", tmp_path / "run", "--set", "data.quarantine=none"
+    )
     assert code == 0, err
     made = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (made["seed"], made["train"]["lr"], made["train"]["epochs"], made["train"]["batch_size"]) == (
@@ -93,21 +103,23 @@ def test_the_order_of_precedence(npz, tmp_path, said):
 
 
 @pytest.mark.parametrize("check", ["lr", "overfit"])
-def test_checks_answer_and_leave_no_run(npz, tmp_path, said, check, monkeypatch):
+def test_checks_print_their_result_and_leave_no_run(npz, tmp_path, invoke, check, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, err = said("train", npz, "--check", check, *QUICK, *(["--out", "."] if check == "lr" else []))
+    code, out, err = invoke(
+        "train", npz, "--check", check, *QUICK, *(["--out", "."] if check == "lr" else [])
+    )
     assert code == 0, err
     assert ("suggested peak learning rate" if check == "lr" else "one batch is memorised") in out
     assert [p.name for p in tmp_path.iterdir()] == (["learning_rate.png"] if check == "lr" else [])
 
 
-def test_a_network_that_learns_nothing_fails_the_check(npz, said):
-    code, _, err = said("train", npz, "--check", "overfit", *QUICK, "--set", "train.lr=1e-12")
+def test_a_network_that_learns_nothing_fails_the_check(npz, invoke):
+    code, _, err = invoke("train", npz, "--check", "overfit", *QUICK, "--set", "train.lr=1e-12")
     assert code == 1 and "one batch was not memorised in 200 steps" in err
 
 
-def test_evaluate(run, said):
-    code, out, _ = said("evaluate", run)
+def test_evaluate(run, invoke):
+    code, out, _ = invoke("evaluate", run)
     assert code == 0 and "macro-F1" in out and all(name in out for name in small_data.CLASSES)
     names = {p.name for p in (run / "evaluation").iterdir()}
     pictures = ("confusion", "recall", "reliability", "risk_coverage", "curves")
@@ -118,61 +130,68 @@ def test_evaluate(run, said):
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_evaluate_as_json(run, said, split, tmp_path):
-    code, out, err = said("evaluate", run, "--json", "--split", split, "--out", tmp_path)
+def test_evaluate_as_json(run, invoke, split, tmp_path):
+    code, out, err = invoke("evaluate", run, "--json", "--split", split, "--out", tmp_path)
     assert (code, err) == (0, "") and json.loads(out)["split"] == split
     assert json.loads(out)["images"] == {"train": 162, "validation": 18, "test": 45}[split]
 
 
-def test_evaluate_on_other_data_goes_by_class_names(run, said, tmp_path):
+def test_evaluate_on_other_data_goes_by_class_names(run, invoke, tmp_path):
     """The folder's classes have the same names in another order of labels, and one of them is missing."""
     images, labels = small_data.pictures(60, seed=5)
     swapped = ("cow", "bee", "ant")
     np.savez(tmp_path / "o.npz", images=images, labels=2 - labels, classes=np.array(swapped))
-    code, out, _ = said("evaluate", run, "--data", tmp_path / "o.npz", "--json", "--out", tmp_path / "e")
+    code, out, _ = invoke("evaluate", run, "--data", tmp_path / "o.npz", "--json", "--out", tmp_path / "e")
     assert code == 0 and json.loads(out)["top1"] > 0.9
     np.savez(tmp_path / "p.npz", images=images, labels=labels, classes=np.array(("ant", "bee", "emu")))
-    code, _, err = said("evaluate", run, "--data", tmp_path / "p.npz")
+    code, _, err = invoke("evaluate", run, "--data", tmp_path / "p.npz")
     assert code == 2 and "classes that the network does not know: emu; it knows ant, bee, cow" in err
 
 
-def test_predict(run, said, tmp_path):
+def test_predict(run, invoke, tmp_path):
     small_data.write_folder(tmp_path / "photos", count=6)
     (tmp_path / "photos" / "bad.png").write_bytes(b"no")
-    code, out, err = said("predict", run, tmp_path / "photos", "--format", "json")
-    answers = json.loads(out)
-    assert (code, err, len(answers)) == (0, "", 7)
-    assert [a["label"] for a in answers if a["error"] is None] == ["ant", "ant", "bee", "bee", "cow", "cow"]
-    assert [a["name"].rpartition("/")[2] for a in answers if a["error"]] == ["bad.png"]
-    code, out, _ = said("predict", run, tmp_path / "photos", "--format", "csv", "--top", 2)
+    code, out, err = invoke("predict", run, tmp_path / "photos", "--format", "json")
+    predictions = json.loads(out)
+    assert (code, err, len(predictions)) == (0, "", 7)
+    assert [p["label"] for p in predictions if p["error"] is None] == [
+        "ant",
+        "ant",
+        "bee",
+        "bee",
+        "cow",
+        "cow",
+    ]
+    assert [p["name"].rpartition("/")[2] for p in predictions if p["error"]] == ["bad.png"]
+    code, out, _ = invoke("predict", run, tmp_path / "photos", "--format", "csv", "--top", 2)
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0 and len(rows) == 7 and {"name", "prediction", "second", "error"} <= set(rows[0])
-    code, out, _ = said("predict", run, tmp_path / "photos")
+    code, out, _ = invoke("predict", run, tmp_path / "photos")
     assert code == 0 and "bad.png" in out
 
 
-def test_summary(run, said):
-    assert "545,194" in said("summary", "small_cnn", "--input", "3x32x32")[1]
-    assert json.loads(said("summary", "small_cnn", "--json", "--set", "widths=[4, 4]")[1])
-    assert "resnet110" in said("summary")[1] and len(json.loads(said("summary", "--json")[1])) >= 12
-    code, out, _ = said("summary", run, "--json")
+def test_summary(run, invoke):
+    assert "545,194" in invoke("summary", "small_cnn", "--input", "3x32x32")[1]
+    assert json.loads(invoke("summary", "small_cnn", "--json", "--set", "widths=[4, 4]")[1])
+    assert "resnet110" in invoke("summary")[1] and len(json.loads(invoke("summary", "--json")[1])) >= 12
+    code, out, _ = invoke("summary", run, "--json")
     assert code == 0 and json.loads(out)
 
 
-def test_compare(run, npz, said, tmp_path):
-    said("train", npz, "--out", tmp_path / "other", "--epochs", 1, *QUICK)
-    code, out, _ = said("compare", run, tmp_path / "other")
+def test_compare(run, npz, invoke, tmp_path):
+    invoke("train", npz, "--out", tmp_path / "other", "--epochs", 1, *QUICK)
+    code, out, _ = invoke("compare", run, tmp_path / "other")
     assert code == 0 and "train.epochs" in out and "test accuracy" in out
-    code, out, err = said("compare", run, tmp_path / "other", "--json")
+    code, out, err = invoke("compare", run, tmp_path / "other", "--json")
     assert (code, err) == (0, "") and "train.epochs" in json.loads(out)["differing"]
 
 
-def test_scan(said, tmp_path):
+def test_scan(invoke, tmp_path):
     folder = small_data.write_folder(tmp_path / "photos", count=12)
     (folder / "ant" / "bad.png").write_bytes(b"no")
-    code, out, err = said("scan", folder, "--json")
+    code, out, err = invoke("scan", folder, "--json")
     assert (code, err) == (0, "") and json.loads(out)["quarantine"][0]["name"] == "ant/bad.png"
-    code, out, _ = said("scan", folder)
+    code, out, _ = invoke("scan", folder)
     assert code == 0 and "ant/bad.png" in out
 
 
@@ -184,21 +203,21 @@ class Net(nn.Sequential):
 """
 
 
-def test_a_network_of_ones_own_through_every_verb(npz, said, tmp_path):
+def test_a_custom_model_through_every_verb(npz, invoke, tmp_path):
     (tmp_path / "net.py").write_text(OWN)
     name, quick = f"{tmp_path / 'net.py'}:Net", QUICK[2:]
     run = tmp_path / "run"
-    assert said("train", npz, "--model", name, "--out", run, "--epochs", 1, *quick)[0] == 0
+    assert invoke("train", npz, "--model", name, "--out", run, "--epochs", 1, *quick)[0] == 0
     Image.new("L", (12, 12)).save(tmp_path / "a.png")
-    for words in (["evaluate", run], ["predict", run, tmp_path / "a.png"]):
-        code, _, err = said(*words)
+    for arguments in (["evaluate", run], ["predict", run, tmp_path / "a.png"]):
+        code, _, err = invoke(*arguments)
         assert code == 2 and "your own network Net" in err and err.count("\n") == 1
-        assert said(*words, "--model", name)[0] == 0
-    assert said("summary", name, "--input", "1x12x12")[0] == 0
+        assert invoke(*arguments, "--model", name)[0] == 0
+    assert invoke("summary", name, "--input", "1x12x12")[0] == 0
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["train", "nowhere"], "there is no data set or path 'nowhere'"),
         (["train", "fashion_mnits"], "did you mean 'fashion_mnist'"),
@@ -229,19 +248,19 @@ def test_a_network_of_ones_own_through_every_verb(npz, said, tmp_path):
         (["scan", "nowhere"], "there is no data set or path 'nowhere'"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(run, said, tmp_path, words, message, monkeypatch):
+def test_a_mistake_is_one_line_and_exit_code_2(run, invoke, tmp_path, arguments, message, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     small_data.write_folder(tmp_path / "one", classes=("ant", "ant", "ant"))
     (tmp_path / "broken.py").write_text("def (\n")
     (tmp_path / "fails.py").write_text("1 / 0\n")
     places = {"empty": "empty", "one": "one", "broken": "broken.py", "fails": "fails.py", "run": str(run)}
-    code, _, err = said(*(word.format(**places) for word in words))
+    code, _, err = invoke(*(argument.format(**places) for argument in arguments))
     assert code == 2 and message in err
     assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err
     assert not (tmp_path / "artifacts").exists() or list((tmp_path / "artifacts").iterdir()) == []
 
 
-def test_a_failure_is_exit_code_1(npz, said, tmp_path):
-    code, _, err = said("train", npz, "--out", tmp_path / "run", *QUICK, "--set", "train.lr=1e30")
+def test_a_failure_is_exit_code_1(npz, invoke, tmp_path):
+    code, _, err = invoke("train", npz, "--out", tmp_path / "run", *QUICK, "--set", "train.lr=1e30")
     assert code == 1 and "the loss became" in err and "--set train.lr=1e+29" in err and err.count("\n") == 1

@@ -40,17 +40,17 @@ def benchmark(*entries, **fields):
         "notes": ("trained on different hardware",),
         "budget": "28×28×1, 1 epoch from scratch, 2 seeds",
     } | fields
-    return Benchmark(Path("out"), "tiny", key={}, speed=SPEED, origin={}, entries=entries, **fields)
+    return Benchmark(Path("out"), "animals", key={}, speed=SPEED, origin={}, entries=entries, **fields)
 
 
-def shown(value, width=80):
+def text_of(value, width=80):
     console = Console(file=io.StringIO(), width=width)
     console.print(value.table())
     return console.file.getvalue()
 
 
 def test_a_row_has_every_figure_and_the_rows_keep_their_order():
-    text = shown(benchmark(entry("worse", 0.8), entry("better", 0.91, 0.93)))
+    text = text_of(benchmark(entry("worse", 0.8), entry("better", 0.91, 0.93)))
     worse, better = (line.split() for line in text.splitlines()[-2:])
     assert worse == ["worse", "61.7", "k", "417", "k", "80.00", "(n=1)", "12.3", "4,717", "15,169"]
     assert better[0] == "better" and better[5:8] == ["92.00", "±", "1.41"]
@@ -60,34 +60,34 @@ def test_a_row_has_every_figure_and_the_rows_keep_their_order():
 def test_a_failure_stands_in_its_row_and_below():
     made = benchmark(entry("a", 0.9), entry("b", problem="the loss became nan"))
     assert [e.name for e in made.failed] == ["b"]
-    assert shown(made).splitlines()[-1].split() == ["b", "–", "–", "failed", "–", "–", "–"]
+    assert text_of(made).splitlines()[-1].split() == ["b", "–", "–", "failed", "–", "–", "–"]
     assert made.remarks[-1] == "b failed: the loss became nan"
 
 
 def test_figures_of_the_seeds_before_a_failure_are_shown():
-    assert "90.00" in shown(benchmark(entry("b", 0.9, problem="the loss became nan"))).splitlines()[-1]
+    assert "90.00" in text_of(benchmark(entry("b", 0.9, problem="the loss became nan"))).splitlines()[-1]
 
 
 def test_a_network_that_was_not_reached_has_not_failed():
     made = benchmark(entry("a", 0.9), entry("b"), interrupted=True)
-    assert made.failed == () and "failed" not in shown(made)
+    assert made.failed == () and "failed" not in text_of(made)
 
 
 def test_a_narrow_terminal_cuts_neither_a_name_nor_a_figure():
-    text = shown(
+    text = text_of(
         benchmark(entry("shufflenet_v2_x0_5", 0.92, 0.90), entry("[bold]nets/long_file_name.py:Network"))
     )
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     assert "shufflenet_v2_x0_5" in text and "91.00 ± 1.41" in text and "15,169" in text and "[bold]" in text
 
 
-@pytest.mark.parametrize(("threads", "words"), [(1, "1 thread"), (2, "2 threads")])
-def test_the_conditions_of_the_throughput_stand_below(threads, words):
+@pytest.mark.parametrize(("threads", "threads_text"), [(1, "1 thread"), (2, "2 threads")])
+def test_the_conditions_of_the_throughput_stand_below(threads, threads_text):
     made = Benchmark(
-        Path("out"), "tiny", "b", key={}, speed=SPEED | {"threads": threads}, origin={}, entries=()
+        Path("out"), "animals", "b", key={}, speed=SPEED | {"threads": threads}, origin={}, entries=()
     )
     assert made.remarks[1] == (
-        f"predicting: median of calls with one batch of up to 256 test images, cpu, float32, {words}"
+        f"predicting: median of calls with one batch of up to 256 test images, cpu, float32, {threads_text}"
     )
 
 
@@ -114,7 +114,7 @@ SHARED = RunConfig().merge({"train": {"epochs": 3}})
 def written(folder: Path, key) -> Path:
     folder.mkdir(exist_ok=True)
     write_report(
-        Benchmark(folder, "tiny", "", key=key, speed={}, origin={}, entries=(BenchmarkEntry("a", "a"),))
+        Benchmark(folder, "animals", "", key=key, speed={}, origin={}, entries=(BenchmarkEntry("a", "a"),))
     )
     return folder
 

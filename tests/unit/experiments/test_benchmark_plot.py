@@ -65,7 +65,7 @@ def drawn_fraction(path: Path) -> float:
     ids=["five", "one", "none", "failed", "same", "extremes"],
 )
 def test_a_picture_is_drawn_whatever_there_is(entries, tmp_path):
-    assert drawn_fraction(benchmark_figure(entries, tmp_path / "c.png", title="tiny, $ & _")) > 0.002
+    assert drawn_fraction(benchmark_figure(entries, tmp_path / "c.png", title="animals, $ & _")) > 0.002
 
 
 @pytest.mark.slow
@@ -119,9 +119,11 @@ def test_bars_are_drawn_for_several_seeds_alone(kept, tmp_path):
 @pytest.mark.slow
 def test_networks_without_figures_are_named(kept, tmp_path):
     benchmark_figure(
-        [*several(2), BenchmarkEntry("vgg11", "vgg11", problem="diverged")], tmp_path / "c.png", title="tiny"
+        [*several(2), BenchmarkEntry("vgg11", "vgg11", problem="diverged")],
+        tmp_path / "c.png",
+        title="animals",
     )
-    assert kept[0].axes[0].get_title() == "tiny\nwithout vgg11, which gave no figures"
+    assert kept[0].axes[0].get_title() == "animals\nwithout vgg11, which gave no figures"
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def benchmark(npz, tmp_path_factory):
     return benchmark_networks(["simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=out, observer=QUIET)
 
 
-def test_each_network_is_trained_with_each_seed_in_the_order_of_the_question(benchmark):
+def test_each_network_is_trained_with_each_seed_in_the_order_of_the_names(benchmark):
     assert [entry.name for entry in benchmark.entries] == ["simple_cnn", "deeper_cnn"]
     for entry in benchmark.entries:
         assert [read_run(folder).seed for folder in entry.folders] == [0, 1]
@@ -74,7 +74,7 @@ def test_what_is_measured_is_what_the_network_is(benchmark):
     assert benchmark.budget == "12×12×1, 1 epoch from scratch, 2 seeds"
 
 
-def test_report_and_picture_are_written(benchmark):
+def test_report_and_chart_are_written(benchmark):
     report = json.loads((benchmark.folder / "comparison.json").read_text())
     assert report == json.loads(json.dumps(benchmark.to_dict()))
     assert report["key"]["settings"]["transfer.mode"] == "scratch"
@@ -82,7 +82,7 @@ def test_report_and_picture_are_written(benchmark):
 
 
 def test_again_nothing_is_trained_and_a_network_more_is_the_only_one(benchmark, npz, monkeypatch):
-    asked = []
+    trained = []
     real = module.train_run
     before = {
         folder: (folder / "bundle.safetensors").stat().st_mtime_ns
@@ -90,12 +90,12 @@ def test_again_nothing_is_trained_and_a_network_more_is_the_only_one(benchmark, 
         for folder in e.folders
     }
     monkeypatch.setattr(
-        module, "train_run", lambda c, **words: asked.append(c.model.name) or real(c, **words)
+        module, "train_run", lambda c, **kwargs: trained.append(c.model.name) or real(c, **kwargs)
     )
     again = benchmark_networks(
         ["lenet5", "simple_cnn", "deeper_cnn"], settings(npz), seeds=2, out=benchmark.folder, observer=QUIET
     )
-    assert asked == ["lenet5", "lenet5", "simple_cnn", "simple_cnn", "deeper_cnn", "deeper_cnn"]
+    assert trained == ["lenet5", "lenet5", "simple_cnn", "simple_cnn", "deeper_cnn", "deeper_cnn"]
     assert {folder: (folder / "bundle.safetensors").stat().st_mtime_ns for folder in before} == before
     assert again.folder == benchmark.folder and len(again.entries[0].folders) == 2
     assert again.entries[1].figures["test_accuracy"] == benchmark.entries[0].figures["test_accuracy"]
@@ -110,7 +110,7 @@ def test_other_settings_go_to_another_folder(benchmark, npz):
 
 
 def test_photographs_choose_scratch_here(tmp_path, monkeypatch):
-    """Alone, photographs would get a head on trained features."""
+    """Alone, photographs would get a linear probe."""
     seen = []
     monkeypatch.setattr(module, "train_run", lambda config, **_: seen.append(config) or stop())
     source = small_data.write_folder(tmp_path / "photos", count=30)
@@ -128,10 +128,10 @@ def fails(problem):
     """train_run, but deeper_cnn raises."""
     real = module.train_run
 
-    def run(config, **words):
+    def run(config, **kwargs):
         if config.model.name == "deeper_cnn" and config.seed:
             raise problem
-        return real(config, **words)
+        return real(config, **kwargs)
 
     return run
 
@@ -157,7 +157,7 @@ def test_a_network_that_fails_does_not_cost_the_others(benchmark, npz, monkeypat
     assert json.loads((made.folder / "comparison.json").read_text())["entries"][0]["problem"] == reason
 
 
-def test_a_mistake_in_the_question_is_no_failure_of_a_network(benchmark, npz, monkeypatch):
+def test_a_mistake_in_the_settings_is_no_failure_of_a_network(benchmark, npz, monkeypatch):
     monkeypatch.setattr(module, "train_run", fails(UserError("a disk is not there")))
     with pytest.raises(UserError, match="a disk is not there"):
         benchmark_networks(
@@ -165,11 +165,11 @@ def test_a_mistake_in_the_question_is_no_failure_of_a_network(benchmark, npz, mo
         )
 
 
-def test_images_that_do_not_fit_are_said_in_the_row(npz, tmp_path):
+def test_images_that_do_not_fit_are_a_problem_of_the_row(npz, tmp_path):
     """The coloured network wants three channels; nothing is left of its run."""
     (tmp_path / "own.py").write_text(OWN)
-    words = [f"{tmp_path / 'own.py'}:Coloured", f"{tmp_path / 'own.py'}:Net"]
-    made = benchmark_networks(words, settings(npz), out=tmp_path / "c", observer=QUIET)
+    models = [f"{tmp_path / 'own.py'}:Coloured", f"{tmp_path / 'own.py'}:Net"]
+    made = benchmark_networks(models, settings(npz), out=tmp_path / "c", observer=QUIET)
     coloured, net = made.entries
     assert (coloured.name, net.name) == ("own.py:Coloured", "own.py:Net")
     assert "needs 3 channels" in coloured.problem and coloured.folders == ()
@@ -177,7 +177,7 @@ def test_images_that_do_not_fit_are_said_in_the_row(npz, tmp_path):
     assert [p.name for p in (tmp_path / "c").iterdir() if p.is_dir()] == ["torch_own.py_Net_small_data"]
 
 
-def test_a_loss_that_is_no_number_is_said_in_the_row(npz, tmp_path):
+def test_a_loss_that_becomes_nan_is_a_problem_of_the_row(npz, tmp_path):
     made = benchmark_networks(
         ["simple_cnn", "deeper_cnn"], settings(npz, lr=1e30), out=tmp_path / "c", observer=QUIET
     )
@@ -185,25 +185,25 @@ def test_a_loss_that_is_no_number_is_said_in_the_row(npz, tmp_path):
     assert made.notes == () and (tmp_path / "c" / "comparison.png").is_file()
 
 
-def test_ctrl_c_keeps_what_was_reached_and_the_contest_goes_on(npz, tmp_path, monkeypatch):
+def test_ctrl_c_keeps_what_was_reached_and_the_benchmark_goes_on(npz, tmp_path, monkeypatch):
     real = module.train_run
     with monkeypatch.context() as patch:
         patch.setattr(
             module,
             "train_run",
-            lambda config, **words: (
+            lambda config, **kwargs: (
                 Run(Path("x"), RunMetrics("interrupted"))
                 if config.model.name == "deeper_cnn"
-                else real(config, **words)
+                else real(config, **kwargs)
             ),
         )
-        words = ["simple_cnn", "deeper_cnn", "lenet5"]
-        made = benchmark_networks(words, settings(npz), out=tmp_path / "c", observer=QUIET)
+        models = ["simple_cnn", "deeper_cnn", "lenet5"]
+        made = benchmark_networks(models, settings(npz), out=tmp_path / "c", observer=QUIET)
     assert made.interrupted and made.failed == ()
     assert [len(entry.folders) for entry in made.entries] == [1, 0, 0]
     assert json.loads((tmp_path / "c" / "comparison.json").read_text())["interrupted"] is True
     assert (tmp_path / "c" / "comparison.png").is_file()
-    whole = benchmark_networks(words, settings(npz), out=tmp_path / "c", observer=QUIET)
+    whole = benchmark_networks(models, settings(npz), out=tmp_path / "c", observer=QUIET)
     assert not whole.interrupted and [len(entry.folders) for entry in whole.entries] == [1, 1, 1]
     assert whole.entries[0].folders == made.entries[0].folders
 
@@ -243,14 +243,14 @@ def test_a_network_named_twice_counts_once(npz, tmp_path):
         (["simple_cnn", "lenet5"], {"data": {"source": "nowhere"}}, "no data set or path"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_trained(
+def test_mistakes_are_refused_before_anything_is_trained(
     npz, tmp_path, models, changes, message, monkeypatch
 ):
     monkeypatch.setattr(module, "train_run", stop)
     (tmp_path / "own.py").write_text(OWN)
-    words = [model.format(own=tmp_path / "own.py", folder=tmp_path) for model in models]
+    models = [model.format(own=tmp_path / "own.py", folder=tmp_path) for model in models]
     with pytest.raises(UserError, match=message):
-        benchmark_networks(words, settings(npz).merge(changes), out=tmp_path / "c", observer=QUIET)
+        benchmark_networks(models, settings(npz).merge(changes), out=tmp_path / "c", observer=QUIET)
     assert not (tmp_path / "c").exists()
 
 

@@ -48,7 +48,7 @@ def run(
     return folder
 
 
-def shown(comparison) -> str:
+def text_of(comparison) -> str:
     console = Console(file=io.StringIO(), width=160)
     console.print(comparison.table())
     return console.file.getvalue()
@@ -59,7 +59,7 @@ def test_only_the_settings_that_differ_are_shown(tmp_path):
     assert set(c.differing) == {"train.lr", "train.epochs"}
     assert [group.settings["train.lr"] for group in c.groups] == [0.1, 0.2]
     assert c.groups[0].figures["test_accuracy"] == MeanStd(1, 0.9, None)
-    text = shown(c)
+    text = text_of(c)
     assert "train.lr" in text
     assert "train.momentum" not in text
     assert "90.00" in text
@@ -72,7 +72,7 @@ def test_seeds_become_mean_and_standard_deviation(tmp_path):
     assert group.seeds == (0, 1, 2)
     mean_std = group.figures["test_accuracy"]
     assert (mean_std.n, mean_std.mean, mean_std.sd) == pytest.approx((3, 0.93, statistics.stdev(values)))
-    assert "93.00 ± 2.00 (n=3)" in shown(compare(runs))
+    assert "93.00 ± 2.00 (n=3)" in text_of(compare(runs))
 
 
 def test_the_order_is_that_of_the_arguments_and_no_run_is_called_best(tmp_path):
@@ -86,13 +86,13 @@ def test_the_order_is_that_of_the_arguments_and_no_run_is_called_best(tmp_path):
 def test_a_seed_that_is_repeated_is_no_independent_run(tmp_path):
     c = compare([run(tmp_path / "a", 0.9), run(tmp_path / "a-2", 0.9)])
     assert any("same seed" in note for note in c.notes)
-    assert "90.00 ± 0.00 (n=2)" in shown(c)
+    assert "90.00 ± 0.00 (n=2)" in text_of(c)
 
 
 def test_an_unfinished_run_has_gaps_and_a_note(tmp_path):
     c = compare([run(tmp_path / "a", 0.9, lr=0.1), run(tmp_path / "b", None, lr=0.2)])
     assert c.notes == ("no test figures, not finished: b",)
-    assert "—" in shown(c)
+    assert "—" in text_of(c)
     assert "test_accuracy" not in c.groups[1].figures
 
 

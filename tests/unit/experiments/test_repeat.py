@@ -43,10 +43,10 @@ def test_fewer_than_one_seed_is_refused(npz):
 def test_a_series_that_was_stopped_goes_on(npz, tmp_path, monkeypatch):
     real = module.train_run
 
-    def stops_in_the_second(made, **words):
+    def stops_in_the_second(made, **kwargs):
         if made.seed == 4:
             raise KeyboardInterrupt
-        return real(made, **words)
+        return real(made, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "train_run", stops_in_the_second)

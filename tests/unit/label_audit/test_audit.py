@@ -1,4 +1,4 @@
-"""The whole road of a check of labels, on tiny data with planted errors."""
+"""A whole audit of labels, on small data with planted errors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ QUICK = RunConfig.from_dict(small_data.settings(epochs=4))
 
 
 def planted(path: Path, **splits) -> Path:
-    """The tiny data set where five labels are wrong, and image 20 is a copy of image 0 under another
-    label."""
+    """Small data where five labels are wrong, and image 20 is a copy of image 0 under another label."""
     images, labels = small_data.pictures(180)
     for i in WRONG:
         labels[i] = (labels[i] + 1) % 3
@@ -48,9 +47,9 @@ def planted_photographs(root: Path) -> Path:
     return folder
 
 
-def check(data, out=None, config=QUICK, **words):
+def check(data, out=None, config=QUICK, **arguments):
     config = config.merge({"data": {"source": str(data)}})
-    return check_labels(config, out=out, folds=words.pop("folds", 3), observer=Silent(), **words)
+    return check_labels(config, out=out, folds=arguments.pop("folds", 3), observer=Silent(), **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +58,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def found(data, tmp_path_factory):
+def report(data, tmp_path_factory):
     return check(data, tmp_path_factory.mktemp("labels") / "out")
 
 
@@ -68,20 +67,20 @@ def photos(tmp_path_factory):
     return planted_photographs(tmp_path_factory.mktemp("photographs"))
 
 
-def test_planted_errors_are_on_top(found):
-    assert {row.position for row in found.issues[:5]} == set(WRONG)
-    assert all(row.name == f"train#{row.position}" for row in found.issues)
+def test_planted_errors_are_on_top(report):
+    assert {row.position for row in report.issues[:5]} == set(WRONG)
+    assert all(row.name == f"train#{row.position}" for row in report.issues)
     _, truth = small_data.pictures(180)
-    assert all(row.suggested == small_data.CLASSES[truth[row.position]] for row in found.issues[:5])
-    assert found.accuracy > 0.8 and 0.02 < found.wrong_fraction < 0.15
+    assert all(row.suggested == small_data.CLASSES[truth[row.position]] for row in report.issues[:5])
+    assert report.accuracy > 0.8 and 0.02 < report.wrong_fraction < 0.15
 
 
-def test_one_picture_with_two_labels_is_certain_and_listed_once(found):
-    assert [(sorted(c.names), c.suggested) for c in found.conflicts] == [(["train#0", "train#20"], "ant")]
-    assert not {0, 20} & {row.position for row in found.issues}
+def test_one_picture_with_two_labels_is_certain_and_listed_once(report):
+    assert [(sorted(c.names), c.suggested) for c in report.conflicts] == [(["train#0", "train#20"], "ant")]
+    assert not {0, 20} & {row.position for row in report.issues}
 
 
-def test_what_is_left_on_disk(found):
+def test_what_is_left_on_disk(report):
     names = {
         "settings.json",
         "labels.csv",
@@ -89,15 +88,15 @@ def test_what_is_left_on_disk(found):
         "labels.png",
         *(f"fold_{k}.npz" for k in (1, 2, 3)),
     }
-    assert {p.name for p in found.folder.iterdir()} == names
-    told = json.loads((found.folder / "labels.json").read_text())
-    assert told["issues"][0]["name"] == found.issues[0].name
-    assert {"settings", "data", "seed", "command", "hardware", "versions", "joint"} <= told.keys() | told[
+    assert {p.name for p in report.folder.iterdir()} == names
+    value = json.loads((report.folder / "labels.json").read_text())
+    assert value["issues"][0]["name"] == report.issues[0].name
+    assert {"settings", "data", "seed", "command", "hardware", "versions", "joint"} <= value.keys() | value[
         "settings"
     ].keys()
-    rows = list(csv.DictReader((found.folder / "labels.csv").read_text().splitlines()))
-    assert len(rows) == 2 + len(found.issues) and rows[0]["conflict"] == "1" and rows[2]["conflict"] == ""
-    with Image.open(found.folder / "labels.png") as picture:
+    rows = list(csv.DictReader((report.folder / "labels.csv").read_text().splitlines()))
+    assert len(rows) == 2 + len(report.issues) and rows[0]["conflict"] == "1" and rows[2]["conflict"] == ""
+    with Image.open(report.folder / "labels.png") as picture:
         assert picture.width > 1000
 
 
@@ -109,31 +108,31 @@ def test_the_data_are_not_touched(photos, tmp_path):
 
 def test_photographs_get_a_head_by_default(photos, tmp_path):
     config = RunConfig.from_dict({"data": {"size": 72}, "train": {"threads": 1, "precision": "float32"}})
-    found = check(photos, tmp_path / "out", config)
-    assert [sorted(c.names) for c in found.conflicts] == [["stripes/copy.png", "waves/005.png"]]
-    assert {"waves/000.png", "checks/013.png"} <= {row.name for row in found.issues[:4]}
+    report = check(photos, tmp_path / "out", config)
+    assert [sorted(c.names) for c in report.conflicts] == [["stripes/copy.png", "waves/005.png"]]
+    assert {"waves/000.png", "checks/013.png"} <= {row.name for row in report.issues[:4]}
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())["settings"]
     assert settings["transfer.mode"] == "probe" and settings["train.epochs"] == 40
 
 
-def test_a_network_from_scratch_gets_few_epochs_unless_they_are_said(found, data, tmp_path):
-    told = json.loads((found.folder / "settings.json").read_text())["settings"]
-    assert told["train.epochs"] == 4
+def test_a_network_from_scratch_gets_few_epochs_by_default(report, data, tmp_path):
+    value = json.loads((report.folder / "settings.json").read_text())["settings"]
+    assert value["train.epochs"] == 4
     left_open = QUICK.merge({"train": {"epochs": None}})
-    settled = json.loads((check(data, tmp_path / "out", left_open).folder / "settings.json").read_text())[
+    settings = json.loads((check(data, tmp_path / "out", left_open).folder / "settings.json").read_text())[
         "settings"
     ]
-    assert settled["train.epochs"] == EPOCHS
+    assert settings["train.epochs"] == EPOCHS
 
 
-def test_the_same_question_is_not_computed_twice(found, data, monkeypatch):
+def test_the_same_audit_is_not_computed_twice(report, data, monkeypatch):
     monkeypatch.setattr(out_of_fold, "_predict", lambda *a, **k: pytest.fail("trained again"))
-    again = check(data, found.folder)
-    assert again.folder == found.folder and again.issues == found.issues
+    again = check(data, report.folder)
+    assert again.folder == report.folder and again.issues == report.issues
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         {"folds": 2},
         {"split": "test"},
@@ -141,16 +140,16 @@ def test_the_same_question_is_not_computed_twice(found, data, monkeypatch):
         {"config": QUICK.merge({"train": {"lr": 0.04}})},
     ],
 )
-def test_another_question_goes_to_another_folder(tmp_path, words):
+def test_another_audit_goes_to_another_folder(tmp_path, arguments):
     images, labels = small_data.pictures(45, seed=1)
     data = planted(tmp_path / "small_data.npz", x_test=images, y_test=labels)
     first = check(data, tmp_path / "out")
-    second = check(data, tmp_path / "out", **words)
+    second = check(data, tmp_path / "out", **arguments)
     assert (first.folder.name, second.folder.name) == ("out", "out-2")
-    assert second.images == (45 if "split" in words else 180)
+    assert second.images == (45 if "split" in arguments else 180)
 
 
-def test_changed_data_are_another_question(tmp_path):
+def test_changed_data_are_another_audit(tmp_path):
     data = planted(tmp_path / "small_data.npz")
     check(data, tmp_path / "out")
     small_data.write_npz(data)
@@ -158,7 +157,7 @@ def test_changed_data_are_another_question(tmp_path):
     assert clean.folder.name == "out-2" and len(clean.issues) < 5 and clean.conflicts == ()
 
 
-def test_it_goes_on_after_a_kill(data, found, tmp_path, monkeypatch):
+def test_it_goes_on_after_a_kill(data, report, tmp_path, monkeypatch):
     real, calls = out_of_fold._predict, []
 
     def killed(*arguments):
@@ -172,15 +171,15 @@ def test_it_goes_on_after_a_kill(data, found, tmp_path, monkeypatch):
         check(data, tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"settings.json", "fold_1.npz", "fold_2.npz"}
     report = check(data, tmp_path / "out")
-    assert len(calls) == 4 and report.issues == found.issues
-    assert (report.folder / "labels.csv").read_bytes() == (found.folder / "labels.csv").read_bytes()
+    assert len(calls) == 4 and report.issues == report.issues
+    assert (report.folder / "labels.csv").read_bytes() == (report.folder / "labels.csv").read_bytes()
 
 
-def test_the_public_function(data, found):
-    words = {"config": QUICK, "folds": 3, "out": found.folder, "quiet": True}
-    report = convscope.find_label_issues(data, **words)
-    assert report.folder == found.folder and report.issues == found.issues
-    assert find_label_issues(data, **words, seed=9).folder != found.folder
+def test_the_public_function(data, report):
+    arguments = {"config": QUICK, "folds": 3, "out": report.folder, "quiet": True}
+    report = convscope.find_label_issues(data, **arguments)
+    assert report.folder == report.folder and report.issues == report.issues
+    assert find_label_issues(data, **arguments, seed=9).folder != report.folder
 
 
 def test_without_a_folder_it_goes_below_artifacts(data, tmp_path, monkeypatch):
@@ -190,7 +189,7 @@ def test_without_a_folder_it_goes_below_artifacts(data, tmp_path, monkeypatch):
     )
 
 
-def test_data_without_trouble_leave_no_sheet(tmp_path, monkeypatch):
+def test_data_without_issues_leave_no_sheet(tmp_path, monkeypatch):
     monkeypatch.setattr(
         module,
         "out_of_fold",
@@ -213,10 +212,10 @@ def test_images_that_cannot_be_read_are_left_out(photos, tmp_path):
     assert report.images == 48
 
 
-def test_settings_that_have_no_part_in_it_are_named(data, tmp_path, monkeypatch):
+def test_settings_without_effect_are_named(data, tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr(Silent, "say", lambda self, text, style=None: lines.append(text))
-    check(data, tmp_path / "out", QUICK.merge({"data": {"share": 0.5}, "train": {"epochs": 1}}))
+    check(data, tmp_path / "out", QUICK.merge({"data": {"train_fraction": 0.5}, "train": {"epochs": 1}}))
     assert (
         "note: data.train_fraction, data.quarantine: no effect, since every image that can be read is checked"
         in lines
@@ -224,7 +223,7 @@ def test_settings_that_have_no_part_in_it_are_named(data, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         ({"folds": 1}, "cannot be divided into 1 folds; give 2 to 90"),
         ({"folds": 91}, "cannot be divided into 91 folds"),
@@ -233,18 +232,18 @@ def test_settings_that_have_no_part_in_it_are_named(data, tmp_path, monkeypatch)
         ({"split": "validation"}, "has no split 'validation'; it has: train"),
     ],
 )
-def test_what_it_refuses_before_anything_is_written(data, tmp_path, words, message):
+def test_what_it_refuses_before_anything_is_written(data, tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
-        check(data, tmp_path / "out", **words)
+        check(data, tmp_path / "out", **arguments)
     assert not (tmp_path / "out").exists()
 
 
-def test_two_at_a_time(found, data):
-    with module.locked(found.folder), pytest.raises(UserError, match="another process"):
-        check(data, found.folder)
+def test_two_at_a_time(report, data):
+    with module.locked(report.folder), pytest.raises(UserError, match="another process"):
+        check(data, report.folder)
 
 
-def test_a_network_of_ones_own_is_part_of_the_question(data, tmp_path):
+def test_the_file_of_a_custom_model_is_part_of_the_key(data, tmp_path):
     own = tmp_path / "own.py"
     code = "from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n"
     own.write_text(code + "        super().__init__(nn.Flatten(), nn.Linear(144, 3))\n")
@@ -258,18 +257,18 @@ def test_a_network_of_ones_own_is_part_of_the_question(data, tmp_path):
 
 @pytest.mark.data
 @pytest.mark.skipif(not (DATA / "trashnet").is_dir(), reason="../shared/data is not there")
-def test_the_three_pictures_of_trashnet_that_stand_in_two_classes(tmp_path, monkeypatch):
+def test_the_three_pictures_of_trashnet_with_two_classes(tmp_path, monkeypatch):
     monkeypatch.setattr(
         module,
         "out_of_fold",
         lambda plan, *_: np.zeros((len(plan.data.train), 6), np.float32),
     )
     config = RunConfig.from_dict({"data": {"size": 16}, "transfer": {"mode": "scratch"}})
-    found = {
+    report = {
         frozenset(Path(name).stem for name in c.names)
         for c in check(DATA / "trashnet", tmp_path / "out", config).conflicts
     }
-    assert found == {
+    assert report == {
         frozenset(pair)
         for pair in (("glass115", "metal91"), ("glass176", "plastic152"), ("glass389", "plastic332"))
     }
