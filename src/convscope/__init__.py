@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
+# For editors and type checkers; at run time `__getattr__` imports what is asked for.
 if TYPE_CHECKING:
     from convscope.core.config import RunConfig
     from convscope.core.errors import ConvscopeError, Failure, UserError
@@ -62,8 +63,8 @@ __all__ = [
 ]
 
 
+# Names of 0.1.0 that still work for one release.
 _OLD_NAMES = {"find_label_errors": "find_label_issues"}
-"""Names of 0.1.0 that still work for one release."""
 
 
 def __getattr__(name: str) -> Any:

@@ -23,9 +23,9 @@ COMMANDS = {
     "summary": "Show a network layer by layer; without a name, list the networks.",
 }
 
+# Read when torch is loaded. Its threads spin while they wait for each other: beside one other busy program,
+# two of them trained at a tenth of their rate with libgomp's count of 300,000, and at half with this one.
 STARTED_WITH = {"GOMP_SPINCOUNT": "10000"}
-"""Read when torch is loaded. Its threads spin while they wait for each other: beside one other busy program,
-two of them trained at a tenth of their rate with libgomp's count of 300,000, and at half with this one."""
 
 app = App(
     name="convscope",
@@ -37,6 +37,7 @@ app = App(
     "an error.",
 )
 for _name, _help in COMMANDS.items():
+    # By path: a verb, and torch with it, is imported when it is called.
     app.command(f"convscope.commands.{_name}:{_name}", name=_name, help=_help)
 
 
@@ -92,6 +93,7 @@ def _prepare_streams() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    """Say what went wrong in one line, whatever was in a file's name or a library's message."""
+    """Say what went wrong in one line."""
+    # A file's name or a library's message may hold line ends.
     sys.stderr.write(f"error: {' '.join(message.split())}\n")
     return code

@@ -54,6 +54,7 @@ def compare(
         Print JSON instead of a table.
     """
     if data is None:
+        # A setting that is dropped in silence is taken for one that has no effect.
         options = {"--epochs": epochs, "--seeds": seeds, "--out": out, "--set": settings or None}
         idle = [option for option, value in options.items() if value is not None]
         if idle:
@@ -82,6 +83,7 @@ def _set_side_by_side(names: tuple[str, ...], json: bool) -> None:
     try:
         comparison = compare_runs(names)
     except UserError as problem:
+        # Who names networks where runs belong has forgotten --data.
         if any(_is_network(name) for name in names):
             raise UserError(
                 f"{problem}; to train networks and compare them, say on what: --data fashion_mnist"
@@ -114,6 +116,7 @@ def _show(benchmark: Benchmark, json: bool) -> None:
             screen.print(remark, soft_wrap=True)
         if benchmark.interrupted:
             screen.print("stopped; the same command goes on from here", soft_wrap=True)
+    # The exit code says that it is not all.
     if benchmark.interrupted:
         raise KeyboardInterrupt
     if benchmark.failed:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from convscope.label_audit.label_report import LabelReport
 
+# Rows of the table, a screenful; the sheet has --top images and labels.csv all.
 SHOWN = 20
-"""Rows of the table; the sheet has --top images and labels.csv all."""
 
 
 @Parameter(name="*")
@@ -74,6 +74,7 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
     options
         Everything else; each has its own help.
     """
+    # Here, since torch takes a second to import and --help needs nothing of it.
     from convscope.commands.terminal import Terminal
     from convscope.core.config import RunConfig
     from convscope.core.settings import parse_settings, read_toml
@@ -84,6 +85,7 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
         "model": {} if options.model is None else {"name": options.model},
         "transfer": {} if options.mode is None else {"mode": options.mode},
     } | ({} if options.seed is None else {"seed": options.seed})
+    # Each layer over the one before.
     config = RunConfig()
     for layer in (
         read_toml(options.config) if options.config else {},
@@ -97,6 +99,7 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
         folds=options.folds,
         top=options.top,
         out=options.out,
+        # Lines of progress would be no JSON.
         observer=Terminal(quiet=options.json),
     )
     if options.json:
@@ -140,6 +143,7 @@ def _table(*columns: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
+        # A figure that is cut is worse than none; a name may take two lines.
         numeric = column.startswith("p(")
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     return table

@@ -32,6 +32,7 @@ def write_out(text: str) -> None:
 
 def write_json(value: Any) -> None:
     """A value as JSON on standard output."""
+    # JSON has no NaN: other programs would refuse the whole file.
     write_out(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 

@@ -78,6 +78,7 @@ def _list(json: bool) -> None:
         "Sees: pixels a side that a value of the last map depends on. All about one: convscope summary NAME\n"
     )
     screen.print(f"  {_line('network', 'image', 'parameters', 'MACs', 'sees')}", style="bold")
+    # The list is in the order of ideas, so that neighbours fall together.
     for heading, group in groupby(specs, key=_heading):
         screen.print(heading)
         for spec in group:
@@ -93,6 +94,7 @@ def _heading(spec: ModelSpec) -> str:
 
 
 def _line(name: str, image: str, *figures: str) -> str:
+    # 20 + 11 + 3 · 12 characters: a line fits into a terminal of 80.
     return f"{name:<20}{image:<11}" + "".join(f"{figure:>12}" for figure in figures)
 
 
@@ -103,6 +105,7 @@ def _facts(model: str, name: str) -> None:
     from convscope.models.references import is_custom_model
     from convscope.models.variants.registry import variants
 
+    # The class of a file may be called lenet5.
     if name not in variants or is_custom_model(model):
         return
     table = Table(box=None, show_header=False)

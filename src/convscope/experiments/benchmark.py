@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 REPORT_FILE, PICTURE_FILE = "comparison.json", "comparison.png"
+# Two lines a header keep the table within 80 columns.
 COLUMNS = (
     "parameters",
     "MACs",
@@ -84,6 +85,7 @@ class Benchmark:
 
     def with_entry(self, entry: BenchmarkEntry) -> Benchmark:
         """The same benchmark with the newest state of one network."""
+        # By the model: two files may hold classes of one name.
         return replace(self, entries=tuple(entry if e.model == entry.model else e for e in self.entries))
 
     @property
@@ -127,13 +129,14 @@ class Benchmark:
 def _cells(entry: BenchmarkEntry, runs: int) -> list[str]:
     """The figures of a row. The budget names the number of `runs`; a row with fewer says its own."""
     accuracy = entry.figures.get("test_accuracy")
-    shown = "failed" if entry.problem else "–"
+    # The seeds before a failure are figures all the same; remarks tell of the failure.
+    test = "failed" if entry.problem else "–"
     if accuracy:
-        shown = accuracy.text(100) + (f" (n={accuracy.n})" if accuracy.n < runs else "")
+        test = accuracy.text(100) + (f" (n={accuracy.n})" if accuracy.n < runs else "")
     return [
         short_count(entry.mean("parameters")),
         short_count(entry.mean("macs")),
-        shown,
+        test,
         *(_number(entry.mean(figure)) for figure in ("seconds", "images_per_second", "throughput")),
     ]
 
@@ -163,6 +166,7 @@ def benchmark_key(shared: RunConfig, models: Sequence[str], data: str) -> dict[s
     )
     # Split at the last colon, since a Windows path has one after its drive.
     paths = {Path(model.rpartition(":")[0]).resolve() for model in models if is_custom_model(model)}
+    # The bytes and not the date: a file that was saved again without a change is the same.
     files = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
     return {"settings": settings, "data": data, "files": files}
 

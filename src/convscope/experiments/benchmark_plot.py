@@ -21,12 +21,11 @@ Box: TypeAlias = tuple[float, float, float, float]
 Point: TypeAlias = tuple[float, float]
 
 FIGURES = {"parameters", "test_accuracy", "throughput"}
+# Diameter of the fastest network's marker in points; at half of that, a network is a quarter as fast.
 LARGEST = 30.0
-"""Diameter of the fastest network's marker in points; at half of that, a network is a quarter as fast."""
 PIXELS = DPI / 72  # a point
+# Pixels from a marker up to which its name needs no line to it.
 BESIDE = 16.0
-"""Pixels from a marker up to which its name needs no line to it."""
-
 # 11 gaps × 16 directions are 176 positions a name; the steps grow, since far positions need no precision.
 GAPS = (4.0, 14.0, 28.0, 46.0, 70.0, 100.0, 140.0, 190.0, 250.0, 320.0, 400.0)
 # Right of the point first, then left, above and below, then between them: in degrees against the clock.

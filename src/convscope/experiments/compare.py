@@ -19,6 +19,7 @@ from convscope.core.run.record import RunRecord, read_run
 if TYPE_CHECKING:
     from rich.table import Table
 
+# Name: what a person reads, the factor to its unit, and how many digits.
 # Two digits of a percentage: of 10,000 test images one is 0.01 %.
 FIGURES = {
     "test_accuracy": ("test accuracy, %", 100.0, 2),
@@ -29,7 +30,6 @@ FIGURES = {
     "seconds": ("seconds of training", 1.0, 1),
     "images_per_second": ("images a second", 1.0, 0),
 }
-"""Name: what a person reads, the factor to its unit, and how many digits."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,7 @@ def _differing(records: Sequence[RunRecord]) -> tuple[str, ...]:
 def _group(members: Sequence[RunRecord]) -> Group:
     figures = {}
     for name in FIGURES:
+        # An unfinished run has fewer figures, so that n may differ from row to row.
         values = [member.figures[name] for member in members if name in member.figures]
         if values:
             figures[name] = MeanStd.of(values)

@@ -27,7 +27,6 @@ from convscope.training.engine import training_engine
 
 # Five calls of 1 ms could all fall into one pause of the system; half a second holds 500 of them.
 REPEATS, SECONDS = 5, 0.5
-"""At least so many calls and so long: a network for small images predicts a batch in a millisecond."""
 
 
 def measure(folder: Path, config: RunConfig, source: Source, *, observer: Observer) -> dict[str, MeanStd]:
@@ -44,12 +43,14 @@ def measure(folder: Path, config: RunConfig, source: Source, *, observer: Observ
     """
     bundle = Bundle.load(folder)
     name = config.model.name or ""
+    # A bundle holds no code: that of a custom model is read from its file again.
     engine, network = open_network(bundle, name if is_custom_model(name) else None)
     preprocess = Preprocess.from_dict(bundle.preprocess)
     splits = split_once(
         source, config.data, seed=config.seed, folder=folder, progress=observer.progress, say=observer.say
     )
     test = prepare_split(splits.open_test(), preprocess, what="decode test", progress=observer.progress)
+    # One batch of the size that evaluation takes: smaller ones measure the overhead of a call.
     images = test.take(np.arange(min(len(test), max_batch_size(*preprocess.shape[:2]))))
     predictor = engine.predictor(network, preprocess, bundle.classes, device=config.train.device)
     macs = engine.summarise(network).macs
@@ -64,6 +65,7 @@ def conditions(config: RunConfig, height: int, width: int) -> dict[str, Any]:
         height: of the images, in pixels.
         width: of the images, in pixels.
     """
+    # Choosing them sets the threads as well, as every training does.
     environment = training_engine(config.engine).environment(config, Silent())
     return {
         "batch": max_batch_size(height, width),

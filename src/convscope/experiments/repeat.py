@@ -29,6 +29,7 @@ class Repeated:
         Raises:
             UserError: where no run has it, since none came to its end.
         """
+        # A run that was interrupted has opened no test split.
         splits = [getattr(run.metrics, split) for run in self.runs]
         values = [figures[figure] for figures in splits if figures is not None]
         if not values:

@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 
 from convscope.core.errors import UserError
 
+# A probability this far below a threshold still reaches it: the mean of equal numbers may round upwards.
 ROUNDING = 1e-9
-"""A probability this far below a threshold still reaches it: the mean of equal numbers may round upwards."""
 
 
 @dataclass(frozen=True)

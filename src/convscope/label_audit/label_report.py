@@ -22,13 +22,13 @@ from convscope.label_audit.confident_learning import LabelIssue, LabelIssues
 
 HEADER = ("name", "label", "suggested", "p_label", "p_suggested", "conflict")
 
+# What to do about a wrong label, by the kind of source.
 ADVICE = {
     "class folders": "move a file into the folder of its class, or out of the data",
     "CSV": "change the label in the table, or take the row out",
 }
-"""What to do about a wrong label, by the kind of source."""
+# The same for arrays and tables of pixels, which nobody edits by hand.
 ANEW = "write the data anew, as NPZ, CSV or class folders, without these images or with other labels"
-"""The same for arrays and tables of pixels, which nobody edits by hand."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class LabelReport:
 
     def to_csv(self) -> str:
         """A row an image: those of conflicts first, numbered from 1, then the issues."""
+        # Without p_label: of several labels none is the one to compare with.
         conflicts = (
             (name, label, conflict.suggested, None, conflict.p_suggested, number)
             for number, conflict in enumerate(self.conflicts, 1)
@@ -163,6 +164,7 @@ def find_conflicts(
         probabilities: N×K.
     """
     contrary = {entry.name for entry in scanned.quarantine if entry.reason.startswith(CONFLICT)}
+    # Most data have none, and need not be opened again.
     if not contrary:
         return ()
     labels, classes = _labels_of(source, contrary)

@@ -63,6 +63,7 @@ def label_sheet(images: NDArray[np.uint8], rows: Sequence[SheetRow]) -> Figure:
     """
     columns = min(COLUMNS, len(images))
     lines = -(-len(images) // columns)
+    # 1.5 inches of image, a gap, and above it two or three lines of text.
     figure = new_figure(1.65 * columns, 1.95 * lines)
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     # Not strict: the last line of the grid may have empty places.

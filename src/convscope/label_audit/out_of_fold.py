@@ -148,6 +148,7 @@ def _of_fold(data: PreparedData, kept: Indices, held: Indices) -> PreparedData:
 
 
 def _save(path: Path, held: Indices, logits: Logits) -> None:
+    # In memory first: the file is there whole or not at all.
     file = BytesIO()
     # The positions too: a file from other folds must not pass for this fold.
     np.savez(file, held=held, logits=logits)

@@ -19,4 +19,5 @@ class Recipe:
 
 recipes: Registry[Recipe] = Registry("recipe")
 for _module in (fashion_mnist_small_cnn, cifar10_small_cnn):
+    # A file is the recipe of its name.
     recipes.add(_module.__name__.rpartition(".")[2])(Recipe(_module.CONFIG, _module.__doc__ or ""))

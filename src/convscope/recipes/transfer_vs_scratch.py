@@ -32,6 +32,7 @@ from convscope.experiments.repeat import repeat
 
 MODES = ("scratch", "probe", "finetune")
 FRACTIONS = (1.0, 0.1)
+# A tenth of the images, five times as often: half the steps of all of them.
 EPOCHS = {("scratch", 1.0): 12, ("scratch", 0.1): 60, ("finetune", 1.0): 4, ("finetune", 0.1): 20}
 
 
@@ -122,6 +123,7 @@ def _row(
     config = RunConfig.from_dict(
         {"data": {"source": str(data), "train_fraction": fraction}, "transfer": {"mode": mode}}
     )
+    # A probe keeps its default of 40, which take a second.
     config = config.merge({"train": {"epochs": EPOCHS.get((mode, fraction))}}).merge(changes)
     with Lines() as observer:
         observer.say(f"\n{mode} with {fraction:.0%} of the training images")
