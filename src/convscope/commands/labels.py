@@ -47,7 +47,7 @@ class LabelOptions:
     """Decides every random choice: the same seed finds the same labels on the same machine."""
 
     out: Path | None = None
-    """The folder for everything. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took
+    """The folder. Left out: artifacts/labels_DATA, with -2, -3, … where other settings took
     that.
     """
 
