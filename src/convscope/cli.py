@@ -37,7 +37,7 @@ app = App(
     "an error.",
 )
 for _name, _help in COMMANDS.items():
-    # By path: a verb, and torch with it, is imported when it is called.
+    # By path: a verb, with all that it needs, is imported when it is called.
     app.command(f"convscope.commands.{_name}:{_name}", name=_name, help=_help)
 
 
@@ -52,13 +52,16 @@ def main(arguments: list[str] | None = None) -> int:
     0
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    # Read before parsing: it may stand anywhere, and no verb has to declare it.
     debug = "--debug" in tokens
     _prepare_streams()
     for name, value in STARTED_WITH.items():
+        # What the user has set wins.
         os.environ.setdefault(name, value)
     try:
         _run([token for token in tokens if token != "--debug"])
     except KeyboardInterrupt:
+        # 128 + 2, the number of SIGINT, as shells count it.
         return _fail("stopped by Ctrl-C", 130)
     except BrokenPipeError:
         # Nobody reads any more; without this, Python complains when it flushes the rest on its way out.
@@ -74,6 +77,7 @@ def _run(tokens: list[str]) -> None:
     for verb in COMMANDS.keys() & set(tokens[:1]):
         app[verb].help = None  # its own help is its docstring, which says more than its line in the list
     app(tokens, exit_on_error=False, print_error=False, result_action="return_none")
+    # A broken pipe shows here, where it is caught, and not when Python exits.
     sys.stdout.flush()
 
 
@@ -88,6 +92,7 @@ def _message_and_code(error: Exception) -> tuple[str, int]:
 def _prepare_streams() -> None:
     """Where the terminal has no sign for × or →, show something else instead of failing."""
     for stream in (sys.stdout, sys.stderr):
+        # Notebooks and tests put objects here that cannot be reconfigured.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

@@ -15,6 +15,7 @@ from convscope.training.engine import TrainingSession
 from convscope.training.plots import rate_curve
 from convscope.training.prepare_run import prepare_run
 
+# With label smoothing the loss of a memorised batch stays above 0.
 PLAIN = {"train": {"label_smoothing": 0.0, "imbalance": "none", "accumulate": 1, "ema": 0.0}}
 """Whatever would change the loss for other reasons than learning is left out."""
 
@@ -30,6 +31,7 @@ def run_check(config: RunConfig, check: Literal["lr", "overfit"], out: Path | No
     Raises:
         Failure: no rate lowers the loss, or one batch was not memorised.
     """
+    # A session wants a folder; this one goes with the check.
     with tempfile.TemporaryDirectory() as scratch, Terminal() as terminal:
         session = prepare_run(config.merge(PLAIN), Path(scratch), observer=terminal)
         if check == "lr":
@@ -39,10 +41,12 @@ def run_check(config: RunConfig, check: Literal["lr", "overfit"], out: Path | No
 
 
 def _check_rate(session: TrainingSession, out: Path | None, terminal: Terminal) -> None:
+    # Learning rate range test: Smith 2015, section 3.3, https://arxiv.org/abs/1506.01186.
     search = find_rate(session, terminal.progress)
     rate = search.suggestion
     terminal.say(f"suggested peak learning rate {rate:g}: --set train.lr={rate:g}")
     if out:
+        # A folder need not exist yet, so only the ending tells the two apart.
         picture = out if out.suffix.lower() == ".png" else out / "learning_rate.png"
         save_figure(rate_curve(search.rates, search.losses, best=rate), picture)
         terminal.say(f"curve: {picture}")
@@ -50,6 +54,7 @@ def _check_rate(session: TrainingSession, out: Path | None, terminal: Terminal) 
 
 def _check_overfit(session: TrainingSession, terminal: Terminal) -> None:
     rate = session.plan.config.train.lr
+    # A network that cannot memorise one batch often has a bug: https://karpathy.github.io/2019/04/25/recipe/.
     overfit = overfit_one_batch(session, rate, terminal.progress)
     first, last = overfit.losses[0], overfit.losses[-1]
     if not overfit.memorised:

@@ -72,7 +72,12 @@ def compare(
         config = RunConfig().merge({"data": {"source": data}, "train": {"epochs": epochs}})
         config = config.merge(current_names(parse_settings(list(settings))))
         benchmark = benchmark_networks(
-            names, config, seeds=1 if seeds is None else seeds, out=out, observer=Terminal(quiet=json)
+            # None is the default, and not 1, so that --seeds without --data is noticed.
+            names,
+            config,
+            seeds=1 if seeds is None else seeds,
+            out=out,
+            observer=Terminal(quiet=json),
         )
         _show(benchmark, json)
 
@@ -113,12 +118,14 @@ def _show(benchmark: Benchmark, json: bool) -> None:
         screen.print()
         screen.print(benchmark.table())
         for remark in ("", *benchmark.remarks, f"picture: {benchmark.folder / PICTURE_FILE}"):
+            # A path that is broken at the width of the terminal cannot be copied.
             screen.print(remark, soft_wrap=True)
         if benchmark.interrupted:
             screen.print("stopped; the same command goes on from here", soft_wrap=True)
     # The exit code says that it is not all.
     if benchmark.interrupted:
         raise KeyboardInterrupt
+    # After the table: one failed network does not hide the results of the others.
     if benchmark.failed:
         names = ", ".join(entry.name for entry in benchmark.failed)
         failed = f"{len(benchmark.failed)} of {len(benchmark.entries)} networks failed: {names}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from convscope.evaluation.evaluate import Evaluation
     from convscope.evaluation.robustness.measure import Robustness
 
+# Unreadable files that are named; a broken download may have thousands.
 EXAMPLES = 5
 ROOMY = 76
 """Columns of a terminal that the whole table of robustness takes."""
@@ -87,6 +88,7 @@ def _print(evaluation: Evaluation) -> None:
     # A task without a table has its lines.
     if rows := evaluation.result.table():
         screen.print(_table(rows))
+    # Unreadable files come before the accuracy, which leaves them out.
     for line in (*_unread(evaluation), *evaluation.result.lines(f"{evaluation.data}, {evaluation.split}")):
         screen.print(line, soft_wrap=True)
     if evaluation.robustness is not None:
@@ -112,6 +114,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Table:
     header, *body = rows
     table = Table(title=None, box=None, header_style="bold")
     table.add_column(header[0], overflow="fold")
+    # Folded and not cut: long class names may differ only at their ends.
     for name in header[1:]:
         table.add_column(name, justify="right", overflow="fold", min_width=6)
     for row in body:
@@ -135,11 +138,13 @@ def robustness_table(robustness: Robustness, *, narrow: bool = False) -> Table:
     table.add_column(f"{robustness.score}, %", overflow="fold")
     for strength in ("clean", *map(str, STRENGTHS)):
         table.add_column(strength, justify="right", no_wrap=True)
+    # The units are the widest column, and the first that a reader can do without.
     if not narrow:
         table.add_column("strength is in", style="dim")
     for name, scores in robustness.by_strength().items():
         kind = corruptions[name]
         amounts = "  ".join(f"{amount:g}" for amount in kind.amounts)
         unit = [] if narrow else [f"{kind.unit}: {amounts}"]
+        # One of 1,000 images is 0.1 %: more decimals would be noise.
         table.add_row(name, *(f"{100 * score:.{0 if narrow else 1}f}" for score in scores), *unit)
     return table

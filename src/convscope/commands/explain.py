@@ -19,6 +19,7 @@ LISTED = 20
 """Predictions that are printed; all of them are in explanation.json."""
 
 Shown: TypeAlias = Literal["filters", "maps", "channels", "receptive-field", "embedding", "units", "field"]
+# Scripts with the old names still run.
 OLD_VIEWS: dict[str | None, Shown] = {"units": "channels", "field": "receptive-field"}
 
 
@@ -80,6 +81,7 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
     options
         Everything else; each has its own help.
     """
+    # First, so that the checks below and their messages need the new names alone.
     options = _with_new_words(options)
     if options.show is not None:
         _show(run, images, options)
@@ -94,6 +96,8 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
             "(or maps, channels, receptive-field, embedding)"
         )
     from convscope.commands.terminal import Terminal
+
+    # After the checks: a mistake in the options need not wait 0.3 s for this import.
     from convscope.explanation.explain import explain as explain_run
 
     with Terminal(quiet=options.json) as terminal:
@@ -111,6 +115,7 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
         write_json(result.to_dict())
     else:
         _print(result)
+    # One unreadable file is a row of the table; if all are, scripts see it by the exit code.
     if not result.pictures:
         raise Failure(
             f"none of the {len(result.images)} files could be read as an image; the reasons stand above"
@@ -119,6 +124,7 @@ def explain(run: Path, *images: Path, options: ExplainOptions = ExplainOptions()
 
 def _methods(typed: tuple[str, ...]) -> list[str] | None:
     """The names that were typed, each after its own --method or several with commas; None for none at all."""
+    # A variable that is empty in a script would otherwise run the four default methods.
     names = [name.strip() for text in typed for name in text.split(",") if name.strip()]
     if typed and not names:
         raise UserError("--method names no method; leave it out for four of them, or give names, auto or all")
@@ -138,6 +144,7 @@ def _show(run: Path, images: tuple[Path, ...], options: ExplainOptions) -> None:
     with Terminal(quiet=options.json) as terminal:
         result = show(
             run,
+            # Never empty here, which the type checker cannot know.
             options.show or "",
             images=list(images),
             channel=options.channel,
@@ -166,10 +173,12 @@ def _with_new_words(options: ExplainOptions) -> ExplainOptions:
 
 
 def _say_new(old: str, new: str) -> None:
+    # Not standard output, which may be JSON.
     sys.stderr.write(f"{old} is now {new}\n")
 
 
 def _first_given(values: dict[str, object]) -> str | None:
+    # Not given is None, or () for an option that may be repeated.
     return next((option for option, value in values.items() if value), None)
 
 
@@ -185,5 +194,6 @@ def _print(result: Explanation) -> None:
     screen.print(result.table())
     for line in result.refusals():
         screen.print(f"no map: {line}", soft_wrap=True)
+    # A path for each of many pictures would push the table off the screen.
     where = result.pictures[0] if len(result.pictures) == 1 else result.folder
     screen.print(f"{'picture' if len(result.pictures) == 1 else 'pictures'}: {where}", soft_wrap=True)

@@ -37,6 +37,7 @@ class LabelOptions:
     split: Literal["train", "validation", "test"] = "train"
     """Which official split is checked; of data that are not split, train is all of it."""
 
+    # 5 trainings, each on 80 % of the images; 10 on 90 % take more than twice as long.
     folds: int = 5
     """Into how many parts the images are divided; each is predicted by a network trained on the others."""
 
@@ -74,7 +75,7 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
     options
         Everything else; each has its own help.
     """
-    # Here, since torch takes a second to import and --help needs nothing of it.
+    # Here, since NumPy and pydantic take time to import and --help needs neither.
     from convscope.commands.terminal import Terminal
     from convscope.core.config import RunConfig
     from convscope.core.settings import parse_settings, read_toml
@@ -111,6 +112,7 @@ def labels(data: str, *, options: LabelOptions = LabelOptions()) -> None:
 def _show(report: LabelReport, screen: Console) -> None:
     from convscope.label_audit.audit import SHEET_FILE, TABLE_FILE
 
+    # First, since a wrong label is certain here and only an estimate below.
     if report.conflicts:
         screen.print("\none picture, several labels: at least one is wrong", style="bold", soft_wrap=True)
         screen.print(_conflicts(report))
@@ -120,6 +122,7 @@ def _show(report: LabelReport, screen: Console) -> None:
     more = max(0, len(report.issues) - SHOWN) + max(0, len(report.conflicts) - SHOWN)
     if more:
         screen.print(f"… and {more:,} more in {TABLE_FILE}")
+    # The fraction is the estimate of confident learning: https://arxiv.org/abs/1911.00068, section 3.
     lines = [
         f"{report.data}, {report.split}, {counted(report.images, 'image')}: "
         f"{counted(len(report.conflicts), 'picture')} under several labels, "

@@ -41,6 +41,7 @@ def current_names(settings: dict[str, Any]) -> dict[str, Any]:
     from convscope.core.config_keys import with_current_names
 
     current, notes = with_current_names(settings)
+    # Not on standard output, which may be JSON.
     for note in notes:
         sys.stderr.write(f"note: {note}\n")
     return dict(current)
@@ -62,10 +63,12 @@ def counted(count: int, what: str) -> str:
 def program() -> str:
     """How this program was called, as it can be typed again from the same folder."""
     path = Path(sys.argv[0])
+    # With python -m, in a notebook or a test the first argument is another program.
     if path.name != "convscope":
         return "convscope"
     try:
         return str(path.absolute().relative_to(Path.cwd()))
+    # Not below this folder: most likely installed, and found on PATH.
     except ValueError:
         return "convscope"
 
@@ -92,8 +95,10 @@ def predictions_table(predictions: Iterable[Prediction], *, top: int = 3) -> Tab
         if row.error is not None:
             table.add_row(Text(row.name), Text(row.error, style="red"), "", "")
             continue
+        # The first of `top` is the prediction itself; of *unknown* it is only a guess.
         label, rest = (UNKNOWN, row.top[:top]) if row.unknown else (row.label or "", row.top[1:top])
         then = ", ".join(f"{name} {value:.1%}" for name, value in rest)
+        # A number beside *unknown* would be read as the probability of being unknown.
         probability = "" if row.unknown else f"{row.probability:.1%}"
         table.add_row(Text(row.name), Text(label), probability, Text(then))
     return table

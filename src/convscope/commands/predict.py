@@ -34,6 +34,7 @@ def predict(
     from convscope.inference.load import load
     from convscope.inference.prediction import predictions_csv, predictions_json
 
+    # Before the network is loaded: a mistake in the command line shows at once.
     if not images:
         raise UserError(
             f"no image was given; name files or folders after the run: predict {run} a.jpg folder/"
@@ -44,6 +45,8 @@ def predict(
     if format == "table":
         console().print(predictions_table(predictions, top=top))
     else:
+        # Not through rich, which breaks long lines at the width of the terminal.
         write_out(predictions_json(predictions) if format == "json" else predictions_csv(predictions))
+    # One unreadable file is a row; only when all are did the command fail.
     if all(prediction.error for prediction in predictions):
         raise Failure(f"none of the {len(predictions)} files got an answer; the reasons stand above")

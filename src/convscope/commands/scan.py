@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from convscope.data.scanning.scan_report import ScanIssue, ScanReport
 
+# The severity is also a word, so that nobody has to tell the colours apart.
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -32,6 +33,7 @@ def scan(data: str, *, json: Annotated[bool, Parameter(negative="")] = False) ->
 
     with Terminal(quiet=json) as terminal:
         source = open_source(data, progress=terminal.progress)
+        # Before the scan, the slow part: who sees a wrong folder here can stop.
         for note in source.notes:
             terminal.say(f"note: {note}")
         report = scan_source(source, progress=terminal.progress)

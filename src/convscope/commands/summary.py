@@ -56,6 +56,7 @@ def summary(
 
 
 def _shape(text: str) -> tuple[int, ...]:
+    # With × too: shapes are shown that way, and are copied from there.
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
         raise UserError(

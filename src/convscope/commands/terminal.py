@@ -33,6 +33,7 @@ class Terminal:
     """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
+        # rich would colour each number, and break paths, which then cannot be copied.
         self.console = console or Screen(quiet=quiet, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -79,6 +80,7 @@ class Terminal:
             self._bar = self._task = None
 
     def _show(self, what: str, done: int, total: int, text: str) -> None:
+        # In a file or a pipe every redraw would be a line of its own.
         if not self.console.is_terminal or self.console.quiet:
             return
         if self._bar is None:
@@ -94,11 +96,14 @@ def _bar(console: Console) -> Progress:
 
     return Progress(
         TextColumn("{task.description}"),
+        # rich's 40 columns leave too little for loss, score and rate.
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[text]}"),
         console=console,
+        # The bar goes when the work is done, so that the lines of epochs stay together.
         transient=True,
+        # rich's default is 10, and each redraw takes time from the training.
         refresh_per_second=4,
     )

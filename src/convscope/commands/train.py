@@ -82,12 +82,14 @@ def train(data: str | None = None, *, options: TrainOptions = TrainOptions()) ->
         from convscope.commands.check import run_check
 
         run_check(config, options.check, options.out)
+    # Not > 1: 0 is a mistake, and not one run.
     elif options.seeds != 1:
         from convscope.experiments.repeat import repeat
 
         repeated = repeat(config, options.seeds, out=options.out, resume=options.resume, observer=Terminal())
         for run in repeated.runs:
             _result(run)
+        # A mean over fewer seeds than asked for would be quoted as that of all.
         if len(repeated.runs) == options.seeds:
             accuracy = repeated.mean_std()
             write_out(
@@ -109,6 +111,7 @@ def configuration(data: str | None, options: TrainOptions) -> RunConfig:
     config = RunConfig()
     if options.recipe:
         config = recipes[options.recipe].config
+        # Before the training: it says how many minutes that takes.
         write_out(recipes[options.recipe].promise)
     asked: dict[str, dict[str, Any]] = {
         "data": {"source": data},
@@ -138,8 +141,10 @@ def _result(run: Run) -> None:
             f"\n{_figures(test)}\n"
             f"{_unknown(test.get('selective', {}))}"
             f"run folder    {run.folder}\n"
+            # Quoted, since the line is there to be copied and a folder may have spaces.
             f"next          {program()} evaluate {shlex.quote(str(run.folder))}"
         )
+    # A run that was stopped has not seen its test images.
     elif validation is not None:
         write_out(
             f"\nstopped with validation {_score(validation)}; run folder {run.folder}; "
@@ -173,5 +178,6 @@ def _unknown(selective: Mapping[str, Any]) -> str:
     """
     if selective.get("threshold") is None:
         return ""
+    # Without any prediction that is kept there is no risk to give.
     kept = "" if selective["risk"] is None else f"; of the others {1 - selective['risk']:.2%} are right"
     return f"unknown       {1 - selective['coverage']:.1%} of the answers, the least sure{kept}\n"

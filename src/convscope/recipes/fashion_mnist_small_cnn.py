@@ -10,4 +10,5 @@ from __future__ import annotations
 
 from convscope.core.config import RunConfig
 
+# The defaults alone, so that the score also holds for a bare `convscope train`.
 CONFIG = RunConfig()
